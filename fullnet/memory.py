@@ -1,0 +1,27 @@
+"""Keep freed memory in the process.
+
+A training step frees and reallocates the same temporaries of a few MB. glibc hands such blocks back
+to the kernel and takes them anew, page fault by page fault, which costs more time than the
+arithmetic of a small ensemble (measured: 1.5 to 2 times on two cores).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+_NEVER = 2**31 - 1
+_LARGEST = 32 * 2**20  # the largest mmap threshold that glibc takes
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc's allocator to reuse freed blocks; elsewhere do nothing."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+    mallopt(_M_TRIM_THRESHOLD, _NEVER)

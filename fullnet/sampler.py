@@ -1,0 +1,289 @@
+"""`sample`: a landscape file from networks, resumable, in pieces of a few cells each."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fullnet.ensemble import initial_parameters
+from fullnet.memory import keep_freed_memory
+from fullnet.parts import Parts
+from fullnet.progress import Progress
+from fullnet.sphere import STOP_RULE, Cell, Metrics, minimise
+from fullnet.task import Task
+from reduced.boundary import bracket
+from reduced.errors import InputError
+from reduced.landscape import Landscape, check_output
+
+Floats = NDArray[np.float64]
+
+_BYTES_PER_PARAMETER = 16  # weights, gradient and two moments in float32
+_CACHE = 16 * 2**20  # a piece that stays in the last-level cache trains twice as fast
+
+
+def sample(
+    task: Task,
+    *,
+    alpha: Sequence[float],
+    m: Sequence[float] = (1.0,),
+    seeds: Sequence[int] = range(4),
+    n_train: Sequence[int] | None = None,
+    steps: int | None = None,
+    budgets: Sequence[int] | None = None,
+    gradient: str = "tangent",
+    refine: int = 0,
+    out: str | Path,
+    device: str = "cpu",
+    cells_at_once: int | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> Landscape:
+    """Sample the reduced train and test losses of a task on a grid of (w, m), one a seed.
+
+    Parameters
+    ----------
+    alpha, m : ascending grids of the relative norm w/w0 and of the messiness.
+    seeds, n_train : further axes. A seed fixes data, initial weights and representation.
+    steps : optimizer steps per cell (default: the task's). `budgets`: ascending step counts at
+        which snapshots are taken (default: a third, two thirds and all of `steps`).
+    gradient : "tangent" or "full" (as published); see `fullnet.sphere.minimise`.
+    refine : rounds of bisection along alpha, after the grid, of the cell in which the foot of the
+        wall lies; each halves `foot_low`..`foot_high` of the landscape.
+    workers : pieces trained side by side (default: one a core on the CPU).
+    out : the file. It is written whole at the end; until then finished pieces lie beside it, and
+        the same call goes on where it was stopped.
+
+    Raises
+    ------
+    InputError : on axes out of order, an unknown option, or an output that exists.
+    """
+    out = Path(out)
+    check_output(out, overwrite)
+    steps = steps or task.steps
+    plan = _Plan(
+        task=task,
+        alpha=_axis("alpha", alpha, positive=True),
+        m=_axis("m", m) if task.messiness else np.array([1.0]),
+        seeds=tuple(int(s) for s in seeds),
+        n_train=tuple(int(n) for n in ([task.n_train] if n_train is None else n_train)),
+        budgets=tuple(
+            sorted({steps // 3, 2 * steps // 3, steps} - {0}) if budgets is None else map(int, budgets)
+        ),
+        gradient=gradient,
+        refine=refine,
+        device=device,
+        workers=workers or (len(os.sched_getaffinity(0)) if device == "cpu" else 1),
+    )
+    plan.check()
+    keep_freed_memory()
+    parts = Parts(out, plan.configuration())
+    at_once = cells_at_once or plan.cells_at_once()
+
+    grid = plan.grid()
+    with Progress(len(grid) * plan.budgets[-1], f"sampling {task.name}", progress) as bar:
+        metrics = _run(plan, parts, "grid", grid, at_once, bar)
+    dataset_shape = (len(plan.seeds), len(plan.n_train), len(plan.m), len(plan.alpha))
+    order = plan.order()
+    arrays = {f.name: _unsort(getattr(metrics, f.name), order, dataset_shape) for f in fields(Metrics)}
+    if refine:
+        arrays |= _bisect(plan, parts, arrays["train_loss"][:, :, -1], at_once, progress)
+
+    problems = [task.problem(s, plan.n_train[0]) for s in plan.seeds]
+    norms = [torch.linalg.vector_norm(initial_parameters(task, s)) for s in plan.seeds]
+    land = Landscape.assemble(
+        **arrays,
+        coords={
+            "seed": plan.seeds,
+            "n_train": plan.n_train,
+            "budget": plan.budgets,
+            "m": plan.m if task.messiness else None,
+            "alpha": plan.alpha,
+        },
+        w0=np.array([float(n) for n in norms]),
+        delta_norm=np.array([p.delta_norm for p in problems]) if task.messiness else None,
+        task=task.name,
+        loss=task.loss_name,
+        threshold=task.threshold,
+        threshold_relative=task.relative,
+        stop_rule=STOP_RULE,
+        configuration=plan.configuration(),
+    )
+    land.save(out, overwrite=overwrite)
+    parts.remove()
+    return land
+
+
+@dataclass(frozen=True)
+class _Plan:
+    task: Task
+    alpha: Floats
+    m: Floats
+    seeds: tuple[int, ...]
+    n_train: tuple[int, ...]
+    budgets: tuple[int, ...]
+    gradient: str
+    refine: int
+    device: str
+    workers: int
+
+    def check(self) -> None:
+        if self.gradient not in ("tangent", "full"):
+            raise InputError(f"gradient = {self.gradient!r}: expected 'tangent' or 'full'")
+        if not self.seeds or list(self.seeds) != sorted(set(self.seeds)) or self.seeds[0] < 0:
+            raise InputError(f"seeds = {self.seeds}: expected ascending whole numbers from 0")
+        if not self.n_train or list(self.n_train) != sorted(set(self.n_train)):
+            raise InputError(f"n_train = {self.n_train}: expected ascending numbers of samples")
+        if len(self.alpha) < 4:
+            raise InputError(f"alpha: expected at least 4 values, not {len(self.alpha)}")
+        if len(self.m) in (2, 3):
+            raise InputError(f"m: expected one value, or at least 4, not {len(self.m)}")
+        if not self.budgets or list(self.budgets) != sorted(set(self.budgets)) or self.budgets[0] < 1:
+            raise InputError(f"budgets = {self.budgets}: expected ascending numbers of steps from 1")
+        if self.refine < 0:
+            raise InputError(f"refine = {self.refine}: expected 0 or a number of rounds")
+        if not 0 <= self.m[0] <= self.m[-1] <= 1:
+            raise InputError(f"m = {self.m[0]:g} to {self.m[-1]:g}: expected values in [0, 1]")
+        for n in self.n_train:
+            if n < 1 or (self.task.n_total is not None and n > self.task.n_total):
+                raise InputError(f"n_train = {n}: {self.task.name} has {self.task.n_total} samples")
+
+    def configuration(self) -> dict[str, Any]:
+        """Everything that the numbers depend on."""
+        return {
+            "task": self.task.name,
+            "settings": dict(self.task.settings),
+            "optimizer": {"name": "Adam", **asdict(self.task.optimizer)},
+            "gradient": self.gradient,
+            "stop_loss": self.task.stop_loss,
+            "alpha": self.alpha.tolist(),
+            "m": self.m.tolist(),
+            "seeds": list(self.seeds),
+            "n_train": list(self.n_train),
+            "budgets": list(self.budgets),
+            "refine": self.refine,
+            "dtype": "float32",
+        }
+
+    def cells_at_once(self) -> int:
+        if torch.device(self.device).type != "cpu":
+            return 1024
+        parameters = len(initial_parameters(self.task, 0))
+        return int(np.clip(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8, 256))
+
+    def order(self) -> list[tuple[int, int, int, int]]:
+        """(seed, n_train, m, alpha) indices of the cells in the order in which they are trained:
+        cells of one size and like norm together, because those finish together."""
+        sizes = (len(self.n_train), len(self.alpha), len(self.seeds), len(self.m))
+        return [(s, n, j, i) for n, i, s, j in itertools.product(*map(range, sizes))]
+
+    def grid(self) -> list[Cell]:
+        return [
+            Cell(self.seeds[s], self.n_train[n], float(self.m[j]), float(self.alpha[i]))
+            for s, n, j, i in self.order()
+        ]
+
+
+def _run(
+    plan: _Plan, parts: Parts, name: str, cells: Sequence[Cell], at_once: int, bar: Progress
+) -> Metrics:
+    """Train cells piece by piece, several pieces side by side, taking finished ones from the disk."""
+
+    def one(number: int, piece: Sequence[Cell]) -> dict[str, NDArray[Any]]:
+        known = parts.load(f"{name}-{at_once}-{number}")
+        if known is not None:
+            bar.add(len(piece) * plan.budgets[-1])
+            return known
+        done = 0
+
+        def on_steps(steps: int) -> None:
+            nonlocal done
+            if stop.is_set():
+                raise KeyboardInterrupt
+            done += steps
+            bar.add(steps)
+
+        metrics = minimise(plan.task, piece, plan.budgets, plan.gradient, plan.device, on_steps)
+        arrays = asdict(metrics)
+        parts.save(f"{name}-{at_once}-{number}", arrays)
+        bar.add(len(piece) * plan.budgets[-1] - done)  # steps saved by cells that finished
+        return arrays
+
+    stop = threading.Event()
+    # One thread a piece and one core a thread: torch's own threads would meet at every operation of
+    # a step, and on a machine that does anything else wait there for each other.
+    with ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        pieces = [pool.submit(one, k, piece) for k, piece in enumerate(_pieces(cells, at_once))]
+        try:
+            arrays = [piece.result() for piece in pieces]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return Metrics(**{f.name: np.concatenate([a[f.name] for a in arrays], 1) for f in fields(Metrics)})
+
+
+def _pieces(cells: Sequence[Cell], at_once: int) -> Iterator[Sequence[Cell]]:
+    """Consecutive cells of one training-set size, at most `at_once` together."""
+    for _, group in itertools.groupby(cells, key=lambda c: c.n_train):
+        same = list(group)
+        yield from (same[i : i + at_once] for i in range(0, len(same), at_once))
+
+
+def _unsort(values: NDArray[Any], order: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> NDArray[Any]:
+    """[budget, cell] in training order -> [seed, n_train, budget, m, alpha]."""
+    full = np.empty((len(values), *shape), values.dtype)
+    s, n, j, i = np.array(order).T
+    full[:, s, n, j, i] = values
+    return full.transpose(1, 2, 0, 3, 4)
+
+
+def _bisect(
+    plan: _Plan, parts: Parts, train_loss: Floats, at_once: int, progress: bool
+) -> dict[str, Floats]:
+    """Narrow the cell that holds the foot of the wall; [seed, n_train, m] low and high alpha."""
+    low = np.full(train_loss.shape[:3], np.nan)
+    high = np.full_like(low, np.nan)
+    level = np.full(train_loss.shape[:2], np.nan)
+    for s, n in np.ndindex(level.shape):
+        found = bracket(plan.alpha, train_loss[s, n])
+        low[s, n], high[s, n], level[s, n] = found.low, found.high, found.level
+    inside = np.isfinite(low) & np.isfinite(high)
+    rows = [tuple(int(k) for k in row) for row in np.argwhere(inside)]
+    rows.sort(key=lambda row: row[1])  # one training-set size after the other
+    if not rows:
+        return {"foot_low": low, "foot_high": high}
+    total = plan.refine * len(rows) * plan.budgets[-1]
+    with Progress(total, "refining the wall", progress) as bar:
+        for turn in range(plan.refine):
+            middle = np.sqrt(low * high)
+            cells = [
+                Cell(plan.seeds[s], plan.n_train[n], float(plan.m[j]), float(middle[s, n, j]))
+                for s, n, j in rows
+            ]
+            loss = _run(plan, parts, f"refine{turn}", cells, at_once, bar).train_loss[-1]
+            for (s, n, j), value in zip(rows, loss, strict=True):
+                side = low if value > level[s, n] else high
+                side[s, n, j] = middle[s, n, j]
+    return {"foot_low": low, "foot_high": high}
+
+
+def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:
+    axis = np.asarray(values, float).reshape(-1)
+    if not len(axis) or not np.all(np.isfinite(axis)) or np.any(np.diff(axis) <= 0):
+        raise InputError(f"{name}: expected finite, ascending values without repetition")
+    if positive and axis[0] <= 0:
+        raise InputError(f"{name} = {axis[0]:g}: expected values above 0")
+    return axis
+
+

@@ -1,0 +1,160 @@
+"""The inner problem of a reduced loss landscape (Omnigrok, Eq. 1): minimise the training loss over
+all directions at fixed weight norm, for many cells at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fullnet.ensemble import Batch, Ensemble, initial_parameters, weight_norm
+from fullnet.task import Task
+
+# A cell is converged when the mean training loss over the last tenth of the budget is within
+# this share of the mean over the tenth before, or when it met the task's stop_loss.
+CONVERGED_WITHIN = 0.02
+STOP_RULE = (
+    f"converged: mean training loss of the last tenth of the budget within {CONVERGED_WITHIN:.0%} "
+    "of the tenth before, or below stop_loss, where the cell stops"
+)
+# Cells below stop_loss are looked for, and the batch compacted, once in so many steps.
+_LOOK_EVERY = 100
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a landscape: relative norm, messiness, and what the data and weights come from."""
+
+    seed: int
+    n_train: int
+    m: float
+    alpha: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What is kept of the cells: [budget, cell] each."""
+
+    train_loss: NDArray[np.float64]
+    test_loss: NDArray[np.float64]
+    train_accuracy: NDArray[np.float64]
+    test_accuracy: NDArray[np.float64]
+    converged: NDArray[np.bool_]
+
+    @staticmethod
+    def blank(budgets: int, cells: int) -> Metrics:
+        shape = (budgets, cells)
+        return Metrics(*(np.full(shape, np.nan) for _ in range(4)), np.zeros(shape, bool))
+
+
+class _Spheres:
+    """The cells still in training; each row of every tensor is one of them."""
+
+    def __init__(
+        self, task: Task, cells: Sequence[Cell], steps: int, gradient: str, device: torch.device
+    ) -> None:
+        problems = {(c.seed, c.n_train): task.problem(c.seed, c.n_train) for c in cells}
+        own = [problems[c.seed, c.n_train] for c in cells]
+        messiness = [c.m for c in cells]
+        start = {seed: initial_parameters(task, seed) for seed in {c.seed for c in cells}}
+        self.task, self.tangent = task, gradient == "tangent"
+        self.cells = torch.arange(len(cells), device=device)
+        self.train = Batch.stack([p.train for p in own], messiness, device)
+        self.test = Batch.stack([p.test for p in own], messiness, device)
+        self.flat = torch.stack([start[c.seed] * c.alpha for c in cells]).to(device)
+        self.target = weight_norm(self.flat)
+        self.history = torch.full((len(cells), steps), torch.nan, device=device)
+        self.ensemble = Ensemble(task, self.flat)
+        self.optimizer = self._adam()
+
+    def _adam(self) -> torch.optim.Adam:
+        # torch's fused step is one pass over the flat buffer; rows never mix in it.
+        rate, betas = self.task.optimizer.rate, self.task.optimizer.betas
+        return torch.optim.Adam([self.flat], lr=rate, betas=betas, fused=True)
+
+    def step(self, step: int) -> None:
+        """One optimizer step on the direction, then back to the sphere."""
+        loss, gradient = self.ensemble.loss_and_gradient(self.train)
+        if self.tangent:
+            radial = (gradient * self.flat).sum(1, keepdim=True)
+            gradient.addcmul_(self.flat, radial / self.target.square().unsqueeze(1), value=-1)
+        self.flat.grad = gradient
+        self.optimizer.param_groups[0]["lr"] = self.task.optimizer.rate_at(step)
+        self.optimizer.step()
+        self.flat.mul_((self.target / weight_norm(self.flat)).unsqueeze(1))
+        self.history[:, step] = loss
+
+    def converged(self, budget: int) -> NDArray[np.bool_]:
+        """The stated rule, [row]."""
+        tenth = max(budget // 10, 1)
+        last = self.history[:, budget - tenth : budget].mean(1)
+        before = self.history[:, max(budget - 2 * tenth, 0) : budget - tenth].mean(1)
+        settled = (last - before).abs() <= CONVERGED_WITHIN * before
+        fitted = self.history[:, budget - 1] < self.task.stop_loss
+        return np.asarray((settled | fitted).cpu().numpy())
+
+    def record(self, out: Metrics, budgets: slice, rows: Tensor, converged: NDArray[np.bool_]) -> None:
+        """Write the metrics of some rows to the cells that they are."""
+        cells, chosen = self.cells[rows].cpu().numpy(), rows.cpu().numpy()
+        for split, batch in (("train", self.train), ("test", self.test)):
+            loss, accuracy = self.ensemble.metrics(batch)
+            getattr(out, f"{split}_loss")[budgets, cells] = loss.cpu().numpy()[chosen]
+            getattr(out, f"{split}_accuracy")[budgets, cells] = accuracy.cpu().numpy()[chosen]
+        out.converged[budgets, cells] = converged[chosen]
+
+    def keep(self, rows: Tensor) -> None:
+        """Retire all other rows; what is kept goes on as if it had always been alone."""
+        state = self.optimizer.state[self.flat]
+        self.flat = self.flat[rows].contiguous()
+        self.cells, self.target, self.history = self.cells[rows], self.target[rows], self.history[rows]
+        self.train, self.test = self.train[rows], self.test[rows]
+        self.ensemble.adopt(self.flat)
+        self.optimizer = self._adam()
+        self.optimizer.state[self.flat] = {
+            name: value[rows].contiguous() if value.ndim else value for name, value in state.items()
+        }
+
+
+def minimise(
+    task: Task,
+    cells: Sequence[Cell],
+    budgets: Sequence[int],
+    gradient: str = "tangent",
+    device: torch.device | str = "cpu",
+    on_steps: Callable[[int], None] = lambda member_steps: None,
+) -> Metrics:
+    """Train all cells on their spheres and take snapshots at the budgets (steps, ascending).
+
+    All cells must have the same `n_train`. The whole parameter vector is rescaled to the target
+    norm after every optimizer step. Metrics are those of the last iterate, never of the best one.
+
+    `gradient` is what Adam is given. At a minimum on the sphere the loss gradient is radial, g = -λw,
+    and Adam, which divides each component by its own size, still moves along sign(w): with the
+    "full" gradient (as published) the iteration does **not** come to rest at the minimum, and stalls
+    at a far higher loss where w is small. With the "tangent" one, g - (g·w)w/|w|², it does.
+
+    `on_steps` is told the member-steps done.
+    """
+    spheres = _Spheres(task, cells, budgets[-1], gradient, torch.device(device))
+    out = Metrics.blank(len(budgets), len(cells))
+    everyone = np.ones(len(cells), bool)
+    for done in range(1, budgets[-1] + 1):
+        spheres.step(done - 1)
+        on_steps(len(spheres.cells))
+        if done in budgets:
+            at, rows = budgets.index(done), torch.arange(len(spheres.cells))
+            spheres.record(out, slice(at, at + 1), rows, spheres.converged(done))
+        if task.stop_loss and done % _LOOK_EVERY == 0:
+            finished = spheres.history[:, done - 1] < task.stop_loss
+            if bool(finished.any()):
+                later = slice(sum(b <= done for b in budgets), len(budgets))
+                spheres.record(out, later, torch.nonzero(finished).squeeze(1), everyone)
+                spheres.keep(torch.nonzero(~finished).squeeze(1))
+                if not len(spheres.cells):
+                    break
+    return out

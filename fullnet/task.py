@@ -1,0 +1,100 @@
+"""What a network is trained on: small value objects that a user can build for a network of their own.
+
+A task is written for **one** network; the ensemble maps it over its members. Inputs depend on the
+representation's messiness m as x(m) = m x_random + (1 - m) x_ordered, which for inputs that are
+linear in the representation is R = m R_random + (1 - m) R_linear (Omnigrok, Eq. 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+Targets = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs and targets of one set of samples.
+
+    `inputs` and `ordered` are [sample, ...]; `ordered` is None where the task has no messiness.
+    `targets` is handed to the task's `loss` and `right` as it is.
+    """
+
+    inputs: Tensor
+    targets: Targets
+    ordered: Tensor | None = None
+
+    def at(self, messiness: float) -> Tensor:
+        """The inputs at messiness m, [sample, ...]."""
+        if self.ordered is None:
+            return self.inputs
+        return messiness * self.inputs + (1.0 - messiness) * self.ordered
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The data of one seed. `delta_norm` is ||R_random - R_linear|| (None without messiness)."""
+
+    train: Split
+    test: Split
+    delta_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam without decay; the rate is multiplied by `factor` every `every` steps."""
+
+    rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    factor: float = 1.0
+    every: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of optimizer step `step` (the first is 0)."""
+        return self.rate * self.factor ** (step // self.every) if self.every else self.rate
+
+
+@dataclass(frozen=True)
+class Task:
+    """A learning problem, written for one network.
+
+    Attributes
+    ----------
+    network : () -> nn.Module
+        A fresh module, initialised from torch's global generator (which the ensemble seeds).
+    problem : (seed, n_train) -> Problem
+        The data of one seed.
+    loss, right : (output, targets) -> [sample]
+        Loss of each sample, and whether each is right. `loss_name` says what is reduced how.
+    n_train : int
+        Default number of training samples; `n_total` all there are, None if unlimited.
+    messiness : bool
+        Whether the inputs depend on m.
+    optimizer, steps : the sampler's defaults.
+    stop_loss : float
+        A sampled cell whose training loss falls below this is done (0: never).
+    threshold : float
+        Test accuracy that counts as generalised. `relative`: as a share of the landscape's
+        ceiling, for tasks whose test accuracy cannot reach 1.
+    settings : the arguments that made the task, stored with every file.
+    """
+
+    name: str
+    network: Callable[[], nn.Module]
+    problem: Callable[[int, int], Problem]
+    loss: Callable[[Tensor, Targets], Tensor]
+    right: Callable[[Tensor, Targets], Tensor]
+    loss_name: str
+    n_train: int
+    optimizer: Adam
+    steps: int
+    threshold: float = 0.95
+    relative: bool = False
+    n_total: int | None = None
+    messiness: bool = False
+    stop_loss: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)

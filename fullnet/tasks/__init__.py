@@ -1,0 +1,16 @@
+"""The built-in tasks, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fullnet.task import Task
+from fullnet.tasks.addition import addition
+from fullnet.tasks.teacher_student import teacher_student
+
+TASKS: dict[str, Callable[..., Task]] = {
+    "addition": addition,
+    "teacher-student": teacher_student,
+}
+
+__all__ = ["TASKS", "addition", "teacher_student"]

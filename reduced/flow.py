@@ -1,0 +1,297 @@
+"""Eq. 6 of Omnigrok: the gradient flow of (w, m) over a reduced loss landscape.
+
+    dw/dt = -η_D (∂l/∂w + γ w)        dm/dt = -η_R ∂l/∂m
+
+in u = ln w and s = η_D t, in which only γ and ρ = η_R/η_D are left:
+
+    du/ds = -(∂l/∂u / w² + γ)         dm/ds = -ρ ∂l/∂m
+
+Every lane has its own γ, ρ, start and step size, and is retired when it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reduced.rosenbrock import ORDER, Step, rosenbrock_step
+from reduced.surface import Domain, LossSurface
+
+Floats = NDArray[np.float64]
+Test = Callable[[Floats, Floats], Floats]  # points (u, m) -> a number that is >= 0 where passed
+
+
+class Status(StrEnum):
+    """How a lane ended."""
+
+    GENERALIZES = "generalizes"
+    ALREADY = "already"  # the start passes the threshold
+    NEVER = "never"  # no decay, or the loss holds the norm above where the threshold is passed
+    TRAPPED = "trapped"  # comes to rest at m > 0, in a ridge of the landscape
+    COLLAPSES = "collapses"  # decay drives w through the wall and off the grid
+    OUTSIDE = "outside"  # starts off the grid, or leaves it elsewhere
+
+
+@dataclass(frozen=True)
+class Path:
+    """One lane's continuous solution in s = η_D t: starts and lengths of its steps, and its end.
+
+    The last step, and one that met an end of m, counts only as far as the next start.
+    """
+
+    starts: Floats
+    lengths: Floats
+    end: float
+    steps: tuple[Step, ...]
+
+    def at(self, s: ArrayLike) -> tuple[Floats, Floats]:
+        """u and m at the given s [point], from the dense output; s is held within the path."""
+        s = np.clip(np.atleast_1d(np.asarray(s, float)), 0.0, self.end)
+        k = np.clip(np.searchsorted(self.starts, s, "right") - 1, 0, len(self.steps) - 1)
+        share = (s - self.starts[k]) / self.lengths[k]
+        points = [self.steps[i].at(np.array([x])) for i, x in zip(k, share, strict=True)]
+        u, m = np.concatenate(points, 1)
+        return u, m
+
+
+@dataclass(frozen=True)
+class FlowResult:
+    """Per lane: status, s = η_D t of the two events (NaN where there is none), and where it ended."""
+
+    status: NDArray[np.object_]
+    generalized: Floats
+    memorized: Floats
+    u: Floats
+    m: Floats
+    steps: NDArray[np.intp]
+    paths: tuple[Path, ...] = field(default=())
+
+
+# A lane is at rest when it moves slower than this share of free decay, and given up after so many
+# time constants of decay: by then w would have shrunk beyond any number.
+_AT_REST = 1e-7
+_HORIZON = 1e4
+_MOST_STEPS = 20_000
+# A step may not change the loss more than this many e-foldings, or it could jump through a thin wall.
+_FOLD = 1.0
+_BISECTIONS = 48
+
+
+def integrate(
+    surface: LossSurface,
+    domain: Domain,
+    *,
+    gamma: ArrayLike,
+    ratio: ArrayLike,
+    u: ArrayLike,
+    m: ArrayLike,
+    generalized: Test,
+    memorized: Test,
+    tolerance: float = 1e-6,
+    largest_move: tuple[float, float] = (0.02, 0.02),
+    record: bool = False,
+) -> FlowResult:
+    """Integrate Eq. 6 for all lanes until each generalises, comes to rest or leaves the domain.
+
+    Parameters
+    ----------
+    gamma, ratio : weight decay γ and ρ = η_R/η_D, [lane] or scalars.
+    u, m : the start, u = ln w with w the absolute norm.
+    generalized, memorized : numbers >= 0 where the test, or training, metric passes its threshold.
+    tolerance : error of a step in u, and in m.
+    largest_move : the largest change of u and of m in a step; half a grid cell for a sampled surface.
+    record : keep each lane's continuous solution.
+
+    m is a share: where the domain reaches m = 0 or m = 1, the flow is held at that end and goes on
+    along it.
+    """
+    lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m)))
+    gamma, ratio, u, m = (x.ravel().astype(float) for x in lanes)
+    run = _Run(surface, domain, gamma, ratio, u, m, generalized, memorized, tolerance, largest_move, record)
+    while len(run.active):
+        run.advance()
+    return run.result()
+
+
+class _Run:
+    def __init__(
+        self,
+        surface: LossSurface,
+        domain: Domain,
+        gamma: Floats,
+        ratio: Floats,
+        u: Floats,
+        m: Floats,
+        generalized: Test,
+        memorized: Test,
+        tolerance: float,
+        largest_move: tuple[float, float],
+        record: bool,
+    ) -> None:
+        n = len(u)
+        self.surface, self.domain = surface, domain
+        self.generalized, self.memorized = generalized, memorized
+        self.tolerance, self.largest = tolerance, np.array(largest_move)[:, None]
+        self.status = np.full(n, Status.NEVER, dtype=object)
+        self.t_generalized, self.t_memorized = np.full((2, n), np.nan)
+        self.end = np.stack([u, m])
+        self.steps = np.zeros(n, np.intp)
+        self.record = record
+        self.trail: list[list[tuple[float, float, float, Step]]] = [[] for _ in range(n if record else 0)]
+        self.all_gamma = gamma[: len(self.trail)]
+
+        inside = domain.contains(u, m)
+        self.status[~inside] = Status.OUTSIDE
+        ready = np.zeros(n, bool)
+        ready[inside] = generalized(u[inside], m[inside]) >= 0
+        self.status[ready], self.t_generalized[ready] = Status.ALREADY, 0.0
+        fitted = np.zeros(n, bool)
+        fitted[inside] = memorized(u[inside], m[inside]) >= 0
+        self.t_memorized[fitted] = 0.0
+
+        # the lanes still in motion, and their state
+        self.active = np.flatnonzero(inside & ~ready & (gamma > 0))
+        self.gamma, self.ratio = gamma[self.active], ratio[self.active]
+        self.state = np.stack([u, m])[:, self.active]
+        self.time = np.zeros(len(self.active))  # γ s: one unit is one time constant of decay
+        self.h = np.full(len(self.active), 1e-4)
+        self.held = np.zeros(len(self.active), bool)  # at m = 0 or m = 1, and pushed against it
+        self._look()
+
+    # --- Eq. 6 -------------------------------------------------------------------------------
+
+    def _velocity(self, state: Floats) -> Floats:
+        u, m = state
+        _, lu, lm, *_ = self.surface.derivatives(u, m, second=False)
+        return self._flow(u, lu, lm)
+
+    def _flow(self, u: Floats, lu: Floats, lm: Floats) -> Floats:
+        du = -(lu * np.exp(-2 * u) / self.gamma + 1)
+        dm = np.where(self.held, 0.0, -self.ratio / self.gamma * lm)
+        return np.stack([du, dm])
+
+    def _look(self) -> None:
+        """Loss, velocity and Jacobian at the present state; whether an end of m still holds."""
+        u, m = self.state
+        loss, lu, lm, luu, lum, lmm = self.surface.derivatives(u, m)
+        low = (m <= self.domain.m_low) & (self.domain.m_low == 0) & (lm >= 0)
+        high = (m >= self.domain.m_high) & (self.domain.m_high == 1) & (lm <= 0)
+        self.held = low | high
+        self.log_loss = np.log(np.maximum(loss, 1e-300))
+        self.velocity = self._flow(u, lu, lm)
+        shrink = np.exp(-2 * u) / self.gamma
+        push = np.where(self.held, 0.0, self.ratio / self.gamma)
+        self.jacobian = np.stack(
+            [
+                np.stack([-shrink * (luu - 2 * lu), -shrink * lum]),
+                np.stack([-push * lum, -push * lmm]),
+            ]
+        )
+
+    # --- one step of every lane --------------------------------------------------------------
+
+    def advance(self) -> None:
+        speed = np.max(np.abs(self.velocity) / self.largest, axis=0)
+        h = np.minimum(self.h, 1 / np.maximum(speed, 1e-300))
+        step = rosenbrock_step(self._velocity, self.jacobian, self.state, self.velocity, h)
+        error = np.max(np.abs(step.error), axis=0) / self.tolerance
+        moved = np.max(np.abs(step.end - step.start) / self.largest, axis=0)
+        good = (error <= 1) & (moved <= 2)
+        good[good] = self._keeps_to_the_loss(step.lanes(good), good)
+        with np.errstate(invalid="ignore"):
+            factor = np.clip(0.9 * np.maximum(error, 1e-12) ** (-1 / ORDER), 0.2, 4.0)
+        factor = np.where(np.isfinite(factor), factor, 0.2)
+        self.h = h * np.where(good, factor, np.minimum(factor, 0.5))
+        self.steps[self.active] += 1
+        done = (self.steps[self.active] >= _MOST_STEPS) | (self.h < 1e-14) | (self.time > _HORIZON)
+        self.status[self.active[done]] = self._at_rest(done)
+        if good.any():
+            k = np.flatnonzero(good)
+            done[k] |= self._accept(step.lanes(good), k, h[k])
+        if done.any():
+            self._retire(done)
+        self._look()
+
+    def _keeps_to_the_loss(self, step: Step, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        u, m = step.end
+        after = np.log(np.maximum(self.surface.derivatives(u, m, second=False)[0], 1e-300))
+        return np.asarray(np.abs(after - self.log_loss[good]) <= _FOLD)
+
+    def _accept(self, step: Step, k: NDArray[np.intp], h: Floats) -> NDArray[np.bool_]:
+        """Take the step for the lanes k: find its events in order; which of the lanes are done."""
+        domain, lane, gamma = self.domain, self.active[k], self.gamma[k]
+        bounds = (domain.u_low, domain.u_high, domain.m_low, domain.m_high)
+
+        def inside(u: Floats, m: Floats) -> Floats:
+            # Where m is held it stands exactly on its end of the domain, which is inside.
+            return -np.max([bounds[0] - u, u - bounds[1], bounds[2] - m, m - bounds[3]], axis=0)
+
+        last = np.ones(len(k))  # the share of the step that lies on the grid
+        off = inside(*step.end) < 0
+        last[off] = _first(lambda u, m: -inside(u, m), step.lanes(off), last[off])
+        end = step.at(last)
+
+        for test, when in ((self.memorized, self.t_memorized), (self.generalized, self.t_generalized)):
+            crossed = np.isnan(when[lane]) & (test(*end) >= 0)
+            share = _first(test, step.lanes(crossed), last[crossed])
+            when[lane[crossed]] = (self.time[k][crossed] + share * h[crossed]) / gamma[crossed]
+        grown = ~np.isnan(self.t_generalized[lane])
+        last[grown] = (self.t_generalized[lane][grown] * gamma[grown] - self.time[k][grown]) / h[grown]
+        end[:, grown] = step.at(last)[:, grown]
+
+        u, m = step.end
+        end_of_share = off & (((m < bounds[2]) & (bounds[2] == 0)) | ((m > bounds[3]) & (bounds[3] == 1)))
+        end[1] = np.where(end_of_share, np.clip(end[1], bounds[2], bounds[3]), end[1])
+        end[1] = np.where(end_of_share & (m < bounds[2]), bounds[2], end[1])
+        end[1] = np.where(end_of_share & (m > bounds[3]), bounds[3], end[1])
+        gone = off & ~grown & ~end_of_share
+        resting = ~grown & ~gone & (np.max(np.abs(self.velocity[:, k]), axis=0) < _AT_REST)
+        self.status[lane[grown]] = Status.GENERALIZES
+        self.status[lane[gone]] = np.where(u[gone] < bounds[0], Status.COLLAPSES, Status.OUTSIDE)
+        self.state[:, k] = end
+        self.status[lane[resting]] = self._at_rest(k[resting])
+        if self.record:
+            for j, number in enumerate(lane):
+                self.trail[number].append((self.time[k[j]], h[j], last[j], step.lanes(np.array([j]))))
+        self.time[k] += last * h
+        self.h[k[end_of_share]] = 1e-4
+        return np.asarray(grown | gone | resting)
+
+    def _at_rest(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> NDArray[np.object_]:
+        m = self.state[1, which]
+        return np.where(m > self.domain.m_low, Status.TRAPPED, Status.NEVER)
+
+    def _retire(self, done: NDArray[np.bool_]) -> None:
+        self.end[:, self.active[done]] = self.state[:, done]
+        stay = ~done
+        self.active, self.gamma, self.ratio = self.active[stay], self.gamma[stay], self.ratio[stay]
+        self.state, self.time, self.h = self.state[:, stay], self.time[stay], self.h[stay]
+
+    def result(self) -> FlowResult:
+        paths = tuple(
+            Path(
+                np.array([t for t, *_ in trail]) / g,
+                np.array([h for _, h, *_ in trail]) / g,
+                (trail[-1][0] + trail[-1][1] * trail[-1][2]) / g if trail else 0.0,
+                tuple(step for *_, step in trail),
+            )
+            for trail, g in zip(self.trail, self.all_gamma, strict=True)
+        )
+        return FlowResult(
+            self.status, self.t_generalized, self.t_memorized, *self.end, self.steps, paths
+        )
+
+
+def _first(test: Test, step: Step, last: Floats) -> Floats:
+    """The share of each step at which the test, failed at its start and passed at `last`, turns."""
+    low, high = np.zeros(len(last)), last.copy()
+    for _ in range(_BISECTIONS if len(last) else 0):
+        middle = (low + high) / 2
+        passed = test(*step.at(middle)) >= 0
+        high = np.where(passed, middle, high)
+        low = np.where(passed, low, middle)
+    return high

@@ -1,0 +1,206 @@
+"""Piecewise cubics for batched evaluation, and the smoothing spline on a grid.
+
+Every evaluation gives all derivatives up to the second for thousands of points at once. numpy alone:
+importing scipy's interpolate and optimize would double the time of a prediction on the command line.
+The tests hold each piece against scipy's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Triple = tuple[Floats, Floats, Floats]
+Six = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
+
+
+@dataclass(frozen=True)
+class UniformSpline:
+    """A C² cubic on uniform knots; beyond the ends it goes on with the last piece.
+
+    `pieces` is [power, piece], the powers 3, 2, 1, 0 of the distance from the piece's left end in
+    units of `step`.
+    """
+
+    start: float
+    step: float
+    pieces: Floats
+
+    @staticmethod
+    def through(start: float, step: float, values: Floats) -> UniformSpline:
+        """Schoenberg's variation-diminishing spline: the values are the B-spline coefficients.
+
+        It reproduces straight lines, never leaves the range of the values, and is monotone where
+        they are: no overshoot at a cliff.
+        """
+        first, last = 2 * values[0] - values[1], 2 * values[-1] - values[-2]
+        c = np.concatenate([[first], values, [last]])
+        a, b, d, e = c[:-3], c[1:-2], c[2:-1], c[3:]
+        pieces = np.stack(
+            [
+                (-a + 3 * b - 3 * d + e) / 6,
+                (a - 2 * b + d) / 2,
+                (d - a) / 2,
+                (a + 4 * b + d) / 6,
+            ]
+        )
+        return UniformSpline(start, step, pieces)
+
+    def derivatives(self, x: Floats) -> Triple:
+        """Value, first and second derivative at x [point]."""
+        position = (x - self.start) / self.step
+        index = np.clip(position.astype(np.intp), 0, self.pieces.shape[1] - 1)
+        t = position - index
+        c3, c2, c1, c0 = self.pieces[:, index]
+        value = ((c3 * t + c2) * t + c1) * t + c0
+        first = ((3 * c3 * t + 2 * c2) * t + c1) / self.step
+        second = (6 * c3 * t + 2 * c2) / self.step**2
+        return value, first, second
+
+    def __call__(self, x: Floats) -> Floats:
+        return self.derivatives(np.asarray(x, float))[0]
+
+
+@dataclass(frozen=True)
+class GridSpline:
+    """The natural bicubic spline through values [m, u] on a grid, C² in both."""
+
+    u: Floats
+    m: Floats
+    pieces: Floats
+
+    @staticmethod
+    def through(u: Floats, m: Floats, values: Floats) -> GridSpline:
+        along_u = _natural(u, values.T)  # [cell u, power u, m]
+        both = _natural(m, along_u.transpose(2, 0, 1))  # [cell m, power m, cell u, power u]
+        # [power u, power m, cell]: one contiguous row a coefficient
+        pieces = np.ascontiguousarray(both.transpose(3, 1, 0, 2)).reshape(4, 4, -1)
+        return GridSpline(u, m, pieces)
+
+    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
+        """Value, ∂u, ∂m, ∂uu, ∂um, ∂mm at the points (u, m); the last three 0 unless `second`."""
+        i = np.clip(np.searchsorted(self.u, u, "right") - 1, 0, len(self.u) - 2)
+        j = np.clip(np.searchsorted(self.m, m, "right") - 1, 0, len(self.m) - 2)
+        x, y = u - self.u[i], m - self.m[j]
+        cell = j * (len(self.u) - 1) + i
+        value, d_u, d_uu = np.zeros((3, *x.shape))
+        d_m, d_um, d_mm = np.zeros((3, *x.shape))
+        for row in self.pieces:  # Horner in u, and in m within each power of u
+            c3, c2, c1, c0 = row[:, cell]
+            in_m = ((c3 * y + c2) * y + c1) * y + c0
+            in_m1 = (3 * c3 * y + 2 * c2) * y + c1
+            if second:
+                d_uu = d_uu * x + 2 * d_u
+                d_um = d_um * x + d_m
+                d_mm = d_mm * x + (6 * c3 * y + 2 * c2)
+            d_u = d_u * x + value
+            d_m = d_m * x + in_m1
+            value = value * x + in_m
+        return value, d_u, d_m, d_uu, d_um, d_mm
+
+
+class GridSmoother:
+    """Tensor product of natural cubic smoothing splines on a grid (Reinsch 1967; Green & Silverman
+    1994, §2.3), its two strengths chosen by generalised cross-validation.
+
+    GCV counts each degree of freedom 1.4 times, the usual guard against following the noise.
+    """
+
+    _STRENGTHS = np.geomspace(1e-7, 1e6, 27)
+
+    def __init__(self, u: Floats, m: Floats) -> None:
+        self._u, self._shrink_u = _reinsch(u, self._STRENGTHS)
+        self._m, self._shrink_m = _reinsch(m, self._STRENGTHS)
+
+    def choose(self, values: Floats) -> tuple[int, int]:
+        """The strengths (of m, of u) with the least GCV score for values [m, u]."""
+        spectrum = self._m.T @ values @ self._u
+        n = values.size
+        freedom = 1.4 * self._shrink_m.sum(1)[:, None] * self._shrink_u.sum(1)[None, :]
+        kept_m, kept_u, power = self._shrink_m, self._shrink_u, spectrum**2
+        # Σ (1 - a_j b_i)² p = Σ p - 2 Σ a b p + Σ a² b² p for every pair of strengths at once
+        residual = power.sum() - 2 * kept_m @ power @ kept_u.T + kept_m**2 @ power @ kept_u.T**2
+        residual = np.maximum(residual, 1e-12 * power.sum())  # what rounding leaves of it
+        score = np.where(freedom < n, residual / np.maximum(n - freedom, 1e-9) ** 2, np.inf)
+        j, i = np.unravel_index(np.argmin(score), score.shape)
+        return int(j), int(i)
+
+    def smooth(self, values: Floats, strengths: tuple[int, int]) -> Floats:
+        """Smoothed values [m, u]."""
+        j, i = strengths
+        spectrum = self._m.T @ values @ self._u
+        return self._m @ (self._shrink_m[j][:, None] * spectrum * self._shrink_u[i][None]) @ self._u.T
+
+
+def _reinsch(x: Floats, strengths: Floats) -> tuple[Floats, Floats]:
+    """Eigenvectors [node, mode] of the roughness ∫ f'' ² and the shrinkage [strength, mode]."""
+    q, r = _bands(x / np.mean(np.diff(x)))
+    roughness = q @ np.linalg.solve(r, q.T)
+    values, vectors = np.linalg.eigh((roughness + roughness.T) / 2)
+    values[:2] = 0  # straight lines cost nothing
+    return vectors, 1 / (1 + strengths[:, None] * np.maximum(values, 0)[None])
+
+
+def _bands(x: Floats) -> tuple[Floats, Floats]:
+    """Q [node, inner node] and R of a natural cubic spline: R f'' = Qᵀ f (Green & Silverman §2.1)."""
+    n, h = len(x), np.diff(x)
+    k = np.arange(n - 2)
+    q, r = np.zeros((n, n - 2)), np.zeros((n - 2, n - 2))
+    q[k, k], q[k + 1, k], q[k + 2, k] = 1 / h[:-1], -1 / h[:-1] - 1 / h[1:], 1 / h[1:]
+    r[k, k] = (h[:-1] + h[1:]) / 3
+    r[k[:-1], k[1:]] = r[k[1:], k[:-1]] = h[1:-1] / 6
+    return q, r
+
+
+def _natural(x: Floats, values: Floats) -> Floats:
+    """Pieces [cell, power 3 2 1 0, ...] of the natural cubic spline through values [node, ...]."""
+    q, r = _bands(x)
+    flat = values.reshape(len(x), -1)
+    bend = np.zeros_like(flat)
+    bend[1:-1] = np.linalg.solve(r, q.T @ flat)
+    h = np.diff(x)[:, None]
+    rise = np.diff(flat, axis=0) / h
+    pieces = np.stack(
+        [np.diff(bend, axis=0) / (6 * h), bend[:-1] / 2, rise - h * (2 * bend[:-1] + bend[1:]) / 6, flat[:-1]],
+        1,
+    )
+    return pieces.reshape(len(x) - 1, 4, *values.shape[1:])
+
+
+def monotone_slopes(x: Floats, y: Floats) -> Floats:
+    """Slopes at the nodes of a cubic that is monotone where the data are (Fritsch & Butland 1984)."""
+    rise = np.diff(y) / np.diff(x)
+    a, b = rise[:-1], rise[1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inner = np.where(a * b > 0, 2 * a * b / (a + b), 0.0)
+    return np.concatenate([rise[:1], inner, rise[-1:]])
+
+
+def monotone_cubic(x: Floats, y: Floats, at: Floats) -> Floats:
+    """The monotone cubic through (x, y), constant beyond the ends."""
+    slopes = monotone_slopes(x, y)
+    at = np.clip(at, x[0], x[-1])
+    i = np.clip(np.searchsorted(x, at, "right") - 1, 0, len(x) - 2)
+    h = x[i + 1] - x[i]
+    t = (at - x[i]) / h
+    a, b = h * slopes[i], h * slopes[i + 1]
+    rise = y[i + 1] - y[i]
+    return y[i] + t * (a + t * (3 * rise - 2 * a - b + t * (a + b - 2 * rise)))
+
+
+def pool_adjacent_violators(y: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    """The non-decreasing sequence nearest to y, and the block that each entry belongs to."""
+    means: list[float] = []
+    sizes: list[int] = []
+    for value in y.tolist():
+        means.append(value)
+        sizes.append(1)
+        while len(means) > 1 and means[-2] > means[-1]:
+            high, n = means.pop(), sizes.pop()
+            means[-1] = (means[-1] * sizes[-1] + high * n) / (sizes[-1] + n)
+            sizes[-1] += n
+    block = np.repeat(np.arange(len(sizes)), sizes)
+    return np.repeat(means, sizes), block

@@ -1,0 +1,424 @@
+"""`sample`: the file it writes, going on after a stop, and what it refuses before any training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+import fullnet.sampler
+from fullnet.sampler import sample
+from fullnet.seeding import global_seed
+from fullnet.sphere import Cell, Metrics, minimise
+from fullnet.task import Adam, Problem, Split, Targets, Task
+from fullnet.tasks import addition
+from reduced.boundary import bracket
+from reduced.errors import InputError
+from reduced.landscape import DIMS, SCHEMA, open_landscape
+
+LOSSES = ("train_loss", "test_loss")
+ACCURACIES = ("train_accuracy", "test_accuracy")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only lose by threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def squared(output: Tensor, targets: Targets) -> Tensor:
+    return (output - targets["y"]).square()
+
+
+def small_task(n_test: int = 10) -> Task:
+    """A small non-linear task with messiness; 20 training samples and more at most."""
+
+    def problem(seed: int, n_train: int) -> Problem:
+        random, ordered = torch.randn(2, 20 + n_test, 2, generator=torch.Generator().manual_seed(seed))
+        y = torch.sin(ordered.sum(1))
+        train, test = slice(0, n_train), slice(20, 20 + n_test)
+        return Problem(
+            Split(random[train], {"y": y[train]}, ordered[train]),
+            Split(random[test], {"y": y[test]}, ordered[test]),
+            delta_norm=float((random - ordered).norm()),
+        )
+
+    return Task(
+        name="small",
+        network=lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(-2)),
+        problem=problem,
+        loss=squared,
+        right=lambda output, targets: squared(output, targets) < 0.1,
+        loss_name="mse",
+        n_train=20,
+        n_total=20,
+        optimizer=Adam(1e-2),
+        steps=12,
+        threshold=0.9,
+        messiness=True,
+        settings={"hidden": 8},
+    )
+
+
+ALPHA, M = [0.5, 1.0, 2.0, 3.0, 5.0], [0.0, 0.25, 0.5, 1.0]
+# 5 x 4 cells of 2 seeds and 2 sizes, in pieces of 16: 40 a size, so 3 + 3 pieces.
+GRID: dict[str, Any] = {
+    "alpha": ALPHA,
+    "m": M,
+    "seeds": [1, 4],
+    "n_train": [10, 20],
+    "budgets": [4, 12],
+    "cells_at_once": 16,
+    "progress": False,
+}
+
+
+class Counted:
+    """`minimise`, counting its calls; the `fail_at`-th one is interrupted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int = 0) -> None:
+        self.pieces: list[list[Cell]] = []
+        self.fail_at = fail_at
+        monkeypatch.setattr(fullnet.sampler, "minimise", self)
+
+    def __call__(self, task: Task, cells: list[Cell], *rest: Any) -> Metrics:
+        self.pieces.append(list(cells))
+        if len(self.pieces) == self.fail_at:
+            raise KeyboardInterrupt
+        return minimise(task, cells, *rest)
+
+
+def test_the_file_has_the_schema_and_every_cell_is_that_of_minimise(tmp_path: Path) -> None:
+    out = tmp_path / "small.nc"
+    task = small_task()
+    land = sample(task, **GRID, out=out)
+    assert not list(tmp_path.glob("*.parts"))
+    with xr.open_dataset(out, engine="h5netcdf") as opened:
+        file = opened.load()
+    xr.testing.assert_identical(file, land.dataset)
+    xr.testing.assert_identical(file, open_landscape(out).dataset)
+    assert file.attrs["schema"] == SCHEMA
+    assert (file.attrs["task"], file.attrs["loss"]) == ("small", "mse")
+    assert file.attrs["accuracy_threshold"] == 0.9
+    for name in (*LOSSES, *ACCURACIES, "converged"):
+        assert file[name].dims == DIMS
+        assert file[name].shape == (2, 2, 2, 4, 5)
+    for name, axis in (("seed", [1, 4]), ("n_train", [10, 20]), ("budget", [4, 12])):
+        assert file[name].values.tolist() == axis
+    np.testing.assert_array_equal(file["alpha"], ALPHA)
+    np.testing.assert_array_equal(file["m"], M)
+    for s, n, j, i in ((0, 0, 0, 0), (1, 0, 2, 3), (0, 1, 3, 4), (1, 1, 1, 1)):
+        seed, n_train = [1, 4][s], [10, 20][n]
+        alone = minimise(task, [Cell(seed, n_train, M[j], ALPHA[i])], [4, 12])
+        for name in (*LOSSES, *ACCURACIES, "converged"):
+            np.testing.assert_allclose(
+                file[name].values[s, n, :, j, i], getattr(alone, name)[:, 0], rtol=1e-4, err_msg=name
+            )
+
+
+def test_norms_are_those_of_the_initial_weights_and_of_the_representations(tmp_path: Path) -> None:
+    task = small_task()
+    file = sample(task, **GRID, out=tmp_path / "a.nc").dataset
+    for k, seed in enumerate((1, 4)):
+        with global_seed(seed, "weights"):
+            tensors = [p.detach() for p in task.network().parameters()]
+        norm = sum(float(p.square().sum()) for p in tensors) ** 0.5
+        assert float(file["w0"][k]) == pytest.approx(norm, rel=1e-6)
+        assert float(file["delta_norm"][k]) == task.problem(seed, 10).delta_norm
+
+
+def test_the_configuration_in_the_file_is_the_whole_of_it(tmp_path: Path) -> None:
+    task = replace(small_task(), stop_loss=1e-7)
+    land = sample(task, **GRID, gradient="full", out=tmp_path / "a.nc")
+    held = json.loads(land.dataset.attrs["configuration"])
+    optimizer = {"name": "Adam", "rate": 1e-2, "betas": [0.9, 0.999], "factor": 1.0, "every": 0}
+    assert held == {
+        "task": "small",
+        "settings": {"hidden": 8},
+        "optimizer": optimizer,
+        "gradient": "full",
+        "stop_loss": 1e-7,
+        "alpha": ALPHA,
+        "m": M,
+        "seeds": [1, 4],
+        "n_train": [10, 20],
+        "budgets": [4, 12],
+        "refine": 0,
+        "dtype": "float32",
+    }
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, whole, halved = small_task(), tmp_path / "whole.nc", tmp_path / "halved.nc"
+    uninterrupted = Counted(monkeypatch)
+    sample(task, **GRID, out=whole)
+    assert len(uninterrupted.pieces) == 6
+
+    first = Counted(monkeypatch, fail_at=3)
+    with pytest.raises(KeyboardInterrupt):
+        sample(task, **GRID, out=halved)
+    assert len(first.pieces) == 3
+    assert not halved.exists()
+    assert (tmp_path / "halved.nc.parts").is_dir()
+
+    second = Counted(monkeypatch)
+    sample(task, **GRID, out=halved)
+    assert second.pieces == uninterrupted.pieces[2:]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["halved.nc", "whole.nc"]
+    xr.testing.assert_identical(open_landscape(halved).dataset, open_landscape(whole).dataset)
+
+
+def test_a_stopped_refinement_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments: dict[str, Any] = {**WALL, "refine": 3}
+    sample(wall_task(), **arguments, out=tmp_path / "whole.nc")
+    first = Counted(monkeypatch, fail_at=3)  # the grid is one piece, every turn another
+    with pytest.raises(KeyboardInterrupt):
+        sample(wall_task(), **arguments, out=tmp_path / "halved.nc")
+    second = Counted(monkeypatch)
+    sample(wall_task(), **arguments, out=tmp_path / "halved.nc")
+    assert len(second.pieces) == 2
+    assert second.pieces[0] == first.pieces[2]
+    whole, halved = (open_landscape(tmp_path / f"{name}.nc").dataset for name in ("whole", "halved"))
+    xr.testing.assert_identical(halved, whole)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"alpha": [0.5, 1.0, 2.0, 3.0, 6.0]},
+        {"m": [0.0, 0.25, 0.5, 0.9]},
+        {"seeds": [1, 5]},
+        {"n_train": [9, 20]},
+        {"budgets": [4, 13]},
+        {"gradient": "full"},
+        {"refine": 1},
+        {"task": replace(small_task(), settings={"hidden": 9})},
+        {"task": replace(small_task(), stop_loss=1e-3)},
+        {"task": replace(small_task(), optimizer=Adam(2e-2))},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_stopped_run_is_not_mixed_with_other_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Mapping[str, Any]
+) -> None:
+    out = tmp_path / "small.nc"
+    Counted(monkeypatch, fail_at=2)
+    with pytest.raises(KeyboardInterrupt):
+        sample(small_task(), **GRID, out=out)
+    other = Counted(monkeypatch)
+    with pytest.raises(
+        InputError, match=r"small\.nc\.parts: holds an unfinished run with other settings"
+    ):
+        sample(**{"task": small_task(), **GRID, "out": out, **change})
+    assert other.pieces == []
+    sample(small_task(), **GRID, out=out)  # and the old run can still be finished
+    assert len(other.pieces) == 5
+
+
+def test_an_existing_output_is_refused_before_training_and_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "small.nc"
+    out.write_bytes(b"somebody's work")
+    counted = Counted(monkeypatch)
+    with pytest.raises(InputError, match=r"small\.nc: exists already"):
+        sample(small_task(), **GRID, out=out)
+    assert counted.pieces == []
+    assert out.read_bytes() == b"somebody's work"
+    assert list(tmp_path.iterdir()) == [out]
+    sample(small_task(), **GRID, out=out, overwrite=True)
+    assert open_landscape(out).seeds == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"alpha": [0.5, 2.0, 1.0, 3.0, 5.0]}, "alpha"),
+        ({"alpha": [0.5, 1.0, 1.0, 3.0, 5.0]}, "alpha"),
+        ({"alpha": [0.0, 1.0, 2.0, 3.0, 5.0]}, "alpha"),
+        ({"alpha": [-1.0, 1.0, 2.0, 3.0, 5.0]}, "alpha"),
+        ({"alpha": [0.5, 1.0, 2.0, float("nan")]}, "alpha"),
+        ({"alpha": []}, "alpha"),
+        ({"m": [0.0, 0.5, 0.25, 1.0]}, "m"),
+        ({"m": [0.0, 0.25, 0.5, 1.5]}, "m"),
+        ({"m": [-0.1, 0.25, 0.5, 1.0]}, "m"),
+        ({"gradient": "natural"}, "gradient"),
+        ({"n_train": [10, 21]}, "n_train"),
+        ({"n_train": [0, 20]}, "n_train"),
+        ({"seeds": [1, 1]}, "seeds"),
+        ({"seeds": [-1, 1]}, "seeds"),
+        ({"seeds": []}, "seeds"),
+        ({"budgets": [12, 4]}, "budgets"),
+        ({"budgets": [0, 4]}, "budgets"),
+        ({"refine": -1}, "refine"),
+        ({"out": "no/such/folder.nc"}, r".*folder\.nc"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], names: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    counted = Counted(monkeypatch)
+    with pytest.raises(InputError, match=rf"^{names}\b"):
+        sample(**{"task": small_task(), "out": "small.nc", **GRID, **change})
+    assert counted.pieces == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="only found by Landscape.assemble, when all has been trained",
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_train": [20, 10]},
+        {"n_train": [20, 20]},
+        {"seeds": [4, 1]},
+        {"alpha": [0.5, 1.0, 2.0]},
+        {"m": [0.0, 0.5]},
+    ],
+    ids=str,
+)
+def test_axes_that_no_landscape_can_have_are_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    counted = Counted(monkeypatch)
+    with pytest.raises(InputError):
+        sample(**{"task": small_task(), "out": tmp_path / "a.nc", **GRID, **change})
+    assert counted.pieces == []
+
+
+@pytest.mark.xfail(
+    strict=True, raises=(ValueError, TypeError), reason="axes are asked for their truth value"
+)
+@pytest.mark.parametrize(
+    "change", [{"n_train": np.array([10, 20])}, {"budgets": np.array([4, 12])}], ids=str
+)
+def test_axes_may_be_arrays(tmp_path: Path, change: dict[str, Any]) -> None:
+    land = sample(**{"task": small_task(), "out": tmp_path / "a.nc", **GRID, **change})
+    assert (land.n_train, land.budgets) == ([10, 20], [4, 12])
+
+
+def test_one_dimension_and_default_budgets(tmp_path: Path) -> None:
+    task = replace(small_task(), messiness=False)
+    land = sample(task, alpha=ALPHA, seeds=[0], out=tmp_path / "a.nc", progress=False)
+    assert land.budgets == [4, 8, 12]
+    assert land.n_train == [20]
+    assert not land.two_dimensional
+    assert "delta_norm" not in land.dataset
+    shorter = sample(task, alpha=ALPHA, seeds=[0], steps=6, out=tmp_path / "b.nc", progress=False)
+    assert shorter.budgets == [2, 4, 6]
+    np.testing.assert_array_equal(
+        shorter.dataset["train_loss"][:, :, 1], land.dataset["train_loss"][:, :, 0]
+    )
+
+
+def test_without_test_samples_the_test_metrics_are_nan(tmp_path: Path) -> None:
+    land = sample(
+        addition(p=4, n_train=10), alpha=ALPHA, seeds=[0], steps=3, out=tmp_path / "a.nc", progress=False
+    )
+    assert np.isnan(land.dataset["test_loss"]).all()
+    assert np.isnan(land.dataset["test_accuracy"]).all()
+    assert np.isfinite(land.dataset["train_loss"]).all()
+
+
+class Line(nn.Module):
+    """x -> w·x with |w| = 1 at the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(3) / 3**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.w
+
+
+FLOOR = 1e-4
+
+
+def wall_task() -> Task:
+    """One equation, three unknowns: s w_1 = y with s = 1 at m = 0 and 0.05 at m = 1. On the sphere of
+    radius alpha the least loss is (y - s alpha)² + FLOOR, and FLOOR from alpha = y/s: a known wall."""
+
+    def problem(seed: int, n_train: int) -> Problem:
+        ordered = torch.tensor([[1.0, 0.0, 0.0]])
+        split = Split(0.05 * ordered, {"y": torch.tensor([1.0 + 0.3 * seed])}, ordered)
+        return Problem(split, split, delta_norm=0.95)
+
+    return Task(
+        name="wall",
+        network=Line,
+        problem=problem,
+        loss=lambda output, targets: squared(output, targets) + FLOOR,
+        right=lambda output, targets: squared(output, targets) < FLOOR,
+        loss_name="squared error",
+        n_train=1,
+        optimizer=Adam(2e-2),
+        steps=400,
+        messiness=True,
+    )
+
+
+WALL: dict[str, Any] = {
+    "alpha": np.geomspace(0.25, 4, 9),
+    "m": [0.0, 0.1, 0.2, 1.0],
+    "seeds": [0, 1],
+    "budgets": [3, 400],  # after 3 steps the wall is not yet where it will be
+    "cells_at_once": 100,
+    "progress": False,
+}
+
+
+@pytest.mark.parametrize("refine", [1, 4])
+def test_refining_halves_the_bracket_of_the_foot_each_turn(tmp_path: Path, refine: int) -> None:
+    plain = sample(wall_task(), **WALL, out=tmp_path / "plain.nc").dataset
+    fine = sample(wall_task(), **WALL, refine=refine, out=tmp_path / "fine.nc").dataset
+    assert "foot_low" not in plain
+    assert fine["foot_low"].dims == fine["foot_high"].dims == ("seed", "n_train", "m")
+    xr.testing.assert_identical(plain["train_loss"], fine["train_loss"])
+    for s, seed in enumerate(WALL["seeds"]):
+        coarse = bracket(WALL["alpha"], plain["train_loss"].values[s, 0, -1])
+        low, high = (fine[f"foot_{side}"].values[s, 0, :3] for side in ("low", "high"))
+        width = np.log(coarse.high[:3] / coarse.low[:3])
+        np.testing.assert_allclose(width, np.log(2) / 2)  # one cell of the grid
+        np.testing.assert_allclose(np.log(high / low), width / 2**refine, rtol=1e-6)
+        assert (coarse.low[:3] <= low).all()
+        assert (high <= coarse.high[:3]).all()
+        scale = 1 - 0.95 * np.array(WALL["m"][:3])
+        foot = (1.0 + 0.3 * seed - np.sqrt(coarse.level - FLOOR)) / scale  # there the loss is the level
+        assert (low <= foot).all()
+        assert (foot <= high).all()
+
+
+def test_a_row_without_a_foot_on_the_grid_is_left_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(monkeypatch)
+    file = sample(wall_task(), **WALL, refine=2, out=tmp_path / "a.nc").dataset
+    np.testing.assert_allclose(file["foot_low"].sel(m=1.0), 4.0)  # the wall of m = 1 is beyond
+    assert np.isnan(file["foot_high"].sel(m=1.0)).all()
+    assert [len(piece) for piece in counted.pieces] == [72, 6, 6]
+    assert {cell.m for piece in counted.pieces[1:] for cell in piece} == {0.0, 0.1, 0.2}
+
+
+def test_the_result_does_not_depend_on_how_many_cells_are_trained_at_once(tmp_path: Path) -> None:
+    def with_pieces_of(cells: int) -> xr.Dataset:
+        out = tmp_path / f"{cells}.nc"
+        return sample(small_task(), **{**GRID, "cells_at_once": cells}, out=out).dataset
+
+    xr.testing.assert_allclose(with_pieces_of(7), with_pieces_of(1000), rtol=1e-4)
