@@ -1,0 +1,66 @@
+"""groktime: how long a network will take to grok, told before the long run is started.
+
+The public names are loaded when they are first used; `import groktime` itself costs nothing, and
+PyTorch is imported only by what samples.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fullnet import tasks
+    from fullnet.sampler import sample
+    from reduced.errors import InputError
+    from reduced.landscape import Landscape, open_landscape, shipped
+    from reduced.prediction import Prediction, predict
+    from reduced.what_if import Recommendation, recommend, what_if
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "InputError": "reduced.errors",
+    "Landscape": "reduced.landscape",
+    "open_landscape": "reduced.landscape",
+    "shipped": "reduced.landscape",
+    "Prediction": "reduced.prediction",
+    "predict": "reduced.prediction",
+    "Recommendation": "reduced.what_if",
+    "recommend": "reduced.what_if",
+    "what_if": "reduced.what_if",
+    "sample": "fullnet.sampler",
+    "tasks": "fullnet",
+}
+
+__all__ = [
+    "InputError",
+    "Landscape",
+    "Prediction",
+    "Recommendation",
+    "open_landscape",
+    "predict",
+    "recommend",
+    "sample",
+    "shipped",
+    "tasks",
+    "what_if",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'groktime' has no attribute {name!r}")
+    try:
+        home = import_module(_HOME[name] + (".tasks" if name == "tasks" else ""))
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(
+            f"groktime.{name} trains networks and needs PyTorch: pip install 'groktime[train]'"
+        ) from error
+    return home if name == "tasks" else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

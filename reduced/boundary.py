@@ -77,7 +77,7 @@ class Boundary:
 # piece of a point is found by a division.
 _KNOTS = 81
 # The foot of the pooled profile is known to about this part of a grid cell (tests/reduced/test_cliffs).
-_FOOT = 0.3
+_FOOT = 0.5
 
 
 def fit_boundary(u: Floats, m: Floats, train_loss: Floats, feet: tuple[Floats, Floats] | None) -> Boundary:

@@ -112,8 +112,10 @@ def integrate(
     lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m)))
     gamma, ratio, u, m = (x.ravel().astype(float) for x in lanes)
     run = _Run(surface, domain, gamma, ratio, u, m, generalized, memorized, tolerance, largest_move, record)
-    while len(run.active):
-        run.advance()
+    # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        while len(run.active):
+            run.advance()
     return run.result()
 
 
@@ -181,7 +183,11 @@ class _Run:
         low = (m <= self.domain.m_low) & (self.domain.m_low == 0) & (lm >= 0)
         high = (m >= self.domain.m_high) & (self.domain.m_high == 1) & (lm <= 0)
         self.held = low | high
-        self.log_loss = np.log(np.maximum(loss, 1e-300))
+        # A loss that could not move the lane by a hundredth of decay over a step may change at will.
+        in_u = np.exp(2 * u) * self.largest[0]
+        in_m = self.largest[1] / np.maximum(self.ratio, 1e-300)
+        self.negligible = 0.01 * self.gamma * np.minimum(in_u, in_m)
+        self.log_loss = np.log(loss + self.negligible)
         self.velocity = self._flow(u, lu, lm)
         shrink = np.exp(-2 * u) / self.gamma
         push = np.where(self.held, 0.0, self.ratio / self.gamma)
@@ -202,8 +208,7 @@ class _Run:
         moved = np.max(np.abs(step.end - step.start) / self.largest, axis=0)
         good = (error <= 1) & (moved <= 2)
         good[good] = self._keeps_to_the_loss(step.lanes(good), good)
-        with np.errstate(invalid="ignore"):
-            factor = np.clip(0.9 * np.maximum(error, 1e-12) ** (-1 / ORDER), 0.2, 4.0)
+        factor = np.clip(0.9 * np.maximum(error, 1e-12) ** (-1 / ORDER), 0.2, 4.0)
         factor = np.where(np.isfinite(factor), factor, 0.2)
         self.h = h * np.where(good, factor, np.minimum(factor, 0.5))
         self.steps[self.active] += 1
@@ -218,7 +223,7 @@ class _Run:
 
     def _keeps_to_the_loss(self, step: Step, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
         u, m = step.end
-        after = np.log(np.maximum(self.surface.derivatives(u, m, second=False)[0], 1e-300))
+        after = np.log(self.surface.derivatives(u, m, second=False)[0] + self.negligible[good])
         return np.asarray(np.abs(after - self.log_loss[good]) <= _FOLD)
 
     def _accept(self, step: Step, k: NDArray[np.intp], h: Floats) -> NDArray[np.bool_]:

@@ -184,17 +184,23 @@ class Landscape:
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write the file whole, or not at all."""
-        path = Path(path)
-        check_output(path, overwrite)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         packed = {v: {"zlib": True} for v in (*LOSSES, *ACCURACIES, "converged") if v in self.dataset}
-        try:
-            self.dataset.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
-            os.replace(temporary, path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-        return path
+        return write_dataset(self.dataset, Path(path), overwrite, packed)
+
+
+def write_dataset(
+    dataset: xr.Dataset, path: Path, overwrite: bool = False, encoding: Mapping[str, Any] | None = None
+) -> Path:
+    """Write NetCDF-4 to a temporary name and rename it: a file is whole, or it is not there."""
+    check_output(path, overwrite)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=dict(encoding or {}))
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return path
 
 
 def open_landscape(name: str | Path) -> Landscape:

@@ -1,0 +1,160 @@
+"""The command line: words and options. What a command does is in `groktime.commands`.
+
+argparse, from the standard library: `--help` has to answer at once, and a mistake to be told in one
+sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+_RANGES = "numbers, or a range FIRST:LAST:COUNT (geometric; from 0, or with :lin at the end, linear)"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = _Parser(
+        prog="groktime",
+        description="How long a network will take to grok, told before the long run is started.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    predict = commands.add_parser("predict", help="grokking time from a landscape: report and figure")
+    _landscape(predict)
+    predict.add_argument("--gamma", type=_number, required=True, help="decoupled weight decay")
+    _start(predict, _number)
+    predict.add_argument("--level", type=_number, help="training loss of the printed form's contour (0.05)")
+    _output(predict, "figure: .png, .pdf or .svg")
+
+    what_if = commands.add_parser("whatif", help="grokking times over gamma, learning rates and starts")
+    _landscape(what_if)
+    what_if.add_argument("--gamma", nargs="+", required=True, metavar="X", help=f"weight decay: {_RANGES}")
+    _start(what_if, None)
+    _output(what_if, "data (.nc) or figure (.png, .pdf, .svg)")
+
+    recommend = commands.add_parser("recommend", help="the weakest decay that groks within a budget")
+    _landscape(recommend)
+    recommend.add_argument("--budget", type=_number, required=True, metavar="STEPS", help="optimizer steps")
+    _start(recommend, _number)
+    recommend.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    sample = commands.add_parser("sample", help="sample a landscape from networks (needs groktime[train])")
+    sample.add_argument("task", help="a built-in task; `groktime tasks` lists them")
+    sample.add_argument("--alpha", nargs="+", required=True, metavar="X", help=f"w/w0: {_RANGES}")
+    sample.add_argument("--m", nargs="+", metavar="X", help=f"messiness: {_RANGES}")
+    sample.add_argument("--seeds", nargs="+", type=int, default=[4], help="how many (0, 1, …), or which")
+    sample.add_argument("--n-train", nargs="+", type=int, metavar="N", help="training samples, ascending")
+    sample.add_argument("--steps", type=int, help="optimizer steps a cell")
+    sample.add_argument("--budgets", nargs="+", type=int, metavar="STEPS", help="steps of the snapshots")
+    sample.add_argument(
+        "--gradient", default="tangent", help="tangent: the minimum on the sphere; full: as published"
+    )
+    sample.add_argument("--refine", type=int, default=0, metavar="ROUNDS", help="bisect the wall so often")
+    sample.add_argument("--variant", help="addition: paper or official")
+    sample.add_argument("--dim", type=int, help="addition: dimensions of the representation")
+    sample.add_argument("--tolerance", type=_number, help="teacher-student: squared error that is right")
+    sample.add_argument("--decay-every", type=int, help="steps between drops of the learning rate")
+    sample.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    sample.add_argument("--workers", type=int, help="pieces trained side by side (one a core)")
+    sample.add_argument("-o", "--output", required=True, help="landscape file to write (.nc)")
+    sample.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    sample.add_argument("--quiet", action="store_true", help="no progress")
+
+    figure = commands.add_parser("figure", help="figures of a landscape as in the paper")
+    figure.add_argument("kind", choices=["lu", "sizes", "gradients"], help="Fig. 2a, 6e or 6d")
+    _landscape(figure)
+    figure.add_argument("--gamma", type=_number, default=1e-3, help="weight decay (0.001)")
+    figure.add_argument("--eta-d", type=_number, default=1e-2, help="learning rate of the decoder (0.01)")
+    figure.add_argument("--eta-r", type=_number, help="learning rate of the representation (eta-d)")
+    figure.add_argument("--alpha", type=_number, help="start, w/w0 (the largest sampled)")
+    figure.add_argument("--m", type=_number, help="start, messiness (the largest sampled)")
+    figure.add_argument("-o", "--output", required=True, help=".png, .pdf or .svg")
+    figure.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+
+    tasks = commands.add_parser("tasks", help="the built-in tasks and the landscapes that ship")
+    tasks.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return top
+
+
+def _landscape(command: argparse.ArgumentParser) -> None:
+    command.add_argument("landscape", help="a shipped landscape by name, or a .nc file")
+    command.add_argument("--seed", type=int, help="one seed of the landscape (all)")
+    command.add_argument("--n-train", type=int, metavar="N", help="training-set size (the largest)")
+    command.add_argument("--sampled-steps", type=int, metavar="STEPS", help="sampling budget (the largest)")
+    command.add_argument("--threshold", type=_number, help="test metric that counts as generalised")
+    command.add_argument("--metric", default="accuracy", help="accuracy or loss: what the threshold is of")
+
+
+def _start(command: argparse.ArgumentParser, kind: Any) -> None:
+    many: dict[str, Any] = {"type": kind} if kind else {"nargs": "+", "metavar": "X"}
+    command.add_argument("--eta-d", required=True, help="learning rate of the network, per step", **many)
+    command.add_argument("--eta-r", help="learning rate of the representation (eta-d)", **many)
+    command.add_argument("--alpha", required=True, help="start: weight norm / its norm at init", **many)
+    command.add_argument("--m", help="start: messiness, for landscapes of (w, m)", **many)
+    command.add_argument("--m-rate", default="eq6", help="eq6, or representation: with 1/||R diff||^2")
+
+
+def _output(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("-o", "--output", help=what)
+    command.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, not {text!r}") from None
+
+
+def values(name: str, texts: Sequence[str]) -> list[float]:
+    """Numbers and ranges FIRST:LAST:COUNT[:lin] as a list of numbers."""
+    from reduced.errors import InputError
+
+    out: list[float] = []
+    for text in texts:
+        parts = text.split(":")
+        try:
+            if len(parts) == 1:
+                out.append(float(text))
+                continue
+            linear = parts[-1] == "lin"
+            first, last, count = parts[:3]
+            a, b, n = float(first), float(last), int(count)
+            if len(parts) != 3 + linear or n < 2 or not (math.isfinite(a) and math.isfinite(b)):
+                raise ValueError
+        except ValueError:
+            raise InputError(f"--{name} {text}: expected {_RANGES}") from None
+        if a == 0 or linear:
+            out += [a + (b - a) * k / (n - 1) for k in range(n)]
+        elif a * b > 0:
+            out += [a * (b / a) ** (k / (n - 1)) for k in range(n)]
+        else:
+            raise InputError(f"--{name} {text}: a geometric range needs two ends of one sign")
+    return out
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 done, 2 a user's error in one sentence."""
+    options = parser().parse_args(arguments)
+    from groktime import commands
+    from reduced.errors import InputError
+
+    try:
+        commands.run(options)
+    except InputError as error:
+        print(f"groktime {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"groktime {options.command}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,248 @@
+"""What the commands do. Each imports what it needs, so that none pays for another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groktime.cli import values
+from reduced.errors import InputError
+
+if TYPE_CHECKING:
+    from reduced.landscape import Landscape
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the chosen command."""
+    _COMMANDS[options.command](options)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from reduced.prediction import predict
+
+    land = _open(options)
+    if options.output:
+        _check_figure(options)
+    level = {} if options.level is None else {"level": options.level}
+    p = predict(land, gamma=options.gamma, **_start(options), **_which(options), **level)
+    if options.output:
+        p.plot(options.output, overwrite=options.overwrite)
+    if options.json:
+        print(json.dumps(p.to_dict()))
+    else:
+        print(p.report())
+        if options.output:
+            print(f"\nFigure      {options.output}")
+
+
+def _what_if(options: argparse.Namespace) -> None:
+    from reduced.what_if import what_if
+
+    land = _open(options)
+    data = bool(options.output) and Path(options.output).suffix == ".nc"
+    if options.output and not data:
+        _check_figure(options)
+    elif options.output:
+        from reduced.landscape import check_output
+
+        check_output(Path(options.output), options.overwrite)
+    swept = {
+        name: _one_or_many(name, getattr(options, name))
+        for name in ("gamma", "eta_d", "eta_r", "alpha", "m")
+        if getattr(options, name) is not None
+    }
+    ds = what_if(land, **swept, **_which(options), m_rate=options.m_rate)
+    if data:
+        from reduced.landscape import write_dataset
+
+        write_dataset(ds, Path(options.output), options.overwrite)
+    elif options.output:
+        from reduced.figures import plot_what_if
+
+        plot_what_if(ds, options.output, overwrite=options.overwrite)
+    if options.json:
+        print(json.dumps(_plain(ds.to_dict())))
+    else:
+        frame = ds.to_dataframe() if ds.dims else ds.expand_dims("start").to_dataframe()
+        print(frame.to_string(float_format=lambda x: f"{x:.6g}", max_rows=60))
+
+
+def _recommend(options: argparse.Namespace) -> None:
+    from reduced.what_if import recommend
+
+    start = _start(options)
+    r = recommend(_open(options), budget=options.budget, **start, **_which(options))
+    if options.json:
+        numbers = {k: getattr(r, k) for k in ("budget", "gamma", "cautious", "strongest")}
+        print(json.dumps(_plain(numbers | {"prediction": r.prediction.to_dict()})))
+    else:
+        print(r.report())
+
+
+def _sample(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    try:
+        from fullnet.sampler import sample
+        from fullnet.tasks import TASKS
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "tqdm"):
+            raise
+        raise InputError("sampling trains networks and needs PyTorch: pip install 'groktime[train]'") from error
+
+    if options.task not in TASKS:
+        raise InputError(f"task {options.task!r}: expected one of {', '.join(TASKS)}")
+    given = {"addition": ("variant", "dim"), "teacher-student": ("tolerance",)}[options.task]
+    for name in ("variant", "dim", "tolerance"):
+        if getattr(options, name) is not None and name not in given:
+            raise InputError(f"--{name}: {options.task} has no such setting")
+    settings = {k: getattr(options, k) for k in given if getattr(options, k) is not None}
+    sizes = {} if options.n_train is None else {"n_train": options.n_train[-1]}
+    task = TASKS[options.task](**settings, **sizes)
+    if options.decay_every is not None:
+        task = replace(task, optimizer=replace(task.optimizer, every=options.decay_every))
+    land = sample(
+        task,
+        alpha=values("alpha", options.alpha),
+        **({} if options.m is None else {"m": values("m", options.m)}),
+        seeds=range(options.seeds[0]) if len(options.seeds) == 1 else options.seeds,
+        n_train=options.n_train,
+        steps=options.steps,
+        budgets=options.budgets,
+        gradient=options.gradient,
+        refine=options.refine,
+        out=options.output,
+        device=options.device,
+        workers=options.workers,
+        progress=not options.quiet,
+        overwrite=options.overwrite,
+    )
+    print(f"{options.output}: {land.task}, {len(land.seeds)} seeds, {len(land.m)} x {len(land.alpha)} cells")
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from reduced import figures
+    from reduced.prediction import predict
+
+    land = _open(options)
+    _check_figure(options)
+    if options.kind == "lu":
+        if land.two_dimensional:
+            raise InputError(f"figure lu: {land.source} is a landscape of (w, m); expected one of w alone")
+        figures.plot_lu(land, options.output, overwrite=options.overwrite)
+        return
+    if not land.two_dimensional:
+        raise InputError(f"figure {options.kind}: {land.source} has no m; expected a landscape of (w, m)")
+    start = {
+        "gamma": options.gamma,
+        "eta_d": options.eta_d,
+        "eta_r": options.eta_r,
+        "alpha": options.alpha if options.alpha is not None else float(land.alpha[-1]),
+        "m": options.m if options.m is not None else float(land.m[-1]),
+    }
+    which = {k: v for k, v in _which(options).items() if k != "n_train"}
+    if options.kind == "gradients":
+        p = predict(land, **start, n_train=options.n_train, **which)
+        figures.plot_gradients(p, options.output, overwrite=options.overwrite)
+    else:
+        each = {n: predict(land, **start, n_train=n, **which) for n in land.n_train}
+        figures.plot_sizes(each, options.output, overwrite=options.overwrite)
+
+
+def _tasks(options: argparse.Namespace) -> None:
+    from reduced.landscape import open_landscape, shipped
+
+    lands = {}
+    for name in shipped():
+        land = open_landscape(name)
+        lands[name] = {
+            "task": land.task,
+            "seeds": len(land.seeds),
+            "n_train": land.n_train,
+            "alpha": [float(land.alpha[0]), float(land.alpha[-1]), len(land.alpha)],
+            "m": [float(land.m[0]), float(land.m[-1]), len(land.m)],
+            "budget": land.budgets[-1],
+        }
+    tasks = {
+        "teacher-student": "tanh network learns another one (systems 1, P Fig. 2)",
+        "addition": "toy addition with a representation (system 6, P Fig. 6); variant paper or official",
+    }
+    if options.json:
+        print(json.dumps({"tasks": tasks, "landscapes": lands}))
+        return
+    print("Tasks (groktime sample TASK …)")
+    for name, text in tasks.items():
+        print(f"  {name:<18}{text}")
+    print("Landscapes that ship (groktime predict NAME …)")
+    for name, facts in lands.items():
+        a, m = facts["alpha"], facts["m"]
+        size = f"{m[2]} x {a[2]}" if m[2] > 1 else f"{a[2]}"
+        print(
+            f"  {name:<18}{facts['task']}, {facts['seeds']} seeds, N = {facts['n_train']}, {size} cells, "
+            f"alpha {a[0]:g} to {a[1]:g}" + (f", m {m[0]:g} to {m[1]:g}" if m[2] > 1 else "")
+        )
+
+
+_COMMANDS = {
+    "predict": _predict,
+    "whatif": _what_if,
+    "recommend": _recommend,
+    "sample": _sample,
+    "figure": _figure,
+    "tasks": _tasks,
+}
+
+
+def _open(options: argparse.Namespace) -> Landscape:
+    from reduced.landscape import open_landscape
+
+    return open_landscape(options.landscape)
+
+
+def _check_figure(options: argparse.Namespace) -> None:
+    """Before any work: the output can be written and is of a kind that can be drawn."""
+    from reduced.landscape import check_output
+
+    path = Path(options.output)
+    if path.suffix not in (".png", ".pdf", ".svg"):
+        raise InputError(f"{path}: expected a name that ends in .png, .pdf or .svg")
+    check_output(path, options.overwrite)
+
+
+def _which(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "seed": options.seed,
+        "n_train": options.n_train,
+        "threshold": options.threshold,
+        "metric": options.metric,
+        "sampled_steps": options.sampled_steps,
+    }
+
+
+def _start(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "eta_d": options.eta_d,
+        "eta_r": options.eta_r,
+        "alpha": options.alpha,
+        "m": options.m,
+        "m_rate": options.m_rate,
+    }
+
+
+def _one_or_many(name: str, texts: list[str]) -> float | list[float]:
+    numbers = values(name.replace("_", "-"), texts)
+    return numbers if len(numbers) > 1 or ":" in texts[0] else numbers[0]
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: None."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

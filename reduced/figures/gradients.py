@@ -1,0 +1,84 @@
+"""Fig. 6d: the force of the loss along the boundary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import LogNorm
+
+from reduced.errors import InputError
+from reduced.figures.file import check_figure, save
+from reduced.figures.prediction import heading
+from reduced.figures.style import BLUE, GREEN, LOG_NORM, MESSINESS, VERMILLION, Floats, new_figure
+from reduced.prediction import Prediction, rate_of_m
+
+_ARROWS = 14
+_LENGTH = 0.09  # of an arrow, share of the panel's width
+
+
+def plot_gradients(p: Prediction, path: str | Path, overwrite: bool = False) -> Path:
+    """Fig. 6d: the force (-∂l/∂u / w², -ρ ∂l/∂m) of Eq. 6 along the contour of the boundary.
+
+    The arrows show direction, their colour the size relative to decay γ. Grey beside them: the
+    direction that the closed form as printed takes the force to have, normal to the contour in the
+    plane (u, m). Both are drawn as they appear in that plane, stretched as the axes are.
+    """
+    if not p.landscape.two_dimensional:
+        raise InputError(
+            f"{p.landscape.source}: a landscape of w alone; expected one of (w, m) for this figure"
+        )
+    g = p.geometry
+    known = np.isfinite(g.u)
+    if known.sum() < 2:
+        raise InputError(
+            f"{p.landscape.source}: no contour of training loss {g.level:g} ; expected another level"
+        )
+    path = check_figure(path, overwrite)
+    u, m = g.u[known], g.m[known]
+    take = np.unique(np.linspace(0, len(u) - 1, _ARROWS).round().astype(int))
+    _, lu, lm, *_ = p.system.surface.derivatives(u[take], m[take], second=False)
+    rate = rate_of_m(p.system, p.settings["eta_r"], p.settings["m_rate"]) / p.settings["eta_d"]
+    force = np.stack([-lu * np.exp(-2 * u[take]), -rate * lm])
+
+    figure = new_figure(9.5, 6.5)
+    ax = figure.subplots()
+    ax.plot(u, m, color=BLUE, linewidth=2, label=f"contour of loss {g.level:g}")
+    if p.path is not None:
+        a, b = p.path.at(np.linspace(0, p.path.end, 400))
+        ax.plot(a, b, color=VERMILLION, linewidth=1.4, linestyle="-.", label="path of Eq. 6")
+    left, right = min(*ax.get_xlim(), u.min()), max(*ax.get_xlim(), u.max())
+    low, high = ax.get_ylim()
+    room = np.array([right - left, high - low]) * 1.6 * _LENGTH
+    ax.set_xlim(left - room[0], right + room[0])
+    ax.set_ylim(low - room[1], high + room[1])
+    span = np.array([np.diff(ax.get_xlim())[0], np.diff(ax.get_ylim())[0]])
+    style: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "width": 0.004}
+    normal = _unit(np.stack([-lu, -lm]), span)
+    ax.quiver(u[take], m[take], *normal, color="0.7", **style)
+    size = np.hypot(*force) / (p.settings["gamma"] or 1.0)
+    arrows = ax.quiver(
+        u[take], m[take], *_unit(force, span), size, cmap="viridis", norm=_norm(size), zorder=3, **style,
+    )  # fmt: skip
+    unit = "|force| / γ" if p.settings["gamma"] else "|force|"
+    figure.colorbar(arrows, ax=ax, label=f"{unit} (log scale)")
+    ax.set(xlabel=f"{LOG_NORM}  (axes not to one scale)", ylabel=MESSINESS)
+    arrow: dict[str, Any] = {"linestyle": "none", "marker": r"$\rightarrow$", "markersize": 16}
+    ax.plot([], [], color=GREEN, label="force of Eq. 6: (−∂l/∂u / w², −ρ ∂l/∂m)", **arrow)
+    ax.plot([], [], color="0.7", label="as printed: normal to the contour in (u, m)", **arrow)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle(heading(p), fontsize="medium")
+    return save(figure, path, overwrite)
+
+
+def _unit(vectors: Floats, span: Floats) -> Floats:
+    """The vectors [2, n] of the plane, scaled to one length as they appear in the panel."""
+    seen = vectors / span[:, None]
+    return np.asarray(vectors * _LENGTH / np.maximum(np.hypot(*seen), 1e-300))
+
+
+def _norm(size: Floats) -> LogNorm:
+    top = float(size.max()) or 1.0
+    low = max(float(size[size > 0].min(initial=top)), top * 1e-6)
+    return LogNorm(low, top) if low < 0.9 * top else LogNorm(top / 2, top * 2)

@@ -1,0 +1,178 @@
+"""Fig. 6a and 6b: the sampled landscape, the fitted boundary, and the path that Eq. 6 takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
+
+from reduced.figures.style import (
+    ALPHA,
+    BLACK,
+    BLUE,
+    GREEN,
+    MESSINESS,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    Floats,
+    cell_edges,
+    is_wide,
+    on_fine_grid,
+    scale_x,
+)
+from reduced.flow import Status
+from reduced.prediction import QUANTILE, Prediction
+from reduced.report import meets_wall
+from reduced.surface import Field, Surface
+
+LEVELS = (1e-3, 0.02, 0.05, 0.1)
+TITLES = {"train_loss": "training loss", "test_loss": "test loss", "test_accuracy": "test accuracy"}
+_DECADES = 9.0  # of a loss that are told apart; below lies the rounding of the optimiser
+_PLATEAU = 0.9  # of the greatest loss: a contour above it wanders about on the plateau
+_POINTS = 400
+# of the contours, in the order of their levels: all are seen on both ends of viridis or beside the wall
+_CONTOURS = (SKY, BLUE, BLACK, PURPLE, GREEN)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A named point of the path: s = η_D t, the norm relative to w0, and m."""
+
+    name: str
+    s: float
+    alpha: float
+    m: float
+
+
+def points(p: Prediction) -> list[Point]:
+    """A start, C the wall is met, D half of the way down in m, E the end, as far as there are such.
+
+    They are those of the report; A alone where nothing moves.
+    """
+    w0, path = p.system.w0, p.path
+    if path is None:
+        return [Point("A", 0.0, p.geometry.w_start / w0, p.geometry.m_start)]
+    times = [("A", 0.0), ("E", path.end)]
+    wall = meets_wall(p, path)
+    if wall is not None and 0 < wall < path.end:
+        times.append(("C", wall))
+    if p.landscape.two_dimensional and p.typical.status is Status.GENERALIZES:
+        s = np.linspace(0, path.end, _POINTS)
+        m = path.at(s)[1]
+        times.append(("D", float(s[np.argmax(m <= (m[0] + m[-1]) / 2)])))
+    times.sort(key=lambda x: (x[1], x[0]))
+    u, m = path.at([s for _, s in times])
+    return [
+        Point(n, s, float(np.exp(a)) / w0, float(b)) for (n, s), a, b in zip(times, u, m, strict=True)
+    ]
+
+
+def draw_landscape(
+    ax: Axes,
+    one: xr.Dataset,
+    surface: Surface,
+    name: str = "train_loss",
+    levels: Sequence[float] = LEVELS,
+) -> list[Artist]:
+    """One field of a landscape with dims (m, alpha): sampled cells, and the surface fitted to them.
+
+    The cells are as sampled, each around its own grid point. Drawn over them, from the fitted surface:
+    contours of the field at `levels`, where they exist, and the boundary with its 90 % band. Returns
+    the handles of a legend.
+    """
+    alpha, m = np.asarray(one["alpha"].values, float), np.asarray(one["m"].values, float)
+    values = np.asarray(one[name].values, float)
+    accuracy = name.endswith("accuracy")
+    norm: Normalize = Normalize(0, 1) if accuracy else _norm(values)
+    cells = np.clip(values, norm.vmin, norm.vmax)
+    edges = cell_edges(alpha, is_wide(alpha)), cell_edges(m)
+    mesh = ax.pcolormesh(
+        *edges, cells, norm=norm, cmap="cividis" if accuracy else "viridis", rasterized=True
+    )
+    low = not accuracy and bool((values < (norm.vmin or 0)).any())
+    bar = ax.figure.colorbar(mesh, ax=ax, extend="min" if low else "neither")
+    bar.set_label(f"{TITLES.get(name, name)} (sampled cells{'' if accuracy else ', log scale'})")
+    handles = [*draw_contours(ax, one, surface, name, levels), *draw_boundary(ax, one, surface)]
+    scale_x(ax, alpha)
+    ax.set(xlabel=ALPHA, ylabel=MESSINESS)
+    ax.set_xlim(edges[0][0], edges[0][-1])
+    ax.set_ylim(edges[1][0], edges[1][-1])
+    return handles
+
+
+def _norm(values: Floats) -> LogNorm:
+    top = float(values.max()) if (values > 0).any() else 1.0
+    low = max(float(values[values > 0].min(initial=top)), top * 10**-_DECADES)
+    return LogNorm(low, top) if low < top else LogNorm(top / 2, top * 2)
+
+
+def draw_contours(
+    ax: Axes, one: xr.Dataset, surface: Surface, name: str, levels: Sequence[float]
+) -> list[Artist]:
+    """Contours of the fitted field at those levels that it reaches."""
+    field: Field | None = getattr(surface, name)
+    if field is None:
+        return []
+    u, m, fitted = on_fine_grid(surface.domain, lambda u, m: field.derivatives(u, m, second=False)[0])
+    alpha = np.exp(u) / float(one["w0"])
+    handles: list[Artist] = []
+    top = 1.0 if name.endswith("accuracy") else _PLATEAU
+    for level, colour in zip(sorted(set(levels)), cycle(_CONTOURS), strict=False):
+        if fitted.min() < level < top * fitted.max():
+            ax.contour(alpha, m, fitted, [level], colors=colour, linewidths=1.3, linestyles="-")
+            label = f"fitted {TITLES.get(name, name)} {level:g}"
+            handles.append(Line2D([], [], color=colour, linewidth=1.3, label=label))
+    return handles
+
+
+def draw_boundary(ax: Axes, one: xr.Dataset, surface: Surface) -> list[Artist]:
+    """The fitted boundary with its 90 % band, as far as it lies on the grid."""
+    d, w0 = surface.domain, float(one["w0"])
+    m = np.linspace(d.m_low, d.m_high, _POINTS)
+    u, half = surface.boundary.curve(m), QUANTILE * surface.boundary.deviation(m)
+    inside = (u >= d.u_low) & (u <= d.u_high)
+    if not inside.any():
+        return []
+    u = np.where(inside, u, np.nan)
+    ax.fill_betweenx(
+        m, np.exp(u - half) / w0, np.exp(u + half) / w0, color=ORANGE, alpha=0.45, linewidth=0
+    )
+    ax.plot(np.exp(u) / w0, m, color=ORANGE, linewidth=1.6)
+    return [
+        Line2D([], [], color=ORANGE, linewidth=1.6, label="fitted boundary"),
+        Patch(color=ORANGE, alpha=0.45, linewidth=0, label="its 90 % band"),
+    ]
+
+
+def draw_path(ax: Axes, p: Prediction) -> list[Artist]:
+    """The path that Eq. 6 takes, with its points marked."""
+    handles: list[Artist] = []
+    outline = [Stroke(linewidth=4.0, foreground="white"), Normal()]
+    if p.path is not None:
+        u, m = p.path.at(np.linspace(0, p.path.end, _POINTS))
+        ax.plot(
+            np.exp(u) / p.system.w0, m, color=VERMILLION, linewidth=2.2, path_effects=outline, zorder=4
+        )
+        handles.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label="path of Eq. 6"))
+    # away from the wall, which the path follows upwards to the right
+    places = {"A": (0, 9, "center"), "C": (8, -9, "left"), "D": (10, -6, "left"), "E": (10, -1, "left")}
+    for point in points(p):
+        ax.plot(point.alpha, point.m, "o", color=VERMILLION, markeredgecolor="white", zorder=5)
+        x, y, side = places[point.name]
+        ax.annotate(
+            point.name, (point.alpha, point.m), (x, y), textcoords="offset points", ha=side, va="center",
+            weight="bold", color="white", zorder=6,
+            path_effects=[Stroke(linewidth=2.5, foreground="black"), Normal()],
+        )  # fmt: skip
+    return handles

@@ -1,0 +1,214 @@
+"""The picture of a prediction: Fig. 6a, b, c and f of one landscape of (w, m), or Fig. 2a of w alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reduced.figures.curves import draw_lu
+from reduced.figures.file import check_figure, save
+from reduced.figures.landscape import LEVELS, draw_landscape, draw_path, points
+from reduced.figures.sketch import draw_geometry
+from reduced.figures.style import (
+    BLACK,
+    BLUE,
+    ETA_D,
+    ETA_R,
+    GREEN,
+    PURPLE,
+    STEPS,
+    VERMILLION,
+    new_figure,
+    number,
+    on_fine_grid,
+    positive,
+    remark,
+)
+from reduced.flow import Status
+from reduced.prediction import Prediction
+
+_POINTS = 400
+_DECADES = 3.0  # of time shown before the end
+
+
+def plot_prediction(p: Prediction, path: str | Path, overwrite: bool = False) -> Path:
+    """Draw a prediction into a PNG, PDF or SVG.
+
+    For a landscape of (w, m), four panels of the typical seed: the training and the test landscape with
+    the path of Eq. 6 (Fig. 6a, 6b), the losses along it (6c) and L, h, θ (6f). For a landscape of w
+    alone, the LU curves of all seeds with the start and the critical norm (2a).
+
+    Raises
+    ------
+    InputError : for a bad suffix, a file that exists, a folder that cannot be written to.
+    """
+    path = check_figure(path, overwrite)
+    figure = _two_dimensional(p) if p.landscape.two_dimensional else _one_dimensional(p)
+    return save(figure, path, overwrite)
+
+
+def heading(p: Prediction) -> str:
+    """Two lines: which landscape and rates, and what came of it."""
+    s = p.settings
+    rates = f"γ = {s['gamma']:g}, {ETA_D} = {s['eta_d']:g}"
+    start = f"α = {s['alpha']:g}"
+    if p.landscape.two_dimensional:
+        rates += f", {ETA_R} = {s['eta_r']:g}"
+        start += f", m = {s['m']:g}"
+    name = Path(p.landscape.source).name
+    first = f"{name}, N = {s['n_train']}, typical seed {p.typical.seed}: {rates}, start {start}"
+    if not math.isfinite(p.grokking_time):
+        return f"{first}\nstatus: {p.status.value}"
+    low, high = p.interval
+    upper = number(high) if math.isfinite(high) else "never"
+    seeds = f"median of {len(p.seeds)} seeds, " if len(p.seeds) > 1 else ""
+    forms = number(p.closed_form)
+    if p.landscape.two_dimensional:
+        forms = f"as printed {forms}, corrected {number(p.corrected)}"
+    return (
+        f"{first}\n{p.status.value}: {number(p.grokking_time)} steps "
+        f"({seeds}90 %: {number(low)} to {upper}); "
+        f"closed form {forms}"
+    )
+
+
+# --- landscapes of (w, m) ------------------------------------------------------------------------
+
+
+def _two_dimensional(p: Prediction) -> Figure:
+    figure = new_figure(12.0, 10.5)
+    upper, lower = np.ravel(np.asarray(figure.subfigures(2, 1, height_ratios=(1.12, 1)), object))
+    train, test = upper.subplots(1, 2)
+    time, sketch = lower.subplots(1, 2)
+    s = p.settings
+    one = p.landscape.one(p.system.seed, s["n_train"], s["sampled_steps"])
+    surface = p.system.surface
+    handles = draw_landscape(train, one, surface, "train_loss", (*LEVELS, p.geometry.level))
+    name = "test_loss" if surface.test_loss is not None else "test_accuracy"
+    draw_landscape(test, one, surface, name, ())
+    handles += _draw_threshold(test, p)
+    for ax in (train, test):
+        path_handle = draw_path(ax, p)
+    train.set_title("(a) training landscape")
+    test.set_title("(b) test landscape")
+    draw_along(time, p)
+    time.set_title("(c) along the path")
+    draw_geometry(sketch, p)
+    sketch.set_title("(f) L, h and θ")
+    upper.legend(handles=[*handles, *path_handle], loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle(heading(p), fontsize="large")
+    return figure
+
+
+def _draw_threshold(ax: Axes, p: Prediction) -> list[Artist]:
+    """The line beyond which the test metric passes its threshold."""
+    u, m, margin = on_fine_grid(p.system.surface.domain, p.system.generalized)
+    if not margin.min() < 0 < margin.max():
+        return []
+    ax.contour(np.exp(u) / p.system.w0, m, margin, [0], colors=PURPLE, linewidths=2, linestyles="--")
+    sign = "≥" if p.settings["metric"] == "accuracy" else "≤"
+    label = f"test {p.settings['metric']} {sign} {p.typical.threshold:.3g} beyond"
+    return [Line2D([], [], color=PURPLE, linewidth=2, linestyle="--", label=label)]
+
+
+def draw_along(ax: Axes, p: Prediction) -> None:
+    """Fig. 6c: training and test loss, and test accuracy, along the path against steps."""
+    if p.path is None or p.path.end <= 0:
+        remark(ax, f"no path to follow\n(status: {p.typical.status.value})")
+        return
+    surface, eta_d = p.system.surface, p.settings["eta_d"]
+    s = p.path.end * np.geomspace(10**-_DECADES, 1, _POINTS)
+    u, m = p.path.at(s)
+    lines = []
+    for field, colour, dash, label in (
+        (surface.train_loss, BLUE, "-", "training loss"),
+        (surface.test_loss, VERMILLION, "--", "test loss"),
+    ):
+        if field is not None:
+            values = positive(field.derivatives(u, m, second=False)[0])
+            lines += ax.plot(s / eta_d, values, color=colour, linestyle=dash, linewidth=2, label=label)
+    ax.set(xscale="log", yscale="log", xlabel=STEPS, ylabel="reduced loss")
+    if surface.test_accuracy is not None:
+        right = ax.twinx()
+        values = surface.test_accuracy.derivatives(u, m, second=False)[0]
+        label = "test accuracy (right)"
+        lines += right.plot(s / eta_d, values, color=GREEN, linestyle="-.", linewidth=2, label=label)
+        right.set_ylabel("test accuracy", color=GREEN)
+        right.set_ylim(-0.04, 1.04)
+    top = ax.get_xaxis_transform()
+    for point in points(p)[1:]:
+        ax.axvline(point.s / eta_d, color=BLACK, linewidth=0.8, linestyle=":")
+        ax.text(
+            point.s / eta_d, 1.01, point.name, transform=top, ha="center", va="bottom", weight="bold"
+        )
+    ax.set_xlim(s[0] / eta_d, s[-1] / eta_d * (1.05 if p.typical.status is Status.GENERALIZES else 1))
+    ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
+
+
+# --- landscapes of w alone -----------------------------------------------------------------------
+
+
+def _one_dimensional(p: Prediction) -> Figure:
+    figure = new_figure(8.5, 7.5)
+    losses, accuracies = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    s, land = p.settings, p.landscape
+    draw_lu(losses, accuracies, land, s["n_train"], s["sampled_steps"])
+    start, end = p.geometry.w_start / p.system.w0, p.geometry.w_end / p.system.w0
+    marks = [(start, BLACK, "w_{start}")] + ([(end, PURPLE, "w_c")] if math.isfinite(end) else [])
+    for place, colour, _ in marks:
+        for ax in (losses, accuracies):
+            ax.axvline(place, color=colour, linewidth=1.4, linestyle=":")
+    apart = len(marks) == 2 and abs(math.log(start / end)) > 0.05
+    for place, colour, label in marks if apart else marks[:1]:
+        # on the outer side of its line: the arrow lies between the two
+        left = label == "w_c" or _share(losses, place) > 0.9
+        losses.annotate(
+            "$" + label + "$", (place, 0.02), (-4 if left else 4, 2),
+            xycoords=losses.get_xaxis_transform(), textcoords="offset points", ha="right" if left else "left",
+            va="bottom", color=colour, fontsize="large",
+        )  # fmt: skip
+    if s["metric"] == "accuracy":
+        accuracies.axhline(p.typical.threshold, color=PURPLE, linewidth=1, linestyle="--")
+        accuracies.annotate(
+            f"threshold {p.typical.threshold:.3g}", (1, p.typical.threshold), (-4, -3),
+            va="top", ha="right", xycoords=accuracies.get_yaxis_transform(),
+            textcoords="offset points", color=PURPLE,
+        )  # fmt: skip
+    if apart:
+        _draw_decay(losses, p, start, end)
+    figure.suptitle(heading(p), fontsize="medium")
+    return figure
+
+
+def _draw_decay(ax: Axes, p: Prediction, start: float, end: float) -> None:
+    """The way of free decay from w_start to w_c and how long it takes."""
+    across = ax.get_xaxis_transform()
+    ax.annotate(
+        "", (end, 0.93), (start, 0.93), xycoords=across, textcoords=across,
+        arrowprops={"arrowstyle": "-|>", "color": BLACK, "shrinkA": 0, "shrinkB": 0},
+    )  # fmt: skip
+    seed = f" (seed {p.typical.seed})" if len(p.seeds) > 1 else ""
+    way = r"$\ln(w_{start}/w_c)\,/\,(\eta_D \gamma)$"
+    text = f"free decay: {way} = {number(p.typical.closed_form)} steps{seed}"
+    middle = math.sqrt(start * end)
+    share = _share(ax, middle)
+    side = "left" if share < 1 / 3 else "right" if share > 2 / 3 else "center"
+    place = {"left": min(start, end), "right": max(start, end), "center": middle}[side]
+    ax.annotate(
+        text, (place, 0.93), (0, 4), xycoords=across, textcoords="offset points", ha=side, va="bottom",
+        fontsize="small", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )  # fmt: skip
+
+
+def _share(ax: Axes, x: float) -> float:
+    """Where x lies across the panel, 0 to 1."""
+    low, here, high = (
+        ax.get_xaxis().get_transform().transform(np.array([ax.get_xlim()[0], x, ax.get_xlim()[1]]))
+    )
+    return float((here - low) / (high - low))

@@ -1,0 +1,61 @@
+"""Fig. 6e: the boundary for several sizes of the training set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from reduced.errors import InputError
+from reduced.figures.file import check_figure, save
+from reduced.figures.style import ALPHA, MESSINESS, PALETTE, Floats, new_figure, on_fine_grid, scale_x
+from reduced.prediction import Prediction
+from reduced.surface import Surface
+
+
+def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrite: bool = False) -> Path:
+    """Fig. 6e: the contour of the boundary for each size of the training set, with its θ in degrees.
+
+    Thin: the whole contour; thick: between the start's m and the solution E, where θ is measured.
+    The dots are the starts.
+    """
+    if not predictions:
+        raise InputError("plot_sizes: no predictions; expected one for each size of the training set")
+    for size, p in predictions.items():
+        if not p.landscape.two_dimensional:
+            raise InputError(
+                f"plot_sizes: the landscape of N = {size} is one of w alone; expected (w, m)"
+            )
+    path = check_figure(path, overwrite)
+    figure = new_figure(8.5, 6.0)
+    ax = figure.subplots()
+    reach: list[float] = []
+    for k, size in enumerate(sorted(predictions)):
+        p, g = predictions[size], predictions[size].geometry
+        colour = PALETTE[k % len(PALETTE)]
+        surface, w0 = p.system.surface, p.system.w0
+        u, m, loss = on_fine_grid(surface.domain, partial(_loss, surface))
+        alpha = np.exp(u) / w0
+        reach += [float(alpha[0]), float(alpha[-1])]
+        if loss.min() < g.level < loss.max():
+            ax.contour(alpha, m, loss, [g.level], colors=colour, linewidths=1.0)
+        angle = f"θ = {math.degrees(g.theta):.1f}°" if math.isfinite(g.theta) else "does not lead to E"
+        label = f"N = {size}: {angle} (loss {g.level:g})"
+        known = np.isfinite(g.u)
+        ax.plot(np.exp(g.u[known]) / w0, g.m[known], color=colour, linewidth=2.8, label=label)
+        ax.plot(g.w_start / w0, g.m_start, "o", color=colour, markeredgecolor="white", zorder=4)
+    scale_x(ax, np.array(reach))
+    ax.set(xlabel=ALPHA, ylabel=MESSINESS, xlim=(min(reach), max(reach)))
+    ax.grid(alpha=0.25)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    first = next(iter(predictions.values()))
+    name = Path(first.landscape.source).name
+    figure.suptitle(f"{name}: boundary by training-set size", fontsize="medium")
+    return save(figure, path, overwrite)
+
+
+def _loss(surface: Surface, u: Floats, m: Floats) -> Floats:
+    return surface.derivatives(u, m, second=False)[0]

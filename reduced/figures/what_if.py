@@ -1,0 +1,193 @@
+"""The grokking time over one or two swept settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
+
+from reduced.errors import InputError
+from reduced.figures.file import check_figure, save
+from reduced.figures.style import (
+    ALPHA,
+    BLUE,
+    ETA_D,
+    ETA_R,
+    MESSINESS,
+    STEPS,
+    Floats,
+    cell_edges,
+    is_wide,
+    new_figure,
+    positive,
+    scale_x,
+)
+from reduced.flow import Status
+
+_NAMES = {
+    "gamma": "weight decay  γ",
+    "eta_d": f"learning rate of the decoder  {ETA_D} (per step)",
+    "eta_r": f"learning rate of the representation  {ETA_R} (per step)",
+    "alpha": ALPHA,
+    "m": MESSINESS,
+}
+# status: grey, hatch, and what the legend says; for cells in which there is no time to show
+_GREYS = {
+    Status.ALREADY: ("#FFFFFF", "..", "already generalised at the start"),
+    Status.GENERALIZES: ("#F0F0F0", "--", "half of the seeds never generalise"),
+    Status.NEVER: ("#DDDDDD", "//", "never"),
+    Status.TRAPPED: ("#C4C4C4", "xx", "trapped in a ridge"),
+    Status.COLLAPSES: ("#A8A8A8", "\\\\", "collapses through the wall"),
+    Status.OUTSIDE: ("#EEEEEE", "oo", "outside of what was sampled"),
+}
+_LINES = "#777777"
+
+
+def plot_what_if(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> Path:
+    """The result of `what_if` as a map over its two swept settings, or a line over its one.
+
+    The map has a contour at each decade of steps; the line a band from `low` to `high` (open to the
+    top where some may never generalise). Where there is no time, the status is shown in grey.
+
+    Raises
+    ------
+    InputError : unless one or two settings are swept: choose from the others with `ds.sel(…)`.
+    """
+    names = list(map(str, ds["grokking_time"].dims)) if "grokking_time" in ds else []
+    if len(names) not in (1, 2):
+        raise InputError(
+            f"plot_what_if: {len(names)} settings are swept ({', '.join(names) or 'none'}); "
+            "expected one or two, for example ds.isel(alpha=0)"
+        )
+    path = check_figure(path, overwrite)
+    ds = ds.sortby(names)
+    figure = new_figure(9.0, 6.5)
+    ax = figure.subplots()
+    handles = _line(ax, ds, names[0]) if len(names) == 1 else _map(figure, ax, ds, names[0], names[1])
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    fixed = ", ".join(
+        f"{_NAMES[n].split('  ')[-1].split(' ')[0]} = {ds.attrs[n]:g}" for n in _NAMES if n in ds.attrs
+    )
+    figure.suptitle(
+        f"{Path(ds.attrs.get('landscape', 'landscape')).name}: grokking time ({fixed})",
+        fontsize="medium",
+    )
+    return save(figure, path, overwrite)
+
+
+def _map(figure: Figure, ax: Axes, ds: xr.Dataset, across: str, up: str) -> list[Artist]:
+    x, y = (np.asarray(ds[name].values, float) for name in (across, up))
+    times = positive(np.asarray(ds["grokking_time"].transpose(up, across).values, float))
+    status = ds["status"].transpose(up, across).values
+    edges = cell_edges(x, is_wide(x)), cell_edges(y, is_wide(y))
+    for axis, name, values in ((ax.xaxis, across, x), (ax.yaxis, up, y)):
+        axis.set_label_text(_NAMES.get(name, name))
+        if is_wide(values):
+            (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
+    ax.set_xlim(edges[0][0], edges[0][-1])
+    ax.set_ylim(edges[1][0], edges[1][-1])
+    known = times[np.isfinite(times)]
+    if known.size:
+        low, high = float(known.min()), float(known.max())
+        norm = LogNorm(low, high) if low < 0.9 * high else LogNorm(low / 2, high * 2)
+        shown = np.ma.masked_invalid(times)
+        mesh = ax.pcolormesh(*edges, shown, norm=norm, cmap="viridis", rasterized=True)
+        figure.colorbar(mesh, ax=ax, label=f"grokking time ({STEPS}, log scale)")
+        _decades(ax, x, y, np.ma.masked_invalid(np.log10(times)))
+
+    def fill(name: Status, colour: str, hatch: str) -> bool:
+        here = np.isnan(times) & (status == name.value)
+        if here.any():
+            (a, b), cells = edges, np.argwhere(here)
+            corners = [
+                [(a[i], b[j]), (a[i + 1], b[j]), (a[i + 1], b[j + 1]), (a[i], b[j + 1])]
+                for j, i in cells
+            ]
+            ax.add_collection(
+                PolyCollection(corners, facecolor=colour, edgecolor=_LINES, linewidth=0, hatch=hatch)
+            )
+        return bool(here.any())
+
+    return _legend(fill)
+
+
+def _decades(ax: Axes, x: Floats, y: Floats, power: np.ma.MaskedArray) -> None:
+    """Contours at 10^k steps, where the map reaches them."""
+    if min(power.shape) < 2 or power.count() < 4:
+        return
+    low, high = float(power.min()), float(power.max())
+    levels = [k for k in range(max(math.ceil(low), 0), math.floor(high) + 1) if low < k < high]
+    if not levels:
+        return
+    lines = ax.contour(x, y, power, levels, colors="white", linewidths=1.2, linestyles="-")
+    outline = [Stroke(linewidth=2.4, foreground="black"), Normal()]
+    lines.set_path_effects(outline)
+    for text in ax.clabel(lines, fmt=lambda k: f"$10^{{{k:.0f}}}$", fontsize=11):
+        text.set_path_effects(outline)
+
+
+def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
+    x = np.asarray(ds[name].values, float)
+    times, low, high = (
+        positive(np.asarray(ds[n].values, float)) for n in ("grokking_time", "low", "high")
+    )
+    known = np.concatenate([v[np.isfinite(v)] for v in (times, low, high)])
+    if known.size:
+        ax.set_yscale("log")
+        bottom, top = float(known.min()) / 1.5, float(known.max()) * 1.5
+        band = np.isfinite(times)
+        ax.fill_between(
+            x,
+            np.clip(low, bottom, top),
+            np.clip(high, bottom, top),
+            where=band,
+            color=BLUE,
+            alpha=0.25,
+            linewidth=0,
+        )
+        ax.plot(x, times, color=BLUE, linewidth=2, marker="o", markersize=3.5)
+        ax.set_ylim(bottom, top)
+    status = ds["status"].values
+    edges = cell_edges(x, is_wide(x))
+
+    def fill(which: Status, colour: str, hatch: str) -> bool:
+        here = np.flatnonzero(np.isnan(times) & (status == which.value))
+        for k in here:
+            ax.axvspan(
+                edges[k],
+                edges[k + 1],
+                facecolor=colour,
+                edgecolor=_LINES,
+                linewidth=0,
+                hatch=hatch,
+                zorder=0,
+            )
+        return bool(here.size)
+
+    scale_x(ax, x)
+    ax.set(xlabel=_NAMES.get(name, name), ylabel=f"grokking time ({STEPS})")
+    ax.set_xlim(edges[0], edges[-1])
+    ax.grid(alpha=0.25)
+    shades: list[Artist] = (
+        [Patch(color=BLUE, alpha=0.25, linewidth=0, label="90 % (low to high)")] if known.size else []
+    )
+    return shades + _legend(fill)
+
+
+def _legend(fill: Callable[[Status, str, str], bool]) -> list[Artist]:
+    return [
+        Patch(facecolor=colour, edgecolor=_LINES, hatch=hatch, linewidth=0, label=label)
+        for status, (colour, hatch, label) in _GREYS.items()
+        if fill(status, colour, hatch)
+    ]

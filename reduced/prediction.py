@@ -1,0 +1,402 @@
+"""`predict`: the grokking time from a landscape, in closed form, corrected, and by the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduced import closed_form
+from reduced.errors import InputError
+from reduced.flow import FlowResult, Path, Status, Test, integrate
+from reduced.geometry import Geometry, critical_norm, on_balance, on_level
+from reduced.landscape import Landscape
+from reduced.surface import Field, Surface, surface_of
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.05  # P Fig. 6a
+# The share of training samples that counts as memorised; without accuracies, the loss level.
+MEMORIZED = 0.95
+# The wall is moved by -, 0, + so many standard deviations: with the seeds, a 90 % interval.
+QUANTILE = 1.645
+M_RATES = ("eq6", "representation")
+
+
+@dataclass(frozen=True)
+class System:
+    """The surface of one seed with the tests that its threshold means."""
+
+    seed: int
+    surface: Surface
+    generalized: Test
+    memorized: Test
+    w0: float
+    delta_norm: float  # ||R_random - R_linear||, NaN if unknown
+    threshold: float  # of the test metric, as applied
+    move: tuple[float, float]  # largest step of the flow, half a grid cell
+
+    def moved(self, deviations: float) -> Surface:
+        """The surface with its wall moved; the tests stay where they are."""
+        return self.surface.moved(deviations)
+
+    def flow(self, surface: Surface, record: bool = False, **lanes: Any) -> FlowResult:
+        """Eq. 6 on this system (or on it with the wall moved)."""
+        return integrate(
+            surface,
+            surface.domain,
+            generalized=self.generalized,
+            memorized=self.memorized,
+            largest_move=self.move,
+            record=record,
+            **lanes,
+        )
+
+
+def systems(
+    land: Landscape,
+    *,
+    seed: int | None = None,
+    n_train: int | None = None,
+    sampled_steps: int | None = None,
+    threshold: float | None = None,
+    metric: str = "accuracy",
+) -> list[System]:
+    """The systems of a landscape, one a seed, or the one asked for."""
+    if metric not in ("accuracy", "loss"):
+        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    if seed is not None and seed not in land.seeds:
+        raise InputError(f"seed = {seed}: {land.source} has {', '.join(map(str, land.seeds))}")
+    if threshold is not None and not (np.isfinite(threshold) and threshold > 0):
+        raise InputError(f"threshold = {threshold}: expected a number above 0")
+    if metric == "accuracy" and threshold is not None and threshold > 1:
+        raise InputError(f"threshold = {threshold}: expected a test accuracy, within (0, 1]")
+    chosen = land.seeds if seed is None else [seed]
+    return [_system(land, s, n_train, sampled_steps, threshold, metric) for s in chosen]
+
+
+def _system(
+    land: Landscape,
+    seed: int,
+    n_train: int | None,
+    sampled_steps: int | None,
+    threshold: float | None,
+    metric: str,
+) -> System:
+    surface = surface_of(land, seed, n_train, sampled_steps)
+    one = land.dataset.sel(seed=seed)
+    tested = surface.test_accuracy if metric == "accuracy" else surface.test_loss
+    if tested is None:
+        other = "loss" if metric == "accuracy" else "accuracy"
+        raise InputError(
+            f"{land.source}: has no test {metric} here; expected one, or metric = '{other}' with its threshold"
+        )
+    if threshold is None:
+        if metric == "loss":
+            raise InputError("threshold: expected the test loss below which a network has generalised")
+        threshold = float(land.dataset.attrs["accuracy_threshold"])
+        if land.dataset.attrs["threshold_relative"]:
+            threshold *= _ceiling(surface, tested, land)
+    return System(
+        seed=seed,
+        surface=surface,
+        generalized=_passes(tested, threshold, metric),
+        memorized=(
+            _passes(surface.train_accuracy, MEMORIZED, "accuracy")
+            if surface.train_accuracy is not None
+            else _passes(surface.train_loss, LEVEL, "loss")
+        ),
+        w0=float(one["w0"]),
+        delta_norm=float(one["delta_norm"]) if "delta_norm" in one else float("nan"),
+        threshold=threshold,
+        move=(
+            float(np.diff(np.log(land.alpha)).min()) / 2,
+            float(np.diff(land.m).min()) / 2 if land.two_dimensional else 1.0,
+        ),
+    )
+
+
+def _passes(tested: Field, threshold: float, metric: str) -> Test:
+    sign = 1.0 if metric == "accuracy" else -1.0
+
+    def margin(u: Floats, m: Floats) -> Floats:
+        return sign * (tested.derivatives(u, m, second=False)[0] - threshold)
+
+    return margin
+
+
+def _ceiling(surface: Surface, tested: Field, land: Landscape) -> float:
+    """Test accuracy of the m = 0 solution, one cell right of the boundary."""
+    m = surface.domain.m_low
+    beside = float(surface.boundary.curve(np.array([m]))[0]) + float(np.diff(np.log(land.alpha)).mean())
+    u = float(np.clip(beside, surface.domain.u_low, surface.domain.u_high))
+    return float(np.clip(tested(np.array(u), np.array(m)), 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class SeedPrediction:
+    """The prediction for one seed. Times in optimizer steps, NaN where there is none."""
+
+    seed: int
+    status: Status
+    grokking_time: float
+    memorization_time: float
+    low: float  # of the wall's uncertainty; inf where the flow does not generalise there
+    high: float
+    closed_form: float
+    corrected: float
+    geometry: Geometry
+    balance: Geometry
+    threshold: float
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What `predict` returns; times in optimizer steps.
+
+    `grokking_time` and `memorization_time` are those of the flow (Eq. 6), the median over seeds, of
+    which those that never generalise count as infinite; NaN with a `status` that says why where more
+    than half never do. `interval` is 90 %, over seeds and the wall's uncertainty. `closed_form` and
+    `corrected`: medians over the seeds that have one. `geometry` and `path` are those of `typical`,
+    the seed nearest to the median.
+    """
+
+    settings: dict[str, Any]
+    status: Status
+    grokking_time: float
+    memorization_time: float
+    interval: tuple[float, float]
+    closed_form: float
+    corrected: float
+    seeds: tuple[SeedPrediction, ...]
+    typical: SeedPrediction
+    landscape: Landscape = field(repr=False)
+    system: System = field(repr=False)
+
+    @property
+    def delay(self) -> float:
+        """Steps between memorising and generalising."""
+        return self.grokking_time - self.memorization_time
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.typical.geometry
+
+    @property
+    def path(self) -> Path | None:
+        """The typical seed's integrated path, in s = η_D t."""
+        return self.typical.path
+
+    def report(self) -> str:
+        """The prediction as a page that a person can read."""
+        from reduced.report import report
+
+        return report(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings, for scripts (None where there is no number)."""
+        from reduced.report import as_dict
+
+        return as_dict(self)
+
+    def plot(self, path: str | FilePath, overwrite: bool = False) -> FilePath:
+        """Draw the landscape with the path, and the losses along it, into a PNG, PDF or SVG."""
+        from reduced.figures import plot_prediction
+
+        return plot_prediction(self, path, overwrite=overwrite)
+
+
+def predict(
+    land: Landscape,
+    *,
+    gamma: float,
+    eta_d: float,
+    alpha: float,
+    eta_r: float | None = None,
+    m: float | None = None,
+    n_train: int | None = None,
+    sampled_steps: int | None = None,
+    seed: int | None = None,
+    threshold: float | None = None,
+    metric: str = "accuracy",
+    level: float = LEVEL,
+    m_rate: str = "eq6",
+) -> Prediction:
+    """Predict when a network that starts at w = alpha w0 (and messiness m) generalises.
+
+    Parameters
+    ----------
+    gamma : decoupled weight decay, >= 0.
+    eta_d, eta_r : learning rates of the decoder and of the representation per step (eta_r: only for
+        landscapes of (w, m); default eta_d, as P footnote 6).
+    alpha, m : the start. m only for landscapes of (w, m).
+    n_train, sampled_steps, seed : which of the landscape's (default: the largest, the largest, all seeds).
+    threshold : test metric that counts as generalised (default: the task's).
+    metric : "accuracy" (at or above the threshold) or "loss" (at or below).
+    level : training loss of the contour of the closed form as printed.
+    m_rate : "eq6", dm/dt = -η_R ∂l/∂m as in the paper, or "representation", with the factor
+        1/||R_random - R_linear||² that training R itself has.
+
+    Raises
+    ------
+    InputError : on a bad argument, naming it. A start off the grid, no decay and a trap are results
+        with a status, not errors.
+    """
+    eta_r = _check_rates(gamma=gamma, eta_d=eta_d, eta_r=eta_r)
+    m = check_start(land, alpha, m)
+    if not (np.isfinite(level) and level > 0):
+        raise InputError(f"level = {level}: expected a training loss above 0")
+    if m_rate not in M_RATES:
+        raise InputError(f"m_rate = {m_rate!r}: expected one of {', '.join(M_RATES)}")
+    chosen = systems(land, seed=seed, n_train=n_train, sampled_steps=sampled_steps, threshold=threshold, metric=metric)
+    each = [_predict_seed(s, gamma, eta_d, rate_of_m(s, eta_r, m_rate), alpha, m, level) for s in chosen]
+
+    times = np.array([p.grokking_time for p in each])
+    median = float(np.median(np.where(np.isnan(times), np.inf, times)))
+    typical = int(np.argmin(np.abs(np.where(np.isnan(times), np.inf, times) - median))) if np.isfinite(median) else 0
+    generalizes = np.isfinite(median)
+    statuses = [p.status for p in each]
+    bad = [s for s in statuses if s not in (Status.GENERALIZES, Status.ALREADY)]
+    status = each[typical].status if generalizes else max(bad, key=bad.count)
+    if not generalizes:
+        typical = statuses.index(status)
+    low = float(np.quantile([p.low for p in each], 0.05, method="lower"))
+    high = float(np.quantile([p.high for p in each], 0.95, method="higher"))
+    return Prediction(
+        settings={
+            "landscape": land.source,
+            "gamma": gamma,
+            "eta_d": eta_d,
+            "eta_r": eta_r if land.two_dimensional else None,
+            "alpha": alpha,
+            "m": m if land.two_dimensional else None,
+            "n_train": n_train if n_train is not None else land.n_train[-1],
+            "sampled_steps": sampled_steps if sampled_steps is not None else land.budgets[-1],
+            "seed": seed,
+            "metric": metric,
+            "level": level,
+            "m_rate": m_rate,
+        },
+        status=status,
+        grokking_time=median if generalizes else float("nan"),
+        memorization_time=_median([p.memorization_time for p in each]),
+        interval=(low, high),
+        closed_form=_median([p.closed_form for p in each]),
+        corrected=_median([p.corrected for p in each]),
+        seeds=tuple(each),
+        typical=each[typical],
+        landscape=land,
+        system=chosen[typical],
+    )
+
+
+def _predict_seed(
+    system: System, gamma: float, eta_d: float, eta_r: float, alpha: float, m: float, level: float
+) -> SeedPrediction:
+    u = float(np.log(alpha * system.w0))
+    surface, domain = system.surface, system.surface.domain
+    ratio = eta_r / eta_d
+    if eta_d * gamma >= 1:
+        return _too_strong(system, level, u, m)
+    lane = {"gamma": gamma, "ratio": ratio, "u": u, "m": m}
+    result = system.flow(surface, record=True, **lane)
+    s = float(result.generalized[0])
+    ends = [s]
+    if surface.two_dimensional and result.status[0] != Status.OUTSIDE and gamma > 0:
+        for side in (-QUANTILE, QUANTILE):
+            ends.append(float(system.flow(system.moved(side), **lane).generalized[0]))
+    ends = [np.inf if np.isnan(x) else x for x in ends]
+    inside = bool(domain.contains(np.array(u), np.array(m)))
+    if surface.two_dimensional and inside:
+        geometry = on_level(surface, domain, level, u, m, system.generalized)
+        balance = on_balance(surface, domain, level, u, m, system.generalized, gamma, ratio)
+        forms = (
+            closed_form.printed(geometry, gamma, eta_d),
+            closed_form.corrected(balance, gamma, eta_d, eta_r),
+        )
+    else:
+        end = critical_norm(domain, u, m, system.generalized) if inside else float("nan")
+        geometry = balance = _one_dimensional(level, u, end, m)
+        forms = (closed_form.flat(np.exp(u), np.exp(end), gamma, eta_d),) * 2
+    return SeedPrediction(
+        seed=system.seed,
+        status=Status(result.status[0]),
+        grokking_time=s / eta_d,
+        memorization_time=float(result.memorized[0]) / eta_d,
+        low=min(ends) / eta_d,
+        high=max(ends) / eta_d,
+        closed_form=forms[0],
+        corrected=forms[1],
+        geometry=geometry,
+        balance=balance,
+        threshold=system.threshold,
+        path=result.paths[0] if result.paths[0].steps else None,
+    )
+
+
+def _too_strong(system: System, level: float, u: float, m: float) -> SeedPrediction:
+    """η_D γ >= 1: a single step of decay takes w through 0, and no flow describes it."""
+    nan, geometry = float("nan"), _one_dimensional(level, u, float("nan"), m)
+    return SeedPrediction(
+        system.seed, Status.COLLAPSES, nan, nan, np.inf, np.inf, nan, nan, geometry, geometry,
+        system.threshold, None,
+    )  # fmt: skip
+
+
+def _one_dimensional(level: float, u: float, end: float, m: float) -> Geometry:
+    w, c = float(np.exp(u)), float(np.exp(end))
+    line = np.array([end])
+    return Geometry(level, u - end, 0.0, 0.0, w, c, c, m, m, 0.0, line, np.array([m]))
+
+
+def rate_of_m(system: System, eta_r: float, m_rate: str) -> float:
+    """The η_R of Eq. 6 that the named rate means for this seed."""
+    if m_rate == "eq6" or not system.surface.two_dimensional:
+        return eta_r
+    if not np.isfinite(system.delta_norm):
+        raise InputError("m_rate = 'representation': the landscape has no delta_norm; use 'eq6'")
+    return eta_r / system.delta_norm**2
+
+
+def _check_rates(*, gamma: float, eta_d: float, eta_r: float | None) -> float:
+    check_each("gamma", gamma, "0 or more", lambda x: x >= 0)
+    check_each("eta_d", eta_d, "above 0", lambda x: x > 0)
+    eta_r = eta_d if eta_r is None else eta_r
+    check_each("eta_r", eta_r, "0 or more", lambda x: x >= 0)
+    return eta_r
+
+
+def check_each(name: str, values: Any, expected: str, holds: Callable[[Floats], Any]) -> Floats:
+    """The values as floats, or one sentence on the first that does not hold."""
+    try:
+        array = np.atleast_1d(np.asarray(values, float))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} = {values!r}: expected a number {expected}") from error
+    for value in array.ravel():
+        if not (np.isfinite(value) and holds(value)):
+            raise InputError(f"{name} = {value:g}: expected a finite number {expected}")
+    return array
+
+
+def check_start(land: Landscape, alpha: Any, m: Any) -> Any:
+    """m, or 0 for a landscape of w alone; bad starts are told by name."""
+    check_each("alpha", alpha, "above 0", lambda x: x > 0)
+    if not land.two_dimensional:
+        if m is not None:
+            raise InputError(f"m: {land.source} is a landscape of w alone; leave m out")
+        return float(land.m[0])
+    if m is None:
+        low, high = land.m[0], land.m[-1]
+        raise InputError(f"m: {land.source} is a landscape of (w, m); expected m in [{low:g}, {high:g}]")
+    check_each("m", m, "within [0, 1]", lambda x: 0 <= x <= 1)
+    return m
+
+
+def _median(values: Sequence[float]) -> float:
+    known = [v for v in values if np.isfinite(v)]
+    return float(np.median(known)) if known else float("nan")

@@ -1,0 +1,100 @@
+"""The flow on sampled cliffs of known boundary: `python recipes/table_cliffs.py` prints all of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import table_cliffs as study
+from walls import ridge
+
+from reduced.flow import Status
+from reduced.surface import surface_of
+
+KINDS = [pytest.param(study.STEP, id="step"), pytest.param(200.0, id="k=200")]
+SIZES = [pytest.param(size, id="{}x{}".format(*size)) for size in study.SIZES]
+MIDDLE = (21, 21)
+
+
+def curves(size: tuple[int, int]) -> range:
+    return range(20 if size == MIDDLE else 8)
+
+
+def run(k: float, size: tuple[int, int], raw: bool = False) -> study.Summary:
+    return study.summary([study.trial(seed, k, size, raw) for seed in curves(size)])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_curves_are_monotone_and_stay_on_the_grid(seed: int) -> None:
+    u_b = study.curve(seed)
+    m = np.linspace(0, study.M_TOP, 1001)
+    assert (u_b(m, 1) > 0).all()
+    assert study.DOMAIN.u_low < u_b(0.0)
+    assert u_b(study.M_START) < study.U_START
+
+
+def test_step_is_the_limit_of_steep_cliffs() -> None:
+    """The formula used for a step and the flow on the known surface are one thing."""
+    k = 3e3
+    steep = study.exact_times(3, k)
+    # The wall is ridden where its force balances decay, in its tail: some ten e-foldings right of u_b.
+    assert steep == pytest.approx(study.exact_times(3, study.STEP), rel=0.03)
+    assert (
+        abs(steep / study.exact_times(3, study.STEP) - 1).max()
+        < abs(study.exact_times(3, k / 5) / study.exact_times(3, study.STEP) - 1).max()
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("k", KINDS)
+def test_no_false_trap(k: float, size: tuple[int, int]) -> None:
+    trials = [study.trial(seed, k, size, False) for seed in curves(size)]
+    ends = {(t.seed, g): s for t in trials for g, s in zip(study.GAMMAS, t.status, strict=True)}
+    assert {case: str(s) for case, s in ends.items() if s != Status.GENERALIZES} == {}
+
+
+@pytest.mark.parametrize("k", KINDS)
+def test_error_on_the_middle_grid(k: float) -> None:
+    assert run(k, MIDDLE).p95 <= 0.05
+
+
+@pytest.mark.parametrize("k", KINDS)
+def test_error_falls_with_the_grid(k: float) -> None:
+    coarse, middle, fine = (run(k, size).median for size in study.SIZES)
+    assert coarse > middle > fine
+
+
+def test_exact_time_lies_in_the_interval() -> None:
+    trials = [
+        study.trial(s, k, size, False)
+        for k in (study.STEP, 200.0)
+        for size in study.SIZES
+        for s in curves(size)
+    ]
+    assert study.summary(trials).inside >= 0.85
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_raw_spline_is_trapped_on_the_stairs_of_a_step(size: tuple[int, int]) -> None:
+    """What the wall-aware surface is for."""
+    trials = [study.trial(seed, study.STEP, size, True) for seed in range(4)]
+    result = study.summary(trials)
+    assert result.false == 0
+    assert result.raw_false >= result.cases / 2
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("k", KINDS)
+def test_a_true_ridge_still_traps(k: float, size: tuple[int, int]) -> None:
+    known = ridge(min(k, 2e3), study.W0)
+    truth, move = study.flow(known, (0.005, 0.005)), study.half_a_cell(size)
+    # A decay of 1e-2 outruns a cliff of k = 200 in the dip, where the slope of the wall is no help.
+    trapped = np.array([True, k != 200])
+    assert np.array_equal(truth.status == Status.TRAPPED, trapped)
+    assert np.isnan(truth.generalized).all()
+    surface = surface_of(study.sample(known.u_b, k, size, 0), 0)
+    assert surface.boundary.ridges
+    for deviations in (0.0, -study.QUANTILE, study.QUANTILE):
+        done = study.flow(surface.moved(deviations), move)
+        assert (done.status[trapped] == Status.TRAPPED).all()
+        assert np.isnan(done.generalized).all()
+        assert done.m[0] == pytest.approx(truth.m[0], abs=0.6 * study.M_TOP / (size[1] - 1))
