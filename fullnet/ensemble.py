@@ -75,14 +75,16 @@ class Ensemble:
         self._gradient_views = self._unstack(self._gradient)
 
     def _unstack(self, flat: Tensor) -> dict[str, Tensor]:
-        pieces = flat.detach().split(self._sizes, dim=1)
-        return {n: p.unflatten(1, s) for n, p, s in zip(self._names, pieces, self._shapes, strict=True)}
+        pieces = torch.split(flat.detach(), self._sizes, dim=1)
+        shapes = [(len(flat), *shape) for shape in self._shapes]
+        return {n: p.view(s) for n, p, s in zip(self._names, pieces, shapes, strict=True)}
 
     def _per_member(self, batch: Batch, of_one: Callable[[Tensor, Targets], Tensor]) -> Tensor:
         def one(parameters: Mapping[str, Tensor], inputs: Tensor, targets: Targets) -> Tensor:
             return of_one(functional_call(self.network, dict(parameters), (inputs,)), targets)
 
-        return vmap(one, randomness="different")(self._views, batch.inputs, batch.targets)
+        mapped: Tensor = vmap(one, randomness="different")(self._views, batch.inputs, batch.targets)
+        return mapped
 
     def loss_and_gradient(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean loss [member] and its gradient [member, parameter], valid until the next call.
@@ -111,6 +113,5 @@ class Ensemble:
 
 def weight_norm(flat: Tensor) -> Tensor:
     """L2 norm of each member's parameters, [member]."""
-    return torch.linalg.vector_norm(flat, dim=1)
-
-
+    norm: Tensor = torch.linalg.vector_norm(flat, dim=1)
+    return norm

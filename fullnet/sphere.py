@@ -48,8 +48,8 @@ class Metrics:
 
     @staticmethod
     def blank(budgets: int, cells: int) -> Metrics:
-        shape = (budgets, cells)
-        return Metrics(*(np.full(shape, np.nan) for _ in range(4)), np.zeros(shape, bool))
+        a, b, c, d = np.full((4, budgets, cells), np.nan)
+        return Metrics(a, b, c, d, np.zeros((budgets, cells), bool))
 
 
 class _Spheres:

@@ -49,7 +49,7 @@ def _what_if(options: argparse.Namespace) -> None:
         from reduced.landscape import check_output
 
         check_output(Path(options.output), options.overwrite)
-    swept = {
+    swept: dict[str, Any] = {
         name: _one_or_many(name, getattr(options, name))
         for name in ("gamma", "eta_d", "eta_r", "alpha", "m")
         if getattr(options, name) is not None
@@ -91,7 +91,7 @@ def _sample(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "tqdm"):
             raise
-        raise InputError("sampling trains networks and needs PyTorch: pip install 'groktime[train]'") from error
+        raise InputError("sampling needs PyTorch: pip install 'groktime[train]'") from error
 
     if options.task not in TASKS:
         raise InputError(f"task {options.task!r}: expected one of {', '.join(TASKS)}")
@@ -107,7 +107,7 @@ def _sample(options: argparse.Namespace) -> None:
     land = sample(
         task,
         alpha=values("alpha", options.alpha),
-        **({} if options.m is None else {"m": values("m", options.m)}),
+        m=(1.0,) if options.m is None else values("m", options.m),
         seeds=range(options.seeds[0]) if len(options.seeds) == 1 else options.seeds,
         n_train=options.n_train,
         steps=options.steps,
@@ -155,7 +155,7 @@ def _figure(options: argparse.Namespace) -> None:
 def _tasks(options: argparse.Namespace) -> None:
     from reduced.landscape import open_landscape, shipped
 
-    lands = {}
+    lands: dict[str, dict[str, Any]] = {}
     for name in shipped():
         land = open_landscape(name)
         lands[name] = {

@@ -143,23 +143,30 @@ class Trial:
     status: NDArray[np.object_]
     error: Floats  # predicted / exact - 1, NaN where the flow does not arrive
     inside: NDArray[np.bool_]  # exact time within the interval
+    open_ends: NDArray[np.intp]  # how many of the interval's two ends do not arrive
     raw_status: NDArray[np.object_]
     raw_error: Floats
 
 
 @cache
-def trial(seed: int, k: float, size: tuple[int, int], raw: bool = True) -> Trial:
+def trial(seed: int, k: float, size: tuple[int, int], raw: bool = True, interval: bool = True) -> Trial:
+    """Sample, fit, predict; without the raw spline or the interval where they are not asked for."""
     land = sample(curve(seed), k, size, seed)
     exact, move = exact_times(seed, k), half_a_cell(size)
     surface = surface_of(land, 0)
     middle = flow(surface, move)
-    ends = np.stack([flow(surface.moved(z), move).generalized for z in (-QUANTILE, QUANTILE)])
+    # the interval of `reduced.prediction`: an end that does not arrive is infinite
+    moved = (flow(surface.moved(z), move).generalized for z in (-QUANTILE, QUANTILE) if interval)
+    ends = np.stack([middle.generalized, *moved])
+    trapped = np.isnan(ends[1:]).sum(0)
+    ends[np.isnan(ends)] = np.inf
     spline = flow(RawSpline.through(land), move) if raw else middle
     return Trial(
         seed,
         middle.status,
         middle.generalized / exact - 1,
         (ends.min(0) <= exact) & (exact <= ends.max(0)),
+        trapped,
         spline.status,
         spline.generalized / exact - 1,
     )
@@ -175,6 +182,7 @@ class Summary:
     p95: float
     worst: float
     inside: float
+    open_ends: int
     raw_false: int
     raw_median: float
     raw_worst: float
@@ -193,24 +201,29 @@ def summary(trials: Sequence[Trial]) -> Summary:
         p95=float(np.nanquantile(error, 0.95)),
         worst=float(np.nanmax(error)),
         inside=float(together("inside").mean()),
+        open_ends=int(together("open_ends").sum()),
         raw_false=int((together("raw_status") != Status.GENERALIZES).sum()),
         raw_median=float(np.median(raw)) if len(raw) else float("nan"),
         raw_worst=float(raw.max()) if len(raw) else float("nan"),
     )
 
 
+def _percent(x: float) -> str:
+    return "–" if np.isnan(x) else f"{x:.1%}"
+
+
 def row(k: float, size: tuple[int, int], s: Summary) -> str:
     name = "step" if np.isinf(k) else f"k = {k:.0f}"
     return (
         f"| {name} | {size[0]} × {size[1]} | {s.cases} "
-        f"| {s.false} | {s.median:.1%} | {s.p95:.1%} | {s.worst:.1%} | {s.inside:.0%} "
-        f"| {s.raw_false} | {s.raw_median:.1%} | {s.raw_worst:.1%} |"
+        f"| {s.false} | {s.median:.1%} | {s.p95:.1%} | {s.worst:.1%} | {s.inside:.0%} | {s.open_ends} "
+        f"| {s.raw_false} | {_percent(s.raw_median)} | {_percent(s.raw_worst)} |"
     )
 
 
 HEAD = (
     "| cliff | α × m | cases | not arriving | median error | 95 % | worst | in the interval "
-    "| raw spline: not arriving | median error | worst |\n" + "|---" * 11 + "|"
+    "| its ends at ∞ | raw spline: not arriving | median error | worst |\n" + "|---" * 12 + "|"
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,8 @@ def bracket(alpha: Floats, train_loss: Floats) -> Bracket:
 
 def _logarithm(loss: Floats) -> Floats:
     # A loss of 0, or of the rounding of float32 arithmetic, says no more than "fitted".
-    return np.log(np.maximum(loss, 1e-7 * loss.max()))
+    logarithm: Floats = np.log(np.maximum(loss, 1e-7 * loss.max()))
+    return logarithm
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,12 @@ class Boundary:
         """No wall to follow: u_b = 0 for all m."""
         flat = UniformSpline.through(float(m[0]), 1.0, np.zeros(2))
         return Boundary(flat, flat)
+
+    def widened(self, width: float) -> Boundary:
+        """The same wall with a further error of its place."""
+        d = self.deviation
+        knots = d.start + d.step * np.arange(d.pieces.shape[1] + 1)
+        return replace(self, deviation=UniformSpline.through(d.start, d.step, np.hypot(d(knots), width)))
 
     def moved(self, deviations: float) -> Boundary:
         """The same wall, so many standard deviations further to the right."""
@@ -162,7 +169,8 @@ def _rows(u: Floats, m: Floats, train_loss: Floats, feet: tuple[Floats, Floats] 
 def _kernel(a: Floats, b: Floats) -> Floats:
     """Covariance of the integrated Wiener process on [0, 1]: its posterior mean is a cubic spline."""
     small = np.minimum(a[:, None], b[None])
-    return small**2 * (3 * np.maximum(a[:, None], b[None]) - small) / 6
+    covariance: Floats = small**2 * (3 * np.maximum(a[:, None], b[None]) - small) / 6
+    return covariance
 
 
 _SCATTERS = np.concatenate([[0.0], np.geomspace(0.25, 8, 6)])  # in units of the rows' median error
@@ -207,7 +215,8 @@ def _posterior(
     mean = there @ beta + cross @ inverse @ (place - ground @ beta)
     lever = there - cross @ inverse @ ground
     own = strength * _kernel(np.maximum(s, 0), np.maximum(s, 0)).diagonal()
-    variance = own - np.einsum("ij,jk,ik->i", cross, inverse, cross) + np.einsum("ij,jk,ik->i", lever, gram, lever)
+    explained = np.einsum("ij,jk,ik->i", cross, inverse, cross)
+    variance = own - explained + np.einsum("ij,jk,ik->i", lever, gram, lever)
     return mean, np.sqrt(np.maximum(variance, 0.0))
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import sympy as sp  # type: ignore[import-untyped]
+import sympy as sp
 
 Expr = Any  # sympy publishes no types
 

@@ -50,9 +50,9 @@ class Path:
 
     def at(self, s: ArrayLike) -> tuple[Floats, Floats]:
         """u and m at the given s [point], from the dense output; s is held within the path."""
-        s = np.clip(np.atleast_1d(np.asarray(s, float)), 0.0, self.end)
-        k = np.clip(np.searchsorted(self.starts, s, "right") - 1, 0, len(self.steps) - 1)
-        share = (s - self.starts[k]) / self.lengths[k]
+        when: Floats = np.clip(np.atleast_1d(np.asarray(s, float)), 0.0, self.end)
+        k = np.clip(np.searchsorted(self.starts, when, "right") - 1, 0, len(self.steps) - 1)
+        share = (when - self.starts[k]) / self.lengths[k]
         points = [self.steps[i].at(np.array([x])) for i, x in zip(k, share, strict=True)]
         u, m = np.concatenate(points, 1)
         return u, m
@@ -110,8 +110,8 @@ def integrate(
     along it.
     """
     lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m)))
-    gamma, ratio, u, m = (x.ravel().astype(float) for x in lanes)
-    run = _Run(surface, domain, gamma, ratio, u, m, generalized, memorized, tolerance, largest_move, record)
+    start = tuple(x.ravel().astype(float) for x in lanes)
+    run = _Run(surface, domain, start, (generalized, memorized), tolerance, largest_move, record)
     # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while len(run.active):
@@ -124,16 +124,14 @@ class _Run:
         self,
         surface: LossSurface,
         domain: Domain,
-        gamma: Floats,
-        ratio: Floats,
-        u: Floats,
-        m: Floats,
-        generalized: Test,
-        memorized: Test,
+        lanes: tuple[Floats, ...],
+        tests: tuple[Test, Test],
         tolerance: float,
         largest_move: tuple[float, float],
         record: bool,
     ) -> None:
+        gamma, ratio, u, m = lanes
+        generalized, memorized = tests
         n = len(u)
         self.surface, self.domain = surface, domain
         self.generalized, self.memorized = generalized, memorized
@@ -224,7 +222,8 @@ class _Run:
     def _keeps_to_the_loss(self, step: Step, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
         u, m = step.end
         after = np.log(self.surface.derivatives(u, m, second=False)[0] + self.negligible[good])
-        return np.asarray(np.abs(after - self.log_loss[good]) <= _FOLD)
+        keeps: NDArray[np.bool_] = np.abs(after - self.log_loss[good]) <= _FOLD
+        return keeps
 
     def _accept(self, step: Step, k: NDArray[np.intp], h: Floats) -> NDArray[np.bool_]:
         """Take the step for the lanes k: find its events in order; which of the lanes are done."""
@@ -233,7 +232,8 @@ class _Run:
 
         def inside(u: Floats, m: Floats) -> Floats:
             # Where m is held it stands exactly on its end of the domain, which is inside.
-            return -np.max([bounds[0] - u, u - bounds[1], bounds[2] - m, m - bounds[3]], axis=0)
+            out: Floats = np.max([bounds[0] - u, u - bounds[1], bounds[2] - m, m - bounds[3]], axis=0)
+            return -out
 
         last = np.ones(len(k))  # the share of the step that lies on the grid
         off = inside(*step.end) < 0
@@ -264,7 +264,8 @@ class _Run:
                 self.trail[number].append((self.time[k[j]], h[j], last[j], step.lanes(np.array([j]))))
         self.time[k] += last * h
         self.h[k[end_of_share]] = 1e-4
-        return np.asarray(grown | gone | resting)
+        done: NDArray[np.bool_] = grown | gone | resting
+        return done
 
     def _at_rest(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> NDArray[np.object_]:
         m = self.state[1, which]
@@ -286,9 +287,8 @@ class _Run:
             )
             for trail, g in zip(self.trail, self.all_gamma, strict=True)
         )
-        return FlowResult(
-            self.status, self.t_generalized, self.t_memorized, *self.end, self.steps, paths
-        )
+        u, m = self.end
+        return FlowResult(self.status, self.t_generalized, self.t_memorized, u, m, self.steps, paths)
 
 
 def _first(test: Test, step: Step, last: Floats) -> Floats:

@@ -163,6 +163,10 @@ def _slide(surface: LossSurface, u: Floats, m: Floats) -> float:
     if not np.all(np.isfinite(u)):
         return float("nan")
     _, lu, lm, *_ = surface.derivatives(u, m, second=False)
-    if np.any(lu * lm >= 0):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = -lu / lm
+        if len(m) > 1:  # where the contour lies in the noise of the floor, its own shape is what is left
+            slope = np.where(np.isfinite(slope) & (slope > 0), slope, 1 / np.gradient(u, m))
+    if not np.all(np.isfinite(slope) & (slope > 0)):
         return float("inf")
-    return float(np.trapezoid(-lu / lm * np.exp(-2 * u), m))
+    return float(np.trapezoid(slope * np.exp(-2 * u), m))

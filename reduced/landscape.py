@@ -77,8 +77,8 @@ class Landscape:
         ------
         InputError : naming the array and what was expected of it.
         """
-        axes = {"alpha": _floats("alpha", alpha), "m": None if m is None else _floats("m", m)}
-        shape = (1 if axes["m"] is None else axes["m"].size, axes["alpha"].size)
+        axis, rows = _floats("alpha", alpha), None if m is None else _floats("m", m)
+        shape = (1 if rows is None else rows.size, axis.size)
         given = {
             "train_loss": train_loss,
             "test_loss": test_loss,
@@ -87,14 +87,14 @@ class Landscape:
         }
         values = {k: _on_grid(k, v, shape) for k, v in given.items() if v is not None}
         seeds = max(v.shape[0] for v in values.values())
-        full = {
+        full: dict[str, Any] = {
             k: np.broadcast_to(values.get(k, np.array(np.nan)), (seeds, *shape))[:, None, None].copy()
             for k in given
         }
         return Landscape.assemble(
             **full,
             converged=np.ones((seeds, 1, 1, *shape), bool),
-            coords={"seed": range(seeds), "n_train": [0], "budget": [0], **axes},
+            coords={"seed": range(seeds), "n_train": [0], "budget": [0], "m": rows, "alpha": axis},
             w0=np.broadcast_to(_floats("w0", w0), seeds).copy(),
             delta_norm=None if delta_norm is None else np.broadcast_to(delta_norm, seeds).copy(),
             task=task,

@@ -93,7 +93,7 @@ def _system(
     if tested is None:
         other = "loss" if metric == "accuracy" else "accuracy"
         raise InputError(
-            f"{land.source}: has no test {metric} here; expected one, or metric = '{other}' with its threshold"
+            f"{land.source}: has no test {metric} here; expected one, or metric = '{other}' and a threshold"
         )
     if threshold is None:
         if metric == "loss":
@@ -253,13 +253,15 @@ def predict(
         raise InputError(f"level = {level}: expected a training loss above 0")
     if m_rate not in M_RATES:
         raise InputError(f"m_rate = {m_rate!r}: expected one of {', '.join(M_RATES)}")
-    chosen = systems(land, seed=seed, n_train=n_train, sampled_steps=sampled_steps, threshold=threshold, metric=metric)
+    chosen = systems(
+        land, seed=seed, n_train=n_train, sampled_steps=sampled_steps, threshold=threshold, metric=metric
+    )
     each = [_predict_seed(s, gamma, eta_d, rate_of_m(s, eta_r, m_rate), alpha, m, level) for s in chosen]
 
     times = np.array([p.grokking_time for p in each])
     median = float(np.median(np.where(np.isnan(times), np.inf, times)))
-    typical = int(np.argmin(np.abs(np.where(np.isnan(times), np.inf, times) - median))) if np.isfinite(median) else 0
     generalizes = np.isfinite(median)
+    typical = int(np.nanargmin(np.abs(times - median))) if generalizes else 0
     statuses = [p.status for p in each]
     bad = [s for s in statuses if s not in (Status.GENERALIZES, Status.ALREADY)]
     status = each[typical].status if generalizes else max(bad, key=bad.count)
@@ -303,7 +305,7 @@ def _predict_seed(
     ratio = eta_r / eta_d
     if eta_d * gamma >= 1:
         return _too_strong(system, level, u, m)
-    lane = {"gamma": gamma, "ratio": ratio, "u": u, "m": m}
+    lane: dict[str, Any] = {"gamma": gamma, "ratio": ratio, "u": u, "m": m}
     result = system.flow(surface, record=True, **lane)
     s = float(result.generalized[0])
     ends = [s]
@@ -323,9 +325,12 @@ def _predict_seed(
         end = critical_norm(domain, u, m, system.generalized) if inside else float("nan")
         geometry = balance = _one_dimensional(level, u, end, m)
         forms = (closed_form.flat(np.exp(u), np.exp(end), gamma, eta_d),) * 2
+    status = Status(result.status[0])
+    if status is Status.ALREADY:
+        forms = (float("nan"),) * 2  # nothing to wait for
     return SeedPrediction(
         seed=system.seed,
-        status=Status(result.status[0]),
+        status=status,
         grokking_time=s / eta_d,
         memorization_time=float(result.memorized[0]) / eta_d,
         low=min(ends) / eta_d,

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 _REMEDY = {
     Status.ALREADY: "The start passes the threshold already: nothing to wait for.",
     Status.NEVER: (
-        "Eq. 6 does not lead there. Without decay (gamma = 0) nothing moves the norm; with it, the loss holds "
-        "the norm above where the threshold is passed: a larger gamma, a lower threshold, or more training "
-        "samples."
+        "Eq. 6 does not lead there. Without decay (gamma = 0) nothing moves the norm; with it, the loss\n"
+        "            holds the norm above where the threshold is passed: a larger gamma, a lower threshold,\n"
+        "            or more training samples."
     ),
     Status.TRAPPED: (
-        "The flow comes to rest at m > 0, in a ridge of this landscape: another seed, a smaller m at the "
-        "start, a stronger decay, or more training samples (P Fig. 6e)."
+        "The flow comes to rest at m > 0, in a ridge of this landscape: another seed, a smaller m at\n"
+        "            the start, a stronger decay, or more training samples (P Fig. 6e)."
     ),
     Status.COLLAPSES: (
-        "Decay drives the norm through the wall, or eta_d * gamma is 1 or more: the network forgets its "
-        "training set. A smaller gamma, or a larger eta_r."
+        "Decay drives the norm through the wall, or eta_d * gamma is 1 or more: the network forgets its\n"
+        "            training set. A smaller gamma, or a larger eta_r."
     ),
     Status.OUTSIDE: (
-        "The start, or the path, lies outside what was sampled, and nothing is extrapolated: start inside, or "
-        "sample a larger grid."
+        "The start, or the path, lies outside what was sampled, and nothing is extrapolated: start\n"
+        "            inside, or sample a larger grid."
     ),
 }
 
@@ -73,19 +73,19 @@ def _three(p: Prediction) -> list[str]:
     g, b = p.geometry, p.typical.balance
     if not p.landscape.two_dimensional:
         return [
-            f"  closed form  {_steps(p.closed_form):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {g.w_end:.2f}: decay alone",
+            f"  closed form  {_steps(p.closed_form):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {g.w_end:.2f}",
             f"  flow, Eq. 6  {_steps(p.grokking_time):>12}  differs where the loss holds the norm up",
         ]
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
     return [
-        f"  as printed   {_steps(p.closed_form):>12}  (L + h tan theta)/(eta_D gamma) on the contour of loss {g.level:g}: "
-        f"L = {g.L:.3f}, h = {g.h:.3f}, theta = {theta:.1f} deg",
-        f"  corrected    {_steps(p.corrected):>12}  metric 1/w^2, rates, and the contour on which decay and loss balance: "
-        f"L = {b.L:.3f}, h = {b.h:.3f}, theta = {theta_b:.1f} deg",
+        f"  as printed   {_steps(p.closed_form):>12}  (L + h tan theta)/(eta_D gamma), contour of loss {g.level:g}",
+        f"  corrected    {_steps(p.corrected):>12}  metric 1/w^2, rates, contour where decay and loss balance",
         f"  flow, Eq. 6  {_steps(p.grokking_time):>12}  integrated; no contour is assumed",
-        "  They differ because the printed form takes a fixed contour, a straight boundary and equal metric in",
-        f"  u and m (its h tan theta = {g.h * math.tan(g.theta):.3f}; with the metric the slide costs "
-        f"{_slide(p):.4f} of eta_D gamma t).",
+        f"Why they differ, for seed {p.typical.seed}",
+        f"  contour      printed: L = {g.L:.3f}, h = {g.h:.4f}, theta = {theta:.1f} deg; "
+        f"balance: L = {b.L:.3f}, h = {b.h:.4f}, theta = {theta_b:.1f} deg",
+        f"  slide        h tan theta = {g.h * math.tan(g.theta):.4f} in the plain metric; {_slide(p):.4f} with "
+        "1/w^2 and the rates",
     ]
 
 
@@ -100,11 +100,13 @@ def _phases(p: Prediction) -> list[str]:
     rows = [("A", 0.0, g.w_start, g.m_start, "start")]
     if math.isfinite(p.typical.memorization_time):
         t = p.typical.memorization_time
-        rows.append(("B", t, *_at(path, t * eta_d, g.w_start, g.m_start), "training set fitted; the norm only decays"))
+        at = _at(path, t * eta_d, g.w_start, g.m_start)
+        rows.append(("B", t, *at, "training set fitted; the norm only decays"))
     if path is not None:
-        t = meets_wall(p, path)
-        if t is not None and t < path.end:
-            rows.append(("C", t / eta_d, *_at(path, t, g.w_start, g.m_start), "the wall is met: loss takes up half of the decay"))
+        wall = meets_wall(p, path)
+        if wall is not None and wall < path.end:
+            at = _at(path, wall, g.w_start, g.m_start)
+            rows.append(("C", wall / eta_d, *at, "the wall is met: loss and decay balance"))
         t = path.end
         w, m = _at(path, t, g.w_start, g.m_start)
         word = {
@@ -128,11 +130,13 @@ def _phases(p: Prediction) -> list[str]:
 
 
 def meets_wall(p: Prediction, path: Path) -> float | None:
-    """s = η_D t at which the loss force first takes up half of the decay, None if it never does."""
+    """s = η_D t at which the loss first stops growing under decay (dl/ds = 0), None if it never does."""
     s = np.linspace(0, path.end, 400)
     u, m = path.at(s)
-    force = -p.system.surface.derivatives(u, m, second=False)[1] * np.exp(-2 * u)
-    met = np.flatnonzero(force >= 0.5 * p.settings["gamma"])
+    _, lu, lm, *_ = p.system.surface.derivatives(u, m, second=False)
+    ratio = (p.settings["eta_r"] or 0.0) / p.settings["eta_d"]
+    gained = lu**2 * np.exp(-2 * u) + ratio * lm**2 + p.settings["gamma"] * lu
+    met = np.flatnonzero((gained >= 0) & (lu < 0))
     return float(s[met[0]]) if len(met) else None
 
 

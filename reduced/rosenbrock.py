@@ -79,11 +79,9 @@ def rosenbrock_step(rate: Rate, jacobian: Floats, state: Floats, velocity: Float
         return np.stack([(q * x + b * y) * scale, (c * x + p * y) * scale])
 
     stages: list[Floats] = [solve(velocity)]
+    point = state
     for k in range(1, 6):
-        if k < 5:
-            point = state + _sum(_A[k], stages)
-        else:
-            point = point + stages[4]
+        point = state + _sum(_A[k], stages) if k < 5 else point + stages[4]
         stages.append(solve(rate(point) + _sum(_C[k], stages) / h))
     return Step(
         start=state,

@@ -132,7 +132,9 @@ class GridSmoother:
         """Smoothed values [m, u]."""
         j, i = strengths
         spectrum = self._m.T @ values @ self._u
-        return self._m @ (self._shrink_m[j][:, None] * spectrum * self._shrink_u[i][None]) @ self._u.T
+        kept = self._shrink_m[j][:, None] * spectrum * self._shrink_u[i][None]
+        smooth: Floats = self._m @ kept @ self._u.T
+        return smooth
 
 
 def _reinsch(x: Floats, strengths: Floats) -> tuple[Floats, Floats]:
@@ -164,7 +166,12 @@ def _natural(x: Floats, values: Floats) -> Floats:
     h = np.diff(x)[:, None]
     rise = np.diff(flat, axis=0) / h
     pieces = np.stack(
-        [np.diff(bend, axis=0) / (6 * h), bend[:-1] / 2, rise - h * (2 * bend[:-1] + bend[1:]) / 6, flat[:-1]],
+        [
+            np.diff(bend, axis=0) / (6 * h),
+            bend[:-1] / 2,
+            rise - h * (2 * bend[:-1] + bend[1:]) / 6,
+            flat[:-1],
+        ],
         1,
     )
     return pieces.reshape(len(x) - 1, 4, *values.shape[1:])

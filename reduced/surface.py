@@ -99,7 +99,8 @@ class Field:
         straight = (s, s1, -s1 * b1, s2, -s2 * b1, s2 * b1 * b1 - s1 * b2)
         if self.rest is None:
             return straight
-        y, yu, ym, yuu, yum, ymm = (a + c for a, c in zip(straight, self.rest.derivatives(u, m, second), strict=True))
+        rest = self.rest.derivatives(u, m, second)
+        y, yu, ym, yuu, yum, ymm = (a + c for a, c in zip(straight, rest, strict=True))
         return y, yu, ym, yuu, yum, ymm
 
     def __call__(self, u: Floats, m: Floats) -> Floats:
@@ -176,6 +177,9 @@ def fit_surface(one: xr.Dataset, source: str = "landscape") -> Surface:
 
     loss = field("train_loss", logarithm=True)
     assert loss is not None
+    if smoother is not None:
+        boundary = boundary.widened(_foot_width(loss))
+        loss = replace(loss, boundary=boundary)
     return Surface(
         train_loss=loss,
         test_loss=field("test_loss", logarithm=True),
@@ -201,6 +205,8 @@ def _fit(
         return Field(boundary, _profile(xi[0], y[0], step), None, float(y.min()) if logarithm else None)
     blur = 2 * boundary.deviation(m)[:, None]
     profile = _monotone_profile(xi, y, step)
+    if np.var(y - profile(xi)) > 0.5 * np.var(y):  # this quantity does not follow the wall
+        profile = _profile(xi.ravel()[:1], np.array([y.mean()]), step)
     residual = y - profile(xi)
     # how far a shift of the wall by its error changes the profile in this cell
     reach = 0.5 * np.abs(profile(xi + blur) - profile(xi - blur))
@@ -215,6 +221,17 @@ def _fit(
         rest = smoother.smooth(weight * residual + (1 - weight) * rest, strengths)
     floor = _floor(y, profile(xi) + rest) if logarithm else None
     return Field(boundary, profile, GridSpline.through(u, m, rest), floor)
+
+
+def _foot_width(loss: Field) -> float:
+    """The width in u of the wall's last e-folding above the floor, where a soft wall sinks into it.
+
+    Weak decay rides lower than the samples can show; by how much is not known better than this.
+    """
+    knots = loss.profile.start + loss.profile.step * np.arange(loss.profile.pieces.shape[1] + 1)
+    floor = loss.floor if loss.floor is not None else -np.inf
+    foot = (loss.profile(knots) > floor + 0.25) & (loss.profile(knots) < floor + 1.25)
+    return float(min(foot.sum(), 3 * _PER_CELL)) * loss.profile.step
 
 
 def _floor(y: Floats, fit: Floats) -> float:

@@ -69,7 +69,9 @@ def what_if(
     mesh.setdefault("eta_r", mesh["eta_d"])
     mesh.setdefault("m", np.full(shape, float(land.m[0])))
 
-    chosen = systems(land, seed=seed, n_train=n_train, sampled_steps=sampled_steps, threshold=threshold, metric=metric)
+    chosen = systems(
+        land, seed=seed, n_train=n_train, sampled_steps=sampled_steps, threshold=threshold, metric=metric
+    )
     times, fitted, low, high = np.empty((4, len(chosen), *shape))
     status = np.empty((len(chosen), *shape), dtype=object)
     for k, system in enumerate(chosen):
@@ -128,7 +130,8 @@ def _nanmedian(values: Floats) -> Floats:
 def _most(status: NDArray[np.object_]) -> NDArray[np.str_]:
     names = [s.value for s in Status]
     votes = np.stack([(status == name).sum(0) for name in names])
-    return np.array(names)[np.argmax(votes, axis=0)]
+    chosen: NDArray[np.str_] = np.array(names)[np.argmax(votes, axis=0)]
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class Recommendation:
             text += f"\nTo have the upper end within the budget too: gamma = {self.cautious:.4g}."
         else:
             text += "\nNo decay brings the upper end of the interval within the budget."
-        return text + f"\nAbove gamma = {self.strongest:.3g} the network no longer generalises on this landscape."
+        return text + f"\nAbove gamma = {self.strongest:.3g} it no longer generalises on this landscape."
 
 
 _DECAYS = np.geomspace(1e-7, 1e3, 121)

@@ -31,17 +31,11 @@ def plot_lu(
     For a landscape of w alone (`n_train`, `sampled_steps`: default the largest).
     """
     if land.two_dimensional:
-        raise InputError(
-            f"{land.source}: a landscape of (w, m); expected one of w alone for the LU curves"
-        )
+        raise InputError(f"{land.source}: a landscape of (w, m); expected one of w alone for the LU curves")
     path = check_figure(path, overwrite)
     figure = new_figure(7.0, 6.5)
-    draw_lu(
-        *_panels(figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))), land, n_train, sampled_steps
-    )
-    figure.suptitle(
-        f"{Path(land.source).name}: {land.task}, {len(land.seeds)} seed(s)", fontsize="medium"
-    )
+    draw_lu(*_panels(figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))), land, n_train, sampled_steps)
+    figure.suptitle(f"{Path(land.source).name}: {land.task}, {len(land.seeds)} seed(s)", fontsize="medium")
     return save(figure, path, overwrite)
 
 

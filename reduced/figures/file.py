@@ -17,9 +17,7 @@ def check_figure(path: str | Path, overwrite: bool) -> Path:
     """The path, if a figure may be written there; asked before any work is done."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path}: expected the name of a figure, ending in one of {', '.join(SUFFIXES)}"
-        )
+        raise InputError(f"{path}: expected the name of a figure, ending in one of {', '.join(SUFFIXES)}")
     check_output(path, overwrite)
     return path
 

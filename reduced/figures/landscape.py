@@ -41,6 +41,7 @@ TITLES = {"train_loss": "training loss", "test_loss": "test loss", "test_accurac
 _DECADES = 9.0  # of a loss that are told apart; below lies the rounding of the optimiser
 _PLATEAU = 0.9  # of the greatest loss: a contour above it wanders about on the plateau
 _POINTS = 400
+_DASH = (0, (3, 2))  # of the boundary: a contour below it is seen
 # of the contours, in the order of their levels: all are seen on both ends of viridis or beside the wall
 _CONTOURS = (SKY, BLUE, BLACK, PURPLE, GREEN)
 
@@ -73,9 +74,7 @@ def points(p: Prediction) -> list[Point]:
         times.append(("D", float(s[np.argmax(m <= (m[0] + m[-1]) / 2)])))
     times.sort(key=lambda x: (x[1], x[0]))
     u, m = path.at([s for _, s in times])
-    return [
-        Point(n, s, float(np.exp(a)) / w0, float(b)) for (n, s), a, b in zip(times, u, m, strict=True)
-    ]
+    return [Point(n, s, float(np.exp(a)) / w0, float(b)) for (n, s), a, b in zip(times, u, m, strict=True)]
 
 
 def draw_landscape(
@@ -98,7 +97,7 @@ def draw_landscape(
     cells = np.clip(values, norm.vmin, norm.vmax)
     edges = cell_edges(alpha, is_wide(alpha)), cell_edges(m)
     mesh = ax.pcolormesh(
-        *edges, cells, norm=norm, cmap="cividis" if accuracy else "viridis", rasterized=True
+        *edges, cells, norm=norm, cmap="cividis_r" if accuracy else "viridis", rasterized=True
     )
     low = not accuracy and bool((values < (norm.vmin or 0)).any())
     bar = ax.figure.colorbar(mesh, ax=ax, extend="min" if low else "neither")
@@ -145,12 +144,10 @@ def draw_boundary(ax: Axes, one: xr.Dataset, surface: Surface) -> list[Artist]:
     if not inside.any():
         return []
     u = np.where(inside, u, np.nan)
-    ax.fill_betweenx(
-        m, np.exp(u - half) / w0, np.exp(u + half) / w0, color=ORANGE, alpha=0.45, linewidth=0
-    )
-    ax.plot(np.exp(u) / w0, m, color=ORANGE, linewidth=1.6)
+    ax.fill_betweenx(m, np.exp(u - half) / w0, np.exp(u + half) / w0, color=ORANGE, alpha=0.45, linewidth=0)
+    ax.plot(np.exp(u) / w0, m, color=ORANGE, linewidth=2, linestyle=_DASH)
     return [
-        Line2D([], [], color=ORANGE, linewidth=1.6, label="fitted boundary"),
+        Line2D([], [], color=ORANGE, linewidth=2, linestyle=_DASH, label="fitted boundary"),
         Patch(color=ORANGE, alpha=0.45, linewidth=0, label="its 90 % band"),
     ]
 
@@ -161,12 +158,12 @@ def draw_path(ax: Axes, p: Prediction) -> list[Artist]:
     outline = [Stroke(linewidth=4.0, foreground="white"), Normal()]
     if p.path is not None:
         u, m = p.path.at(np.linspace(0, p.path.end, _POINTS))
-        ax.plot(
-            np.exp(u) / p.system.w0, m, color=VERMILLION, linewidth=2.2, path_effects=outline, zorder=4
-        )
+        ax.plot(np.exp(u) / p.system.w0, m, color=VERMILLION, linewidth=2.2, path_effects=outline, zorder=4)
         handles.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label="path of Eq. 6"))
     # away from the wall, which the path follows upwards to the right
     places = {"A": (0, 9, "center"), "C": (8, -9, "left"), "D": (10, -6, "left"), "E": (10, -1, "left")}
+    if p.typical.status is not Status.GENERALIZES:
+        places["E"] = (-9, 0, "right")  # the path comes from the right
     for point in points(p):
         ax.plot(point.alpha, point.m, "o", color=VERMILLION, markeredgecolor="white", zorder=5)
         x, y, side = places[point.name]

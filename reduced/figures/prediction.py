@@ -98,7 +98,7 @@ def _two_dimensional(p: Prediction) -> Figure:
     train.set_title("(a) training landscape")
     test.set_title("(b) test landscape")
     draw_along(time, p)
-    time.set_title("(c) along the path")
+    time.set_title("(c) along the path", pad=20)  # above the names of the points
     draw_geometry(sketch, p)
     sketch.set_title("(f) L, h and θ")
     upper.legend(handles=[*handles, *path_handle], loc="outside lower center", ncols=4, frameon=False)
@@ -144,9 +144,7 @@ def draw_along(ax: Axes, p: Prediction) -> None:
     top = ax.get_xaxis_transform()
     for point in points(p)[1:]:
         ax.axvline(point.s / eta_d, color=BLACK, linewidth=0.8, linestyle=":")
-        ax.text(
-            point.s / eta_d, 1.01, point.name, transform=top, ha="center", va="bottom", weight="bold"
-        )
+        ax.text(point.s / eta_d, 1.01, point.name, transform=top, ha="center", va="bottom", weight="bold")
     ax.set_xlim(s[0] / eta_d, s[-1] / eta_d * (1.05 if p.typical.status is Status.GENERALIZES else 1))
     ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
 
@@ -168,10 +166,10 @@ def _one_dimensional(p: Prediction) -> Figure:
     for place, colour, label in marks if apart else marks[:1]:
         # on the outer side of its line: the arrow lies between the two
         left = label == "w_c" or _share(losses, place) > 0.9
+        side, shift = ("right", -4) if left else ("left", 4)
         losses.annotate(
-            "$" + label + "$", (place, 0.02), (-4 if left else 4, 2),
-            xycoords=losses.get_xaxis_transform(), textcoords="offset points", ha="right" if left else "left",
-            va="bottom", color=colour, fontsize="large",
+            "$" + label + "$", (place, 0.02), (shift, 2), xycoords=losses.get_xaxis_transform(),
+            textcoords="offset points", ha=side, va="bottom", color=colour, fontsize="large",
         )  # fmt: skip
     if s["metric"] == "accuracy":
         accuracies.axhline(p.typical.threshold, color=PURPLE, linewidth=1, linestyle="--")

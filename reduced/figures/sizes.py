@@ -26,9 +26,7 @@ def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrit
         raise InputError("plot_sizes: no predictions; expected one for each size of the training set")
     for size, p in predictions.items():
         if not p.landscape.two_dimensional:
-            raise InputError(
-                f"plot_sizes: the landscape of N = {size} is one of w alone; expected (w, m)"
-            )
+            raise InputError(f"plot_sizes: the landscape of N = {size} is one of w alone; expected (w, m)")
     path = check_figure(path, overwrite)
     figure = new_figure(8.5, 6.0)
     ax = figure.subplots()

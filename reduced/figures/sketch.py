@@ -28,10 +28,11 @@ def draw_geometry(ax: Axes, p: Prediction) -> None:
     """The contours of the closed forms with L, h and θ, in the plane (u = ln w, m) in which they are
     measured. The axes are stretched to fill the panel, the angle's number is the unstretched one."""
     g, b = p.geometry, p.typical.balance
+    if len(g.u) == 1 and not math.isfinite(g.L):  # no contour was looked for
+        remark(ax, f"no L, h, θ\n(status: {p.typical.status.value})")
+        return
     if not (math.isfinite(g.L) and math.isfinite(g.theta)):
-        remark(
-            ax, f"no L, h, θ: the contour of training loss {g.level:g}\nleads to no generalising point"
-        )
+        remark(ax, f"no L, h, θ: the contour of training loss {g.level:g}\nleads to no generalising point")
         return
     start, end, wall = math.log(g.w_start), math.log(g.w_end), math.log(g.w_boundary)
     ax.plot(g.u, g.m, color=BLUE, linewidth=2, label=f"contour of loss {g.level:g} (as printed)")
@@ -43,7 +44,7 @@ def draw_geometry(ax: Axes, p: Prediction) -> None:
         u, m = p.path.at(np.linspace(0, p.path.end, 400))
         ax.plot(u, m, color=VERMILLION, linewidth=1.4, linestyle="-.", label="path of Eq. 6")
     edges = [start, end, wall, *b.u[known]] if math.isfinite(b.L) else [start, end, wall]
-    width, height = max(max(edges) - min(edges), 1e-6), max(g.h, 1e-3)
+    width, height = max(max(edges) - min(edges), 1e-6), max(g.h, 0.02)
     ax.set_xlim(min(edges) - _ROOM * width, max(edges) + 1.6 * _ROOM * width)
     ax.set_ylim(g.m_end - 2.2 * _ROOM * height, g.m_start + 1.5 * _ROOM * height)
     low = g.m_end - 0.9 * _ROOM * height
@@ -53,9 +54,7 @@ def draw_geometry(ax: Axes, p: Prediction) -> None:
         _measure(ax, (right, g.m_end), (right, g.m_start), f"h = {g.h:.3f}")
         ax.plot([end, wall], [g.m_end, g.m_start], color=GREEN, linewidth=1, linestyle=":")
         _angle(ax, (end, g.m_end), (wall, g.m_start), f"θ = {math.degrees(g.theta):.1f}°")
-    ax.plot(
-        [end, right if g.h > 0 else start], [g.m_end, g.m_end], color=BLACK, linewidth=0.8, linestyle=":"
-    )
+    ax.plot([end, right if g.h > 0 else start], [g.m_end, g.m_end], color=BLACK, linewidth=0.8, linestyle=":")
     for x, y, name in ((start, g.m_start, "start"), (end, g.m_end, "E")):
         ax.plot(x, y, "o", color=ORANGE, markeredgecolor=BLACK, zorder=5)
         shift = (0 if x == start else -6, 8)

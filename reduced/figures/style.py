@@ -53,9 +53,7 @@ def cell_edges(centres: Floats, logarithmic: bool = False) -> Floats:
     return np.exp(edges) if logarithmic else edges
 
 
-def on_fine_grid(
-    domain: Domain, field: Callable[[Floats, Floats], Floats]
-) -> tuple[Floats, Floats, Floats]:
+def on_fine_grid(domain: Domain, field: Callable[[Floats, Floats], Floats]) -> tuple[Floats, Floats, Floats]:
     """Fine axes u and m over the domain, and the field over them [m, u], for contours."""
     u = np.linspace(domain.u_low, domain.u_high, _FINE[1])
     m = np.linspace(domain.m_low, domain.m_high, _FINE[0])

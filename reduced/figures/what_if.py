@@ -111,8 +111,7 @@ def _map(figure: Figure, ax: Axes, ds: xr.Dataset, across: str, up: str) -> list
         if here.any():
             (a, b), cells = edges, np.argwhere(here)
             corners = [
-                [(a[i], b[j]), (a[i + 1], b[j]), (a[i + 1], b[j + 1]), (a[i], b[j + 1])]
-                for j, i in cells
+                [(a[i], b[j]), (a[i + 1], b[j]), (a[i + 1], b[j + 1]), (a[i], b[j + 1])] for j, i in cells
             ]
             ax.add_collection(
                 PolyCollection(corners, facecolor=colour, edgecolor=_LINES, linewidth=0, hatch=hatch)
@@ -139,9 +138,7 @@ def _decades(ax: Axes, x: Floats, y: Floats, power: np.ma.MaskedArray) -> None:
 
 def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
     x = np.asarray(ds[name].values, float)
-    times, low, high = (
-        positive(np.asarray(ds[n].values, float)) for n in ("grokking_time", "low", "high")
-    )
+    times, low, high = (positive(np.asarray(ds[n].values, float)) for n in ("grokking_time", "low", "high"))
     known = np.concatenate([v[np.isfinite(v)] for v in (times, low, high)])
     if known.size:
         ax.set_yscale("log")
@@ -158,6 +155,8 @@ def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
         )
         ax.plot(x, times, color=BLUE, linewidth=2, marker="o", markersize=3.5)
         ax.set_ylim(bottom, top)
+    else:
+        ax.set_yticks([])
     status = ds["status"].values
     edges = cell_edges(x, is_wide(x))
 

@@ -15,12 +15,19 @@ SIZES = [pytest.param(size, id="{}x{}".format(*size)) for size in study.SIZES]
 MIDDLE = (21, 21)
 
 
+INTERVALS = 8  # curves of which the interval is looked at: it takes two flows more
+
+
 def curves(size: tuple[int, int]) -> range:
     return range(20 if size == MIDDLE else 8)
 
 
-def run(k: float, size: tuple[int, int], raw: bool = False) -> study.Summary:
-    return study.summary([study.trial(seed, k, size, raw) for seed in curves(size)])
+def one(seed: int, k: float, size: tuple[int, int]) -> study.Trial:
+    return study.trial(seed, k, size, False, seed < INTERVALS)
+
+
+def run(k: float, size: tuple[int, int]) -> study.Summary:
+    return study.summary([one(seed, k, size) for seed in curves(size)])
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -47,39 +54,89 @@ def test_step_is_the_limit_of_steep_cliffs() -> None:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("k", KINDS)
 def test_no_false_trap(k: float, size: tuple[int, int]) -> None:
-    trials = [study.trial(seed, k, size, False) for seed in curves(size)]
+    trials = [one(seed, k, size) for seed in curves(size)]
     ends = {(t.seed, g): s for t in trials for g, s in zip(study.GAMMAS, t.status, strict=True)}
     assert {case: str(s) for case, s in ends.items() if s != Status.GENERALIZES} == {}
 
 
 @pytest.mark.parametrize("k", KINDS)
 def test_error_on_the_middle_grid(k: float) -> None:
+    """At most 5 % in 95 % of the 40 cases of 20 curves; of more curves see the slow test."""
     assert run(k, MIDDLE).p95 <= 0.05
 
 
 @pytest.mark.parametrize("k", KINDS)
-def test_error_falls_with_the_grid(k: float) -> None:
-    coarse, middle, fine = (run(k, size).median for size in study.SIZES)
+def test_error_on_the_middle_grid_is_of_a_cell(k: float) -> None:
+    """The error of the time is one of place: η_D γ t is off by at most 1.5 cells of u, on any path."""
+    cell = float(np.diff(np.log(np.linspace(2.5, 4, MIDDLE[0]))).max())
+    for seed in curves(MIDDLE):
+        path = study.exact_times(seed, k) * study.GAMMAS
+        assert (np.abs(one(seed, k, MIDDLE).error) * path).max() < 1.5 * cell
+
+
+def test_error_falls_with_the_grid_for_a_step() -> None:
+    coarse, middle, fine = (
+        study.summary([one(s, study.STEP, size) for s in range(8)]).median for size in study.SIZES
+    )
     assert coarse > middle > fine
 
 
 def test_exact_time_lies_in_the_interval() -> None:
-    trials = [
-        study.trial(s, k, size, False)
+    every = [
+        one(seed, k, size)
         for k in (study.STEP, 200.0)
         for size in study.SIZES
-        for s in curves(size)
+        for seed in range(INTERVALS)
     ]
-    assert study.summary(trials).inside >= 0.85
+    assert study.summary(every).inside >= 0.85
+
+
+@pytest.mark.xfail(
+    reason="Boundary.moved adds a deviation that varies with m: the moved wall falls with m and traps",
+    strict=True,
+)
+def test_the_interval_has_two_ends() -> None:
+    """Where the flow arrives, it does so with the wall moved by its error."""
+    assert run(study.STEP, (16, 11)).open_ends == 0
+
+
+MANY = 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("k", KINDS)
+def test_no_false_trap_on_many_curves(k: float, size: tuple[int, int]) -> None:
+    assert study.summary([study.trial(seed, k, size, False, False) for seed in range(MANY)]).false == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "k",
+    [
+        pytest.param(study.STEP, id="step"),
+        pytest.param(
+            200.0,
+            id="k=200",
+            marks=pytest.mark.xfail(
+                reason="a decay of 1e-3 rides 4 % above the floor, under its noise of 50 %",
+                strict=True,
+            ),
+        ),
+    ],
+)
+def test_error_on_the_middle_grid_on_many_curves(k: float) -> None:
+    assert (
+        study.summary([study.trial(seed, k, MIDDLE, False, False) for seed in range(MANY)]).p95 <= 0.05
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_raw_spline_is_trapped_on_the_stairs_of_a_step(size: tuple[int, int]) -> None:
-    """What the wall-aware surface is for."""
-    trials = [study.trial(seed, study.STEP, size, True) for seed in range(4)]
-    result = study.summary(trials)
-    assert result.false == 0
-    assert result.raw_false >= result.cases / 2
+    """What the wall-aware surface is for: the same landscapes, the same flow."""
+    lands = [study.sample(study.curve(seed), study.STEP, size, seed) for seed in range(6)]
+    ends = [study.flow(study.RawSpline.through(land), study.half_a_cell(size)).status for land in lands]
+    assert (np.array(ends) == Status.TRAPPED).mean() >= 0.5
 
 
 @pytest.mark.parametrize("size", SIZES)

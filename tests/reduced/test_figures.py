@@ -165,12 +165,8 @@ def test_what_if_over_seeds(tmp_path: Path) -> None:
     assert written(figures.plot_what_if(ds, tmp_path / "a.png"))
 
 
-@pytest.mark.parametrize(
-    "swept", [{}, {"gamma": [1e-3, 1e-2], "eta_d": [1e-3, 1e-2], "m": [0.05, 0.08]}]
-)
-def test_what_if_of_none_or_three(
-    land: Landscape, tmp_path: Path, swept: dict[str, list[float]]
-) -> None:
+@pytest.mark.parametrize("swept", [{}, {"gamma": [1e-3, 1e-2], "eta_d": [1e-3, 1e-2], "m": [0.05, 0.08]}])
+def test_what_if_of_none_or_three(land: Landscape, tmp_path: Path, swept: dict[str, list[float]]) -> None:
     ds = what_if(land, **{**START, **swept})
     with pytest.raises(InputError, match=f"{len(swept)} settings are swept"):
         figures.plot_what_if(ds, tmp_path / "a.png")
@@ -181,9 +177,7 @@ _WRITERS: dict[str, Callable[..., Path]] = {
     "gradients": figures.plot_gradients,
     "sizes": lambda p, path: figures.plot_sizes({45: p}, path),
     "lu": lambda p, path: figures.plot_lu(one_dimensional(), path),
-    "what_if": lambda p, path: figures.plot_what_if(
-        what_if(p.landscape, **{**START, "gamma": [1e-3]}), path
-    ),
+    "what_if": lambda p, path: figures.plot_what_if(what_if(p.landscape, **{**START, "gamma": [1e-3]}), path),
     "save": lambda p, path: figures.save(Figure(), path),
 }
 

@@ -1,0 +1,331 @@
+"""The command line: answers at once, imports no more than it needs, and speaks JSON to scripts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from groktime.cli import main, parser, values
+from reduced.errors import InputError
+from reduced.landscape import Landscape
+
+COMMANDS = ("predict", "whatif", "recommend", "sample", "figure", "tasks")
+START = ["--gamma", "1e-3", "--eta-d", "1e-3", "--alpha", "9"]
+ONE = ["teacher-student", "--seed", "0"]
+SLOPE = ["--eta-d", "1e-2", "--alpha", "3.6", "--m", "0.06"]
+_HEADS = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
+
+
+@pytest.fixture(scope="module")
+def slope(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A landscape of (w, m): plateau 0.1, floor 1e-5, accuracy falling with m."""
+    alpha, m = np.linspace(2.4, 4.0, 17), np.linspace(0, 0.1, 11)
+    on_plateau = 1 / (1 + np.exp(200 * (np.log(alpha)[None] - np.log(2.7 + 9 * m)[:, None])))
+    land = Landscape.from_arrays(
+        alpha=alpha,
+        m=m,
+        train_loss=1e-5 + 0.1 * on_plateau,
+        test_loss=0.01 + 0.1 * on_plateau,
+        train_accuracy=1 - on_plateau,
+        test_accuracy=np.broadcast_to((1 - 4 * m)[:, None], on_plateau.shape),
+        w0=9.0,
+        delta_norm=2.0,
+    )
+    return land.save(tmp_path_factory.mktemp("slope") / "slope.nc")
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a fresh interpreter holds after the code."""
+    tail = "\nimport sys; print('LOADED', *sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return set(done.stdout.rsplit("LOADED ", 1)[1].split())
+
+
+def run_in_process(arguments: list[str]) -> str:
+    return (
+        "import contextlib, io, sys\nfrom groktime.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        f"    assert main({arguments!r}) == 0"
+    )
+
+
+def only_object(text: str) -> Any:
+    """The one JSON object that the text is: no NaN, no infinity, one line."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    assert text.endswith("\n")
+    assert text.count("\n") == 1
+    found = json.loads(text, parse_constant=refuse)
+    assert isinstance(found, dict)
+    return found
+
+
+# --- help and imports -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"] if command else ["--help"])
+    assert stopped.value.code == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"usage: groktime {command}".rstrip())
+    assert err == ""
+
+
+def test_help_names_every_command() -> None:
+    text = parser().format_help()
+    assert all(command in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_imports_nothing_heavy(command: str) -> None:
+    loaded = loaded_by(run_in_process([command, "--help"] if command else ["--help"]))
+    assert not loaded & {"torch", "numpy", "scipy", "matplotlib", "xarray", "pandas", "h5netcdf", "sympy"}
+
+
+def test_predict_imports_only_what_it_needs() -> None:
+    loaded = loaded_by(run_in_process(["predict", *ONE, *START]))
+    assert {"numpy", "xarray", "reduced.flow"} <= loaded
+    assert not loaded & {"torch", "matplotlib", "scipy.optimize", "sympy", "fullnet"}
+
+
+def test_the_package_is_lazy() -> None:
+    loaded = loaded_by("import groktime; groktime.__version__; dir(groktime)")
+    assert not loaded & {"torch", "numpy", "xarray", "reduced", "fullnet"}
+    loaded = loaded_by("import groktime as gt; gt.predict; gt.open_landscape('teacher-student')")
+    assert "reduced.prediction" in loaded
+    assert not loaded & {"torch", "matplotlib", "fullnet"}
+
+
+def test_every_public_name_is_there() -> None:
+    import groktime as gt
+
+    for name in gt.__all__:
+        assert getattr(gt, name) is not None
+    assert set(dir(gt)) == set(gt.__all__)
+    with pytest.raises(AttributeError, match="grokk"):
+        _ = gt.grokk
+
+
+_NO_TORCH = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return None
+
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+@pytest.fixture
+def without_torch(tmp_path: Path) -> dict[str, str]:
+    """An environment in which every Python starts with torch blocked."""
+    (tmp_path / "sitecustomize.py").write_text(_NO_TORCH)
+    root = str(Path(__file__).parents[2])
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), root])}
+
+
+def test_sample_without_torch(without_torch: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "groktime", "sample", "addition", "--alpha", "2:4:5"]
+    done = subprocess.run(
+        [*command, "-o", "x.nc"], env=without_torch, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'groktime[train]'" in done.stderr
+    assert not (tmp_path / "x.nc").exists()
+
+
+def test_predict_without_torch(without_torch: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "groktime", "predict", *ONE, *START],
+        env=without_torch,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "generalizes" in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_public_sample_without_torch(without_torch: dict[str, str]) -> None:
+    code = "import groktime as gt\ntry: gt.sample\nexcept ImportError as e: print(e)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=without_torch, capture_output=True, text=True, check=True
+    )
+    assert "groktime[train]" in done.stdout
+
+
+# --- JSON and text ----------------------------------------------------------------------------
+
+
+def test_predict_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", *ONE, *START, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = only_object(out)
+    assert err == ""
+    assert found["status"] == "generalizes"
+    assert found["settings"]["gamma"] == 1e-3
+    assert found["grokking_time"] == pytest.approx(found["closed_form"], rel=1e-2)
+
+
+def test_predict_json_without_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", *ONE, *START[:-1], "50", "--json"]) == 0
+    found = only_object(capsys.readouterr().out)
+    assert found["status"] == "outside"
+    assert found["grokking_time"] is None
+
+
+def test_predict_text(slope: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(slope), "--gamma", "1e-3", *SLOPE]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for words in ("Status      generalizes", "as printed", "corrected", "flow, Eq. 6"):
+        assert words in out
+
+
+def test_what_if_json(slope: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["whatif", str(slope), "--gamma", "0", "1e-3:1e-2:3", *SLOPE, "--json"]) == 0
+    found = only_object(capsys.readouterr().out)
+    assert found["dims"] == {"gamma": 4}
+    times = found["data_vars"]["grokking_time"]["data"]
+    assert times[0] is None
+    assert times[1] > times[2] > times[3] > 0
+    assert found["data_vars"]["status"]["data"] == ["never"] + ["generalizes"] * 3
+
+
+@pytest.mark.parametrize("gamma", [["1e-3"], ["1e-3", "1e-2"]])
+def test_what_if_text(gamma: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["whatif", *ONE, "--gamma", *gamma, "--eta-d", "1e-3", "--alpha", "9"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.count("generalizes") == len(gamma)
+    assert "grokking_time" in out
+
+
+def test_recommend(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["recommend", *ONE, "--budget", "20000", "--eta-d", "1e-3", "--alpha", "9"]
+    assert main([*asked, "--json"]) == 0
+    found = only_object(capsys.readouterr().out)
+    assert found["prediction"]["grokking_time"] <= found["budget"] == 20000
+    assert main(asked) == 0
+    assert f"gamma = {found['gamma']:.4g} groks within 20,000 steps" in capsys.readouterr().out
+
+
+def test_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "--json"]) == 0
+    found = only_object(capsys.readouterr().out)
+    assert {"teacher-student", "addition"} <= set(found["tasks"])
+    assert found["landscapes"]["teacher-student"]["seeds"] == 8
+    assert main(["tasks"]) == 0
+    assert "teacher-student" in capsys.readouterr().out
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", list(_HEADS))
+def test_predict_draws(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / f"figure{suffix}"
+    assert main(["predict", *ONE, *START, "-o", str(path)]) == 0
+    assert path.read_bytes().startswith(_HEADS[suffix])
+    assert str(path) in capsys.readouterr().out
+
+
+def test_json_with_a_figure_is_still_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figure.svg"
+    assert main(["predict", *ONE, *START, "-o", str(path), "--json"]) == 0
+    only_object(capsys.readouterr().out)
+    assert path.exists()
+
+
+def test_what_if_draws(slope: Path, tmp_path: Path) -> None:
+    path = tmp_path / "map.png"
+    assert main(["whatif", str(slope), "--gamma", "1e-3:1e-2:3", *SLOPE, "-o", str(path)]) == 0
+    assert path.read_bytes().startswith(_HEADS[".png"])
+
+
+@pytest.mark.parametrize("kind", ["lu", "sizes", "gradients"])
+def test_figure(kind: str, slope: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"{kind}.png"
+    which = "teacher-student" if kind == "lu" else str(slope)
+    start = [] if kind == "lu" else ["--alpha", "3.6", "--m", "0.06"]
+    assert main(["figure", kind, which, *start, "-o", str(path)]) == 0
+    assert path.read_bytes().startswith(_HEADS[".png"])
+
+
+def test_what_if_data_opens_in_xarray(slope: Path, tmp_path: Path) -> None:
+    path = tmp_path / "map.nc"
+    axes = ["--gamma", "1e-3:1e-2:3", "--eta-d", "1e-3", "1e-2", "--alpha", "3.6", "--m", "0.06"]
+    assert main(["whatif", str(slope), *axes, "-o", str(path)]) == 0
+    with xr.open_dataset(path) as opened:
+        assert opened["grokking_time"].dims == ("gamma", "eta_d")
+        assert opened["grokking_time"].shape == (3, 2)
+        assert opened["status"].values.ravel().tolist() == ["generalizes"] * 6
+    assert [p.name for p in tmp_path.iterdir()] == ["map.nc"]
+
+
+def test_overwrite(tmp_path: Path) -> None:
+    path = tmp_path / "map.nc"
+    path.write_bytes(b"old")
+    asked = ["whatif", *ONE, "--gamma", "1e-3", "1e-2", "--eta-d", "1e-3", "--alpha", "9", "-o", str(path)]
+    assert main(asked) == 2
+    assert path.read_bytes() == b"old"
+    assert main([*asked, "--overwrite"]) == 0
+    assert path.read_bytes().startswith(b"\x89HDF")
+
+
+def test_outside_is_a_status_with_a_remedy(slope: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(slope), "--gamma", "1e-3", "--eta-d", "1e-2", "--alpha", "9", "--m", "0.06"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "Status      outside: 0 of 1 seeds generalise" in out
+    assert "sample a larger grid" in out
+
+
+# --- ranges -----------------------------------------------------------------------------------
+
+
+def test_ranges() -> None:
+    assert values("gamma", ["0.03", "0.1"]) == [0.03, 0.1]
+    np.testing.assert_allclose(values("gamma", ["1e-3:1:4"]), [1e-3, 1e-2, 1e-1, 1], rtol=1e-14)
+    np.testing.assert_allclose(values("gamma", ["1:1e-3:4"]), [1, 1e-1, 1e-2, 1e-3], rtol=1e-14)
+    np.testing.assert_allclose(values("m", ["0:0.1:3"]), [0, 0.05, 0.1], rtol=1e-14)
+    np.testing.assert_allclose(values("alpha", ["2:4:3:lin"]), [2, 3, 4], rtol=1e-14)
+    assert values("gamma", ["0", "1:4:3"]) == [0, 1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "text", ["1:2", "1:2:1", "1:2:x", "1:2:3:log", "1:2:3:4:5", ":2:3", "nan:1:3", "1:inf:3", "-1:1:3", ""]
+)
+def test_bad_ranges(text: str) -> None:
+    with pytest.raises(InputError, match=f"--gamma {text}"):
+        values("gamma", [text])
+
+
+def test_a_range_ends_where_it_says() -> None:
+    """The last point of a grid may not fall outside the sampled range by rounding."""
+    for first, last, count in ((0.1, 10, 25), (2.5, 4.0, 16), (1e-3, 1e-1, 7)):
+        for suffix in ("", ":lin"):
+            ends = values("alpha", [f"{first}:{last}:{count}{suffix}"])
+            assert ends[0] == first
+            assert math.isclose(ends[-1], last, rel_tol=1e-15)
+            assert ends[-1] <= last

@@ -1,0 +1,238 @@
+"""The landscape file: what goes in comes out, whole or not at all, and opens without groktime."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from reduced.errors import InputError
+from reduced.landscape import DIMS, SCHEMA, Landscape, open_landscape, shipped
+
+ALPHA = np.linspace(1.0, 3.0, 5)
+M = np.linspace(0.0, 0.3, 4)
+LOSS_1D = np.linspace(1e-5, 1e-3, 5)
+LOSS_2D = np.outer(np.arange(1, 5), LOSS_1D)
+
+
+def small() -> Landscape:
+    """Two seeds on a grid of (w, m), with all that a file can hold from arrays."""
+    two = np.stack([LOSS_2D, 2 * LOSS_2D])
+    return Landscape.from_arrays(
+        alpha=ALPHA,
+        m=M,
+        train_loss=two,
+        test_loss=3 * LOSS_2D,
+        train_accuracy=np.ones_like(two),
+        test_accuracy=1 - two,
+        w0=[8.0, 9.0],
+        delta_norm=[2.0, 3.0],
+        task="small",
+        loss="mse",
+        threshold=0.9,
+    )
+
+
+def test_one_dimension_from_arrays() -> None:
+    land = Landscape.from_arrays(alpha=list(ALPHA), train_loss=list(LOSS_1D), w0=9)
+    assert not land.two_dimensional
+    assert land.dataset["train_loss"].dims == DIMS
+    assert dict(land.dataset.sizes) == {"seed": 1, "n_train": 1, "budget": 1, "m": 1, "alpha": 5}
+    np.testing.assert_array_equal(land.dataset["train_loss"].values.ravel(), LOSS_1D)
+    np.testing.assert_array_equal(land.alpha, ALPHA)
+    np.testing.assert_array_equal(land.dataset["w0"].values, [9.0])
+    for left_out in ("test_loss", "train_accuracy", "test_accuracy"):
+        assert np.isnan(land.dataset[left_out].values).all()
+
+
+def test_two_dimensions_from_arrays() -> None:
+    land = Landscape.from_arrays(alpha=ALPHA, m=M, train_loss=LOSS_2D)
+    assert land.two_dimensional
+    np.testing.assert_array_equal(land.m, M)
+    np.testing.assert_array_equal(land.dataset["train_loss"].values[0, 0, 0], LOSS_2D)
+
+
+def test_seeds_from_arrays() -> None:
+    land = small()
+    assert land.seeds == [0, 1]
+    assert land.task == "small"
+    np.testing.assert_array_equal(land.dataset["train_loss"].values[1, 0, 0], 2 * LOSS_2D)
+    # given once, it holds for every seed
+    np.testing.assert_array_equal(land.dataset["test_loss"].values[1, 0, 0], 3 * LOSS_2D)
+    np.testing.assert_array_equal(land.dataset["w0"].values, [8.0, 9.0])
+    np.testing.assert_array_equal(land.dataset["delta_norm"].values, [2.0, 3.0])
+
+
+def test_seeds_of_one_dimension() -> None:
+    land = Landscape.from_arrays(alpha=ALPHA, train_loss=np.stack([LOSS_1D, 2 * LOSS_1D])[:, None], w0=3.0)
+    assert land.seeds == [0, 1]
+    np.testing.assert_array_equal(land.dataset["w0"].values, [3.0, 3.0])
+
+
+def test_the_arrays_given_stay_the_callers_own() -> None:
+    mine = LOSS_1D.copy()
+    land = Landscape.from_arrays(alpha=ALPHA, train_loss=mine)
+    mine[:] = 7.0
+    np.testing.assert_array_equal(land.dataset["train_loss"].values.ravel(), LOSS_1D)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"train_loss": LOSS_1D}, "train_loss"),
+        ({"train_loss": LOSS_2D.T}, "train_loss"),
+        ({"test_accuracy": LOSS_2D[:, :-1]}, "test_accuracy"),
+        ({"test_accuracy": 1.5 + LOSS_2D}, "test_accuracy"),
+        ({"train_loss": -LOSS_2D}, "train_loss"),
+        ({"train_loss": np.where(LOSS_2D == LOSS_2D.max(), np.nan, LOSS_2D)}, "train_loss"),
+        ({"alpha": ALPHA[::-1]}, "alpha"),
+        ({"alpha": ["a", "b"]}, "alpha"),
+        ({"m": M + 1}, "m"),
+        ({"m": M[:3], "train_loss": LOSS_2D[:3]}, "m"),
+        ({"w0": 0.0}, "w0"),
+        ({"w0": "nine"}, "w0"),
+    ],
+)
+def test_bad_arrays_are_told_by_name(change: dict[str, Any], named: str) -> None:
+    given: dict[str, Any] = {"alpha": ALPHA, "m": M, "train_loss": LOSS_2D} | change
+    with pytest.raises(InputError, match=rf"\b{named}\b"):
+        Landscape.from_arrays(**given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"w0": [1.0, 2.0, 3.0]}, id="w0"),
+        pytest.param({"delta_norm": [1.0, 2.0, 3.0]}, id="delta_norm"),
+        pytest.param({"test_loss": np.stack([LOSS_2D] * 3)}, id="test_loss"),
+    ],
+)
+def test_counts_of_seeds_that_differ_are_told(change: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"alpha": ALPHA, "m": M, "train_loss": np.stack([LOSS_2D] * 2)} | change
+    with pytest.raises(InputError, match=next(iter(change))):
+        Landscape.from_arrays(**given)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    land, path = small(), tmp_path / "small.nc"
+    assert land.save(path) == path
+    back = open_landscape(path)
+    xr.testing.assert_identical(back.dataset, land.dataset)
+    assert back.source == str(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["small.nc"]
+
+
+def test_a_second_round_trip_changes_nothing(tmp_path: Path) -> None:
+    small().save(tmp_path / "a.nc")
+    first = open_landscape(tmp_path / "a.nc")
+    first.save(tmp_path / "b.nc")
+    xr.testing.assert_identical(open_landscape(tmp_path / "b.nc").dataset, first.dataset)
+
+
+def test_opens_in_plain_xarray(tmp_path: Path) -> None:
+    path = small().save(tmp_path / "small.nc")
+    with xr.open_dataset(path) as opened:
+        assert opened.attrs["schema"] == SCHEMA
+        assert opened["train_loss"].dims == DIMS
+        assert opened["w0"].attrs["units"]
+        np.testing.assert_array_equal(opened["train_loss"].values[1, 0, 0], 2 * LOSS_2D)
+
+
+def test_shipped_names_open() -> None:
+    assert "teacher-student" in shipped()
+    for name in shipped():
+        land = open_landscape(name)
+        assert land.source == name
+        assert land.dataset.attrs["schema"] == SCHEMA
+        assert land.seeds
+
+
+def test_an_unknown_name_tells_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"subtraction.*teacher-student"):
+        open_landscape("subtraction")
+
+
+def test_one_picks() -> None:
+    shape = (2, 2, 2, 1, 5)
+    loss = np.arange(1.0, 41.0).reshape(shape)
+    land = Landscape.assemble(
+        coords={"seed": [3, 5], "n_train": [10, 20], "budget": [100, 200], "m": None, "alpha": ALPHA},
+        w0=np.array([1.0, 2.0]),
+        delta_norm=None,
+        task="picked",
+        loss="mse",
+        threshold=0.9,
+        stop_rule="none",
+        converged=np.ones(shape, bool),
+        train_loss=loss,
+        test_loss=loss,
+        train_accuracy=0 * loss,
+        test_accuracy=0 * loss,
+    )
+    for (i, seed), (j, n), (k, budget) in itertools.product(
+        enumerate((3, 5)), enumerate((10, 20)), enumerate((100, 200))
+    ):
+        one = land.one(seed, n, budget)
+        assert one["train_loss"].dims == ("m", "alpha")
+        np.testing.assert_array_equal(one["train_loss"].values, loss[i, j, k])
+        assert float(one["w0"]) == i + 1
+    # the largest training set and budget, unless told
+    np.testing.assert_array_equal(land.one(3)["train_loss"].values, loss[0, 1, 1])
+    with pytest.raises(InputError, match=r"seed = 4.*3, 5"):
+        land.one(4)
+    with pytest.raises(InputError, match=r"n_train = 15.*10, 20"):
+        land.one(3, 15)
+    with pytest.raises(InputError, match=r"budget = 1.*100, 200"):
+        land.one(3, 10, 1)
+
+
+def _fails_midway(error: BaseException) -> Any:
+    def to_netcdf(_: xr.Dataset, path: Path, **__: Any) -> None:
+        Path(path).write_bytes(b"half a file")
+        raise error
+
+    return to_netcdf
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(OSError(28, "No space left on device"), id="disk full"),
+        pytest.param(RuntimeError("h5py"), id="h5py"),
+        pytest.param(KeyboardInterrupt(), id="stopped"),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_never_half_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, overwrite: bool
+) -> None:
+    path, land = tmp_path / "small.nc", small()
+    if overwrite:
+        land.save(path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", _fails_midway(error))
+    expected = InputError if isinstance(error, OSError) else type(error)
+    with pytest.raises(expected):
+        land.save(path, overwrite=overwrite)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_is_told_by_the_files_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", _fails_midway(OSError(28, "No space left on device")))
+    with pytest.raises(InputError, match=r"small\.nc.*No space left"):
+        small().save(tmp_path / "small.nc")
+
+
+def test_an_existing_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "notes.nc"
+    path.write_bytes(b"something of the user's")
+    with pytest.raises(InputError, match=r"notes\.nc: exists already"):
+        small().save(path)
+    assert path.read_bytes() == b"something of the user's"
+    small().save(path, overwrite=True)
+    assert open_landscape(path).seeds == [0, 1]
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.nc"]
