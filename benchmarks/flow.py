@@ -71,7 +71,7 @@ class End:
 
 @dataclass(frozen=True)
 class Row:
-    """Times in seconds; the rival's is extrapolated from the subset. Ratios of each round."""
+    """Times in seconds of processor time; the rival's is extrapolated from the subset."""
 
     name: str
     ours: float
@@ -93,7 +93,7 @@ def rival(system: System, gamma: float, ratio: float, u: float, m: float) -> End
         return low or (domain.m_high == 1 and m >= 1 and lm <= 0)
 
     def velocity(_: float, y: Floats) -> list[float]:
-        _, lu, lm, *_ = surface.derivatives(*point(y), second=False)
+        lu, lm = surface.derivatives(*point(y), second=False)[1:3]
         du = -(lu[0] * np.exp(-2 * y[0]) / gamma + 1)
         return [du, 0.0 if held(y[1], lm[0]) else -ratio / gamma * lm[0]]
 
@@ -154,9 +154,10 @@ def ours(system: System, lanes: Lanes) -> FlowResult:
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    begin = time.perf_counter()
+    """Seconds of processor time, of all threads: wall time would hold others' work."""
+    begin = time.process_time()
     value = call()
-    return time.perf_counter() - begin, value
+    return time.process_time() - begin, value
 
 
 def disagreements(flow: FlowResult, ends: list[End], subset: NDArray[np.intp], lanes: Lanes) -> list[str]:
@@ -188,9 +189,7 @@ def in_surface(system: System, lanes: Lanes, subset: NDArray[np.intp]) -> tuple[
 
     counted = System(**(vars(system) | {"surface": Counted()}))
     some = subset[: max(1, len(subset) // 6)]
-    total, _ = timed(
-        lambda: [rival(counted, lanes.gamma[k], lanes.ratio[k], lanes.u, lanes.m) for k in some]
-    )
+    total, _ = timed(lambda: [rival(counted, lanes.gamma[k], lanes.ratio[k], lanes.u, lanes.m) for k in some])
     return calls / len(some), spent / total
 
 
@@ -255,7 +254,8 @@ def run(land: Landscape, options: argparse.Namespace) -> dict[str, Any]:
         "lanes": n,
         "rival_lanes": len(subset),
         "machine": machine(),
-        "versions": {k: version(k) for k in ("numpy", "scipy", "xarray")} | {"python": platform.python_version()},
+        "versions": {k: version(k) for k in ("numpy", "scipy", "xarray")}
+        | {"python": platform.python_version()},
     }
 
 
@@ -275,7 +275,7 @@ def table(found: dict[str, Any]) -> str:
         f"{found['landscape']}, seed {found['seed']}, start alpha = {start['alpha']:g}, m = {start['m']:g}; "
         f"ends: {', '.join(f'{k} {v:,}' for k, v in found['ends'].items())}.",
         "",
-        "| settings | groktime (s) | LSODA loop (s, extrapolated) | LSODA / groktime (min-max) |",
+        "| settings | groktime (CPU s) | LSODA loop (CPU s, extrapolated) | LSODA / groktime (min-max) |",
         "|---|---:|---:|---:|",
     ]
     for r in found["rows"]:
@@ -285,8 +285,8 @@ def table(found: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        f"Medians of {ROUNDS} rounds in turns. The rival ran {found['rival_lanes']} random lanes; its time is "
-        "that, a lane, times the number of settings. Status and time (to "
+        f"Medians of {ROUNDS} rounds in turns. The rival ran {found['rival_lanes']} random lanes; its "
+        "time is extrapolated: that of a lane, times the number of settings. Status and time (to "
         f"{AGREE:g}) agree on {found['agree']:.1%} of them.",
         f"The flow takes {found['steps']:.0f} steps a lane in the mean; the rival evaluates the surface "
         f"{found['evaluations']:,.0f} times a lane, {found['surface_share']:.0%} of its time.",

@@ -70,7 +70,9 @@ def sample(
     """
     out = Path(out)
     check_output(out, overwrite)
-    steps = steps or task.steps
+    steps = task.steps if steps is None else int(steps)
+    if steps < 1:
+        raise InputError(f"steps = {steps}: expected 1 or more")
     plan = _Plan(
         task=task,
         alpha=_axis("alpha", alpha, positive=True),
@@ -83,7 +85,7 @@ def sample(
         gradient=gradient,
         refine=refine,
         device=device,
-        workers=workers or (len(os.sched_getaffinity(0)) if device == "cpu" else 1),
+        workers=workers if workers is not None else (_cores() if device == "cpu" else 1),
     )
     plan.check()
     keep_freed_memory()
@@ -150,6 +152,14 @@ class _Plan:
             raise InputError(f"m: expected one value, or at least 4, not {len(self.m)}")
         if not self.budgets or list(self.budgets) != sorted(set(self.budgets)) or self.budgets[0] < 1:
             raise InputError(f"budgets = {self.budgets}: expected ascending numbers of steps from 1")
+        if self.workers < 1:
+            raise InputError(f"workers = {self.workers}: expected 1 or more")
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(
+                f"device = {self.device!r}: not available here; expected cpu, cuda or mps"
+            ) from error
         if self.refine < 0:
             raise InputError(f"refine = {self.refine}: expected 0 or a number of rounds")
         if not 0 <= self.m[0] <= self.m[-1] <= 1:
@@ -194,9 +204,7 @@ class _Plan:
         ]
 
 
-def _run(
-    plan: _Plan, parts: Parts, name: str, cells: Sequence[Cell], at_once: int, bar: Progress
-) -> Metrics:
+def _run(plan: _Plan, parts: Parts, name: str, cells: Sequence[Cell], at_once: int, bar: Progress) -> Metrics:
     """Train cells piece by piece, several pieces side by side, taking finished ones from the disk."""
 
     def one(number: int, piece: Sequence[Cell]) -> dict[str, NDArray[Any]]:
@@ -248,9 +256,7 @@ def _unsort(values: NDArray[Any], order: Sequence[tuple[int, ...]], shape: tuple
     return full.transpose(1, 2, 0, 3, 4)
 
 
-def _bisect(
-    plan: _Plan, parts: Parts, train_loss: Floats, at_once: int, progress: bool
-) -> dict[str, Floats]:
+def _bisect(plan: _Plan, parts: Parts, train_loss: Floats, at_once: int, progress: bool) -> dict[str, Floats]:
     """Narrow the cell that holds the foot of the wall; [seed, n_train, m] low and high alpha."""
     low = np.full(train_loss.shape[:3], np.nan)
     high = np.full_like(low, np.nan)
@@ -278,6 +284,10 @@ def _bisect(
     return {"foot_low": low, "foot_high": high}
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:
     axis = np.asarray(values, float).reshape(-1)
     if not len(axis) or not np.all(np.isfinite(axis)) or np.any(np.diff(axis) <= 0):
@@ -285,5 +295,3 @@ def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:
     if positive and axis[0] <= 0:
         raise InputError(f"{name} = {axis[0]:g}: expected values above 0")
     return axis
-
-

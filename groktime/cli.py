@@ -130,16 +130,21 @@ def values(name: str, texts: Sequence[str]) -> list[float]:
             linear = parts[-1] == "lin"
             first, last, count = parts[:3]
             a, b, n = float(first), float(last), int(count)
-            if len(parts) != 3 + linear or n < 2 or not (math.isfinite(a) and math.isfinite(b)):
+            if (
+                len(parts) != 3 + linear
+                or not 2 <= n <= 100_000
+                or not (math.isfinite(a) and math.isfinite(b))
+            ):
                 raise ValueError
         except ValueError:
             raise InputError(f"--{name} {text}: expected {_RANGES}") from None
         if a == 0 or linear:
-            out += [a + (b - a) * k / (n - 1) for k in range(n)]
+            points = [a + (b - a) * k / (n - 1) for k in range(n)]
         elif a * b > 0:
-            out += [a * (b / a) ** (k / (n - 1)) for k in range(n)]
+            points = [a * (b / a) ** (k / (n - 1)) for k in range(n)]
         else:
             raise InputError(f"--{name} {text}: a geometric range needs two ends of one sign")
+        out += [a, *points[1:-1], b]  # the ends are exactly those given
     return out
 
 

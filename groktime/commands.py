@@ -44,7 +44,7 @@ def _what_if(options: argparse.Namespace) -> None:
     land = _open(options)
     data = bool(options.output) and Path(options.output).suffix == ".nc"
     if options.output and not data:
-        _check_figure(options)
+        _check_figure(options, ".nc, ")
     elif options.output:
         from reduced.landscape import check_output
 
@@ -102,6 +102,10 @@ def _sample(options: argparse.Namespace) -> None:
     settings = {k: getattr(options, k) for k in given if getattr(options, k) is not None}
     sizes = {} if options.n_train is None else {"n_train": options.n_train[-1]}
     task = TASKS[options.task](**settings, **sizes)
+    if options.m is not None and not task.messiness:
+        raise InputError(f"--m: {options.task} has no messiness")
+    if Path(options.output).suffix != ".nc":
+        raise InputError(f"{options.output}: expected a name that ends in .nc")
     if options.decay_every is not None:
         task = replace(task, optimizer=replace(task.optimizer, every=options.decay_every))
     land = sample(
@@ -202,13 +206,13 @@ def _open(options: argparse.Namespace) -> Landscape:
     return open_landscape(options.landscape)
 
 
-def _check_figure(options: argparse.Namespace) -> None:
+def _check_figure(options: argparse.Namespace, also: str = "") -> None:
     """Before any work: the output can be written and is of a kind that can be drawn."""
     from reduced.landscape import check_output
 
     path = Path(options.output)
     if path.suffix not in (".png", ".pdf", ".svg"):
-        raise InputError(f"{path}: expected a name that ends in .png, .pdf or .svg")
+        raise InputError(f"{path}: expected a name that ends in {also}.png, .pdf or .svg")
     check_output(path, options.overwrite)
 
 

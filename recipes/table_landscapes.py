@@ -19,7 +19,9 @@ GAMMA, ETA_D, ETA_R = 1e-3, 1e-2, 1e-2
 
 
 def lu_shape(land: Landscape) -> None:
-    print("| seed | alpha of the minimum of the test loss | smallest alpha that fits (training loss < 1e-4) | alpha_c |")
+    print(
+        "| seed | alpha of the least test loss | smallest alpha that fits (training loss < 1e-4) | alpha_c |"
+    )
     print("|---:|---:|---:|---:|")
     for seed in land.seeds:
         one = land.one(seed).isel(m=0)

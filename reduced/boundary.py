@@ -52,32 +52,33 @@ def _logarithm(loss: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Boundary:
-    """The wall as a C² curve u_b(m), u = ln w, with one standard deviation of its place.
+    """The wall as a C² curve u_b(m), u = ln w, and the standard deviation of its place.
+
+    One number for all m: a wall that moves must not bend, or it would fall with m, and trap.
 
     `ridges` are the intervals of m in which u_b falls with m although the brackets of the rows, as
     wide as they are, leave no room for a monotone curve: there the landscape has a real ridge.
     """
 
     curve: UniformSpline
-    deviation: UniformSpline
+    deviation: float
     ridges: tuple[tuple[float, float], ...] = ()
 
     @staticmethod
     def nowhere(m: Floats) -> Boundary:
         """No wall to follow: u_b = 0 for all m."""
         flat = UniformSpline.through(float(m[0]), 1.0, np.zeros(2))
-        return Boundary(flat, flat)
+        return Boundary(flat, 0.0)
 
     def widened(self, width: float) -> Boundary:
         """The same wall with a further error of its place."""
-        d = self.deviation
-        knots = d.start + d.step * np.arange(d.pieces.shape[1] + 1)
-        return replace(self, deviation=UniformSpline.through(d.start, d.step, np.hypot(d(knots), width)))
+        return replace(self, deviation=float(np.hypot(self.deviation, width)))
 
     def moved(self, deviations: float) -> Boundary:
         """The same wall, so many standard deviations further to the right."""
-        c, d = self.curve, self.deviation
-        return Boundary(UniformSpline(c.start, c.step, c.pieces + deviations * d.pieces), d, self.ridges)
+        pieces = self.curve.pieces.copy()
+        pieces[3] += deviations * self.deviation  # the constant of every cubic
+        return replace(self, curve=replace(self.curve, pieces=pieces))
 
 
 # Knots of u_b: fine enough that the curve between them is the fitted one, and uniform, so that the
@@ -121,12 +122,9 @@ def fit_boundary(u: Floats, m: Floats, train_loss: Floats, feet: tuple[Floats, F
     levelled += np.where(free, 0.0, 1.0) * 0.5 * float(np.median(sd)) * np.linspace(-0.5, 0.5, _KNOTS)
     step = float(knots[1] - knots[0])
     # Where on its profile the wall is ridden is known to a part of a cell as well.
-    sd = np.hypot(sd, _FOOT * float(np.median(np.diff(u))))
-    return Boundary(
-        UniformSpline.through(float(m[0]), step, levelled),
-        UniformSpline.through(float(m[0]), step, sd),
-        ridges,
-    )
+    own = float(np.sqrt(np.mean(sd**2)))
+    whole = float(np.hypot(own, _FOOT * float(np.median(np.diff(u)))))
+    return Boundary(UniformSpline.through(float(m[0]), step, levelled), whole, ridges)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,9 @@ def on_level(
     """The geometry on the contour on which the training loss is `level` (a convention)."""
     rows, grid = _grid(domain, m)
     loss = _over(surface, rows, grid)[0]
-    return _geometry(_last_crossing(grid, np.log(loss) - np.log(level)), rows, level, u, m, surface, generalized)
+    return _geometry(
+        _last_crossing(grid, np.log(loss) - np.log(level)), rows, level, u, m, surface, generalized
+    )
 
 
 def on_balance(
@@ -140,7 +142,17 @@ def _geometry(
     if not passed.any() or not known[-1]:
         return Geometry(level, nan, nan, nan, w_start, w_boundary, nan, m, nan, nan, place, rows)
     end = int(np.flatnonzero(passed)[-1])  # the messiest solution on the contour that generalises
-    curve, line = place[end:], rows[end:]
+    curve, line = place[end:].copy(), rows[end:].copy()
+    if end + 1 < len(rows) and known[end + 1]:  # E lies between this row and the next
+        low, high = 0.0, 1.0
+        for _ in range(30):
+            share = (low + high) / 2
+            at = place[end] + share * (place[end + 1] - place[end])
+            row = rows[end] + share * (rows[end + 1] - rows[end])
+            passes = generalized(np.array([at]), np.array([row]))[0] >= 0
+            low, high = (share, high) if passes else (low, share)
+        curve[0] += low * (curve[1] - curve[0])
+        line[0] += low * (line[1] - line[0])
     h = float(m - line[0])
     return Geometry(
         level=level,

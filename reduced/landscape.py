@@ -86,7 +86,14 @@ class Landscape:
             "test_accuracy": test_accuracy,
         }
         values = {k: _on_grid(k, v, shape) for k, v in given.items() if v is not None}
-        seeds = max(v.shape[0] for v in values.values())
+        per_seed = {"w0": _floats("w0", w0)}
+        if delta_norm is not None:
+            per_seed["delta_norm"] = _floats("delta_norm", delta_norm)
+        counts = {k: v.shape[0] for k, v in values.items()} | {k: v.size for k, v in per_seed.items()}
+        seeds = max(counts.values())
+        for name, count in counts.items():
+            if count not in (1, seeds) or (name in per_seed and per_seed[name].ndim > 1):
+                raise InputError(f"{name}: holds {count} seeds; expected 1 or {seeds}, as the others")
         full: dict[str, Any] = {
             k: np.broadcast_to(values.get(k, np.array(np.nan)), (seeds, *shape))[:, None, None].copy()
             for k in given
@@ -95,8 +102,12 @@ class Landscape:
             **full,
             converged=np.ones((seeds, 1, 1, *shape), bool),
             coords={"seed": range(seeds), "n_train": [0], "budget": [0], "m": rows, "alpha": axis},
-            w0=np.broadcast_to(_floats("w0", w0), seeds).copy(),
-            delta_norm=None if delta_norm is None else np.broadcast_to(delta_norm, seeds).copy(),
+            w0=np.broadcast_to(per_seed["w0"].ravel(), seeds).copy(),
+            delta_norm=(
+                np.broadcast_to(per_seed["delta_norm"].ravel(), seeds).copy()
+                if "delta_norm" in per_seed
+                else None
+            ),
             task=task,
             loss=loss,
             threshold=threshold,
@@ -119,9 +130,7 @@ class Landscape:
     ) -> Landscape:
         """A landscape from full arrays [seed, n_train, budget, m, alpha] (feet: without the last)."""
         foot_dims = ("seed", "n_train", "m")
-        variables: dict[str, Any] = {
-            k: (foot_dims if k in FEET else DIMS, v) for k, v in arrays.items()
-        }
+        variables: dict[str, Any] = {k: (foot_dims if k in FEET else DIMS, v) for k, v in arrays.items()}
         variables["w0"] = ("seed", w0)
         if delta_norm is not None:
             variables["delta_norm"] = ("seed", np.asarray(delta_norm, float))
@@ -198,8 +207,9 @@ def write_dataset(
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=dict(encoding or {}))
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 
@@ -220,7 +230,7 @@ def open_landscape(name: str | Path) -> Landscape:
             )
         path = Path(str(inside))
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: is a folder" if path.is_dir() else f"{path}: no such file")
     try:
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
             dataset = opened.load()
@@ -270,6 +280,8 @@ def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:
             raise wrong(f"{name} has dimensions {dataset[name].dims}; expected {DIMS}")
     for name in DIMS:
         axis = np.asarray(dataset[name].values)
+        if not axis.size:
+            raise wrong(f"axis {name} is empty")
         if not np.issubdtype(axis.dtype, np.number) or not np.all(np.isfinite(axis)):
             raise wrong(f"axis {name} holds values that are not finite numbers")
         if np.any(np.diff(axis) <= 0):
@@ -283,6 +295,12 @@ def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:
         raise wrong(f"axis alpha starts at {alpha[0]:g}; expected norms above 0")
     if m[0] < 0 or m[-1] > 1:
         raise wrong(f"axis m runs from {m[0]:g} to {m[-1]:g}; expected messiness within [0, 1]")
+    for name in (*LOSSES, *ACCURACIES, "w0"):
+        if not np.issubdtype(dataset[name].dtype, np.number):
+            raise wrong(f"{name} holds {dataset[name].dtype}; expected numbers")
+    threshold = dataset.attrs["accuracy_threshold"]
+    if not isinstance(threshold, float | int | np.number) or not 0 < threshold <= 1:
+        raise wrong(f"attribute accuracy_threshold is {threshold!r}; expected a number in (0, 1]")
     if not np.all(np.isfinite(dataset["w0"].values)) or np.any(dataset["w0"].values <= 0):
         raise wrong("w0 must be a finite norm above 0 for every seed")
     for name in (*LOSSES, *ACCURACIES):

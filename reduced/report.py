@@ -72,20 +72,22 @@ def report(p: Prediction) -> str:
 def _three(p: Prediction) -> list[str]:
     g, b = p.geometry, p.typical.balance
     if not p.landscape.two_dimensional:
+        w_c = _number(g.w_end, ".2f")
         return [
-            f"  closed form  {_steps(p.closed_form):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {g.w_end:.2f}",
+            f"  closed form  {_steps(p.closed_form):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
             f"  flow, Eq. 6  {_steps(p.grokking_time):>12}  differs where the loss holds the norm up",
         ]
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
     return [
-        f"  as printed   {_steps(p.closed_form):>12}  (L + h tan theta)/(eta_D gamma), contour of loss {g.level:g}",
-        f"  corrected    {_steps(p.corrected):>12}  metric 1/w^2, rates, contour where decay and loss balance",
+        f"  as printed   {_steps(p.closed_form):>12}  (L + h tan theta)/(eta_D gamma), at loss {g.level:g}",
+        f"  corrected    {_steps(p.corrected):>12}  metric 1/w^2, rates, where decay and loss balance",
         f"  flow, Eq. 6  {_steps(p.grokking_time):>12}  integrated; no contour is assumed",
         f"Why they differ, for seed {p.typical.seed}",
-        f"  contour      printed: L = {g.L:.3f}, h = {g.h:.4f}, theta = {theta:.1f} deg; "
-        f"balance: L = {b.L:.3f}, h = {b.h:.4f}, theta = {theta_b:.1f} deg",
-        f"  slide        h tan theta = {g.h * math.tan(g.theta):.4f} in the plain metric; {_slide(p):.4f} with "
-        "1/w^2 and the rates",
+        f"  contour      printed: L = {_number(g.L, '.3f')}, h = {_number(g.h, '.4f')}, "
+        f"theta = {_number(theta, '.1f')} deg; balance: L = {_number(b.L, '.3f')}, "
+        f"h = {_number(b.h, '.4f')}, theta = {_number(theta_b, '.1f')} deg",
+        f"  slide        h tan theta = {_number(g.h * math.tan(g.theta), '.4f')} in the plain metric; "
+        f"{_number(_slide(p), '.4f')} with 1/w^2 and the rates",
     ]
 
 
@@ -165,6 +167,10 @@ def _by_seed(p: Prediction) -> list[str]:
 
 def _count(p: Prediction) -> int:
     return sum(q.status in (Status.GENERALIZES, Status.ALREADY) for q in p.seeds)
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "-"
 
 
 def _steps(t: float) -> str:

@@ -146,9 +146,7 @@ class Surface:
         )
 
 
-def surface_of(
-    land: Landscape, seed: int, n_train: int | None = None, budget: int | None = None
-) -> Surface:
+def surface_of(land: Landscape, seed: int, n_train: int | None = None, budget: int | None = None) -> Surface:
     """Fit the surface of one seed (and training-set size and budget, default the largest)."""
     return fit_surface(land.one(seed, n_train, budget), land.source)
 
@@ -203,7 +201,7 @@ def _fit(
     step = float(np.diff(u).min()) / _PER_CELL
     if smoother is None:
         return Field(boundary, _profile(xi[0], y[0], step), None, float(y.min()) if logarithm else None)
-    blur = 2 * boundary.deviation(m)[:, None]
+    blur = 2 * boundary.deviation
     profile = _monotone_profile(xi, y, step)
     if np.var(y - profile(xi)) > 0.5 * np.var(y):  # this quantity does not follow the wall
         profile = _profile(xi.ravel()[:1], np.array([y.mean()]), step)

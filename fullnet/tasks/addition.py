@@ -30,6 +30,8 @@ def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: st
         raise InputError(f"variant = {variant!r}: expected 'paper' or 'official'")
     official = variant == "official"
     dim = dim if dim is not None else (2 if official else 1)
+    if dim < 1:
+        raise InputError(f"dim = {dim}: expected 1 or more")
     pairs = torch.tensor([(i, j) for i in range(p) for j in range(i, p)])
     if not 1 <= n_train <= len(pairs):
         raise InputError(f"n_train = {n_train}: expected 1 to {len(pairs)}, the pairs of {p} symbols")

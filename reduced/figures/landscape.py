@@ -139,7 +139,7 @@ def draw_boundary(ax: Axes, one: xr.Dataset, surface: Surface) -> list[Artist]:
     """The fitted boundary with its 90 % band, as far as it lies on the grid."""
     d, w0 = surface.domain, float(one["w0"])
     m = np.linspace(d.m_low, d.m_high, _POINTS)
-    u, half = surface.boundary.curve(m), QUANTILE * surface.boundary.deviation(m)
+    u, half = surface.boundary.curve(m), QUANTILE * surface.boundary.deviation
     inside = (u >= d.u_low) & (u <= d.u_high)
     if not inside.any():
         return []

@@ -119,7 +119,6 @@ def test_initial_parameters_count_each_tensor_once() -> None:
     torch.testing.assert_close(weight_norm(flat), flat.square().sum(1).sqrt())
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="moving to the meta device unties weights")
 def test_both_uses_of_a_tied_tensor_contribute_to_its_gradient() -> None:
     task = regression(Tied, torch.eye(4))
     flat = torch.stack([initial_parameters(task, s) for s in (0, 1)])
@@ -139,11 +138,6 @@ def test_drawing_initial_parameters_leaves_the_global_generator_alone() -> None:
     assert torch.equal(initial_parameters(teacher_student(), 3), first)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="Ensemble.__init__ draws a network from the global generator",
-)
 def test_building_an_ensemble_leaves_the_global_generator_alone() -> None:
     task = teacher_student()
     flat = initial_parameters(task, 0).unsqueeze(0)
@@ -152,7 +146,6 @@ def test_building_an_ensemble_leaves_the_global_generator_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="buffers are left on the meta device")
 def test_modules_with_buffers_work() -> None:
     class Scaled(nn.Module):
         scale: Tensor
@@ -173,9 +166,6 @@ def test_modules_with_buffers_work() -> None:
     assert float(loss) == pytest.approx(float(alone(task, flat[0], split, 1.0)[0]), rel=1e-5)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="metrics run the module in training mode, dropout and all"
-)
 def test_metrics_are_taken_in_evaluation_mode() -> None:
     def network() -> nn.Module:
         return nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.5), nn.Linear(64, 4))

@@ -90,9 +90,9 @@ def test_help_names_every_command() -> None:
     assert all(command in text for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_imports_nothing_heavy(command: str) -> None:
-    loaded = loaded_by(run_in_process([command, "--help"] if command else ["--help"]))
+def test_help_imports_nothing_heavy() -> None:
+    asked = [["--help"], *([command, "--help"] for command in COMMANDS)]
+    loaded = loaded_by("\n".join(run_in_process(arguments) for arguments in asked))
     assert not loaded & {"torch", "numpy", "scipy", "matplotlib", "xarray", "pandas", "h5netcdf", "sympy"}
 
 
@@ -294,11 +294,14 @@ def test_overwrite(tmp_path: Path) -> None:
 
 
 def test_outside_is_a_status_with_a_remedy(slope: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", str(slope), "--gamma", "1e-3", "--eta-d", "1e-2", "--alpha", "9", "--m", "0.06"]) == 0
+    assert (
+        main(["predict", str(slope), "--gamma", "1e-3", "--eta-d", "1e-2", "--alpha", "9", "--m", "0.06"])
+        == 0
+    )
     out, err = capsys.readouterr()
     assert err == ""
     assert "Status      outside: 0 of 1 seeds generalise" in out
-    assert "sample a larger grid" in out
+    assert "larger grid" in " ".join(out.split())  # the remedy, wherever its line breaks
 
 
 # --- ranges -----------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ SIZES = [pytest.param(size, id="{}x{}".format(*size)) for size in study.SIZES]
 MIDDLE = (21, 21)
 
 
-INTERVALS = 8  # curves of which the interval is looked at: it takes two flows more
+INTERVALS = 5  # curves of which the interval is looked at: it takes two flows more
 
 
 def curves(size: tuple[int, int]) -> range:
-    return range(20 if size == MIDDLE else 8)
+    return range(20 if size == MIDDLE else 8 if size == (16, 11) else 6)
 
 
 def one(seed: int, k: float, size: tuple[int, int]) -> study.Trial:
@@ -76,25 +76,18 @@ def test_error_on_the_middle_grid_is_of_a_cell(k: float) -> None:
 
 def test_error_falls_with_the_grid_for_a_step() -> None:
     coarse, middle, fine = (
-        study.summary([one(s, study.STEP, size) for s in range(8)]).median for size in study.SIZES
+        study.summary([one(s, study.STEP, size) for s in range(6)]).median for size in study.SIZES
     )
     assert coarse > middle > fine
 
 
 def test_exact_time_lies_in_the_interval() -> None:
     every = [
-        one(seed, k, size)
-        for k in (study.STEP, 200.0)
-        for size in study.SIZES
-        for seed in range(INTERVALS)
+        one(seed, k, size) for k in (study.STEP, 200.0) for size in study.SIZES for seed in range(INTERVALS)
     ]
     assert study.summary(every).inside >= 0.85
 
 
-@pytest.mark.xfail(
-    reason="Boundary.moved adds a deviation that varies with m: the moved wall falls with m and traps",
-    strict=True,
-)
 def test_the_interval_has_two_ends() -> None:
     """Where the flow arrives, it does so with the wall moved by its error."""
     assert run(study.STEP, (16, 11)).open_ends == 0
@@ -126,9 +119,7 @@ def test_no_false_trap_on_many_curves(k: float, size: tuple[int, int]) -> None:
     ],
 )
 def test_error_on_the_middle_grid_on_many_curves(k: float) -> None:
-    assert (
-        study.summary([study.trial(seed, k, MIDDLE, False, False) for seed in range(MANY)]).p95 <= 0.05
-    )
+    assert study.summary([study.trial(seed, k, MIDDLE, False, False) for seed in range(MANY)]).p95 <= 0.05
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -17,7 +17,7 @@ from reduced.what_if import recommend, what_if
 W0 = 9.0
 K = 200  # steepness of the slope's wall: six e-foldings a cell
 W_C = 2.0  # of the flat landscape, in units of w0: where its test accuracy is 0.95
-FLAT = {"gamma": 1e-2, "eta_d": 1e-2, "alpha": 6.0}
+FLAT: dict[str, Any] = {"gamma": 1e-2, "eta_d": 1e-2, "alpha": 6.0}
 SLOPED: dict[str, Any] = {"gamma": 1e-3, "eta_d": 1e-2, "eta_r": 1e-2, "alpha": 3.6, "m": 0.06}
 TIMES = ("grokking_time", "memorization_time")
 
@@ -143,7 +143,7 @@ _MORE_ENDS: list[tuple[Any, Status, dict[str, Any]]] = [
     (sloped, Status.GENERALIZES, SLOPED),
     (sloped, Status.ALREADY, SLOPED | {"m": 0.005}),
     (sloped, Status.NEVER, SLOPED | {"gamma": 0.0}),
-    (sloped, Status.COLLAPSES, SLOPED | {"gamma": 30.0}),
+    (sloped, Status.COLLAPSES, SLOPED | {"gamma": 90.0}),
     (sloped, Status.COLLAPSES, SLOPED | {"gamma": 200.0}),
     (sloped, Status.OUTSIDE, SLOPED | {"alpha": 9.0}),
     (sloped, Status.OUTSIDE, SLOPED | {"m": 0.5}),
@@ -272,7 +272,8 @@ def test_what_if_is_predict_in_every_cell(slope: Landscape) -> None:
     for _ in range(12):
         where = {name: int(rng.integers(len(values))) for name, values in axes.items()}
         cell = ds.isel(where)
-        p = predict(slope, **{name: values[where[name]] for name, values in axes.items()})
+        options: dict[str, Any] = {name: values[where[name]] for name, values in axes.items()}
+        p = predict(slope, **options)
         assert str(cell["status"].values) == p.status.value
         for name in TIMES:
             np.testing.assert_allclose(float(cell[name]), getattr(p, name), rtol=1e-6)
@@ -292,7 +293,7 @@ def test_what_if_over_seeds() -> None:
 
 
 def test_what_if_without_a_list_has_no_dims() -> None:
-    ds = what_if(flat(), **FLAT)  # type: ignore[arg-type]
+    ds = what_if(flat(), **FLAT)
     assert ds["grokking_time"].dims == ()
     assert float(ds["grokking_time"]) == pytest.approx(np.log(3) / 1e-4, rel=1e-6)
 

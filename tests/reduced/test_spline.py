@@ -47,9 +47,7 @@ def test_uniform_is_twice_continuous_at_the_knots() -> None:
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5), st.floats(-3, 3), st.floats(0.01, 3), st.integers(2, 30))
-def test_uniform_reproduces_straight_lines(
-    a: float, b: float, start: float, step: float, n: int
-) -> None:
+def test_uniform_reproduces_straight_lines(a: float, b: float, start: float, step: float, n: int) -> None:
     spline = UniformSpline.through(start, step, a + b * (start + step * np.arange(n)))
     x = np.linspace(start - step, start + n * step, 61)
     value, first, second = spline.derivatives(x)
@@ -117,9 +115,7 @@ def test_grid_goes_through_its_values_and_nodes_are_no_special_case() -> None:
     m, u = uneven(rng, 6), uneven(rng, 8)
     values = rng.normal(size=(6, 8))
     grid_u, grid_m = (x.ravel() for x in np.meshgrid(u, m))
-    assert GridSpline.through(u, m, values).derivatives(grid_u, grid_m)[0] == pytest.approx(
-        values.ravel()
-    )
+    assert GridSpline.through(u, m, values).derivatives(grid_u, grid_m)[0] == pytest.approx(values.ravel())
 
 
 # ---- GridSmoother ----
