@@ -9,7 +9,7 @@ BIN := .venv/bin
 
 run: .venv/core
 	@mkdir -p out
-	$(BIN)/groktime predict addition --gamma 1e-3 --eta-d 1e-2 --eta-r 1e-2 --alpha 3.6 --m 0.06 \
+	$(BIN)/groktime predict addition --gamma 1e-3 --eta-d 1e-2 --eta-r 1e-2 --alpha 3.9 --m 0.08 \
 		-o out/prediction.png --overwrite
 
 test: .venv/test

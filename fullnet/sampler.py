@@ -221,7 +221,13 @@ def _run(plan: _Plan, parts: Parts, name: str, cells: Sequence[Cell], at_once: i
             done += steps
             bar.add(steps)
 
-        metrics = minimise(plan.task, piece, plan.budgets, plan.gradient, plan.device, on_steps)
+        if stop.is_set():
+            raise KeyboardInterrupt
+        try:
+            metrics = minimise(plan.task, piece, plan.budgets, plan.gradient, plan.device, on_steps)
+        except BaseException:
+            stop.set()  # the pieces beside this one stop at their next step, none is begun
+            raise
         arrays = asdict(metrics)
         parts.save(f"{name}-{at_once}-{number}", arrays)
         bar.add(len(piece) * plan.budgets[-1] - done)  # steps saved by cells that finished

@@ -90,7 +90,7 @@ class Landscape:
         if delta_norm is not None:
             per_seed["delta_norm"] = _floats("delta_norm", delta_norm)
         counts = {k: v.shape[0] for k, v in values.items()} | {k: v.size for k, v in per_seed.items()}
-        seeds = max(counts.values())
+        seeds = counts["train_loss"] if counts["train_loss"] > 1 else max(counts.values())
         for name, count in counts.items():
             if count not in (1, seeds) or (name in per_seed and per_seed[name].ndim > 1):
                 raise InputError(f"{name}: holds {count} seeds; expected 1 or {seeds}, as the others")

@@ -229,7 +229,7 @@ def _foot_width(loss: Field) -> float:
     knots = loss.profile.start + loss.profile.step * np.arange(loss.profile.pieces.shape[1] + 1)
     floor = loss.floor if loss.floor is not None else -np.inf
     foot = (loss.profile(knots) > floor + 0.25) & (loss.profile(knots) < floor + 1.25)
-    return float(min(foot.sum(), 3 * _PER_CELL)) * loss.profile.step
+    return float(min(foot.sum(), _PER_CELL)) * loss.profile.step  # a cell at the most
 
 
 def _floor(y: Floats, fit: Floats) -> float:

@@ -74,6 +74,7 @@ def small_task(n_test: int = 10) -> Task:
 ALPHA, M = [0.5, 1.0, 2.0, 3.0, 5.0], [0.0, 0.25, 0.5, 1.0]
 # 5 x 4 cells of 2 seeds and 2 sizes, in pieces of 16: 40 a size, so 3 + 3 pieces.
 GRID: dict[str, Any] = {
+    "workers": 1,
     "alpha": ALPHA,
     "m": M,
     "seeds": [1, 4],
@@ -359,6 +360,7 @@ def wall_task() -> Task:
 
 
 WALL: dict[str, Any] = {
+    "workers": 1,
     "alpha": np.geomspace(0.25, 4, 9),
     "m": [0.0, 0.1, 0.2, 1.0],
     "seeds": [0, 1],
