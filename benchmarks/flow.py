@@ -303,9 +303,11 @@ def main() -> int:
     parser.add_argument("--lanes", type=int, default=10_000)
     parser.add_argument("--rival-lanes", type=int, default=60)
     parser.add_argument("--landscape", default="addition", help="a shipped name or a path")
-    parser.add_argument("--seed", type=int, help="of the landscape (the first)")
-    parser.add_argument("--alpha", type=float, default=3.6, help="start")
-    parser.add_argument("--m", type=float, default=0.06, help="start")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the landscape (1, whose start slides along the wall)"
+    )
+    parser.add_argument("--alpha", type=float, default=3.9, help="start")
+    parser.add_argument("--m", type=float, default=0.08, help="start")
     parser.add_argument("--random-seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

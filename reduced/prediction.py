@@ -311,7 +311,9 @@ def _predict_seed(
     ends = [s]
     if surface.two_dimensional and result.status[0] != Status.OUTSIDE and gamma > 0:
         for side in (-QUANTILE, QUANTILE):
-            ends.append(float(system.flow(system.moved(side), **lane).generalized[0]))
+            # An error of 1e-4 in u is nothing beside the error that moves the wall.
+            beside = system.flow(system.moved(side), tolerance=1e-4, **lane)
+            ends.append(float(beside.generalized[0]))
     ends = [np.inf if np.isnan(x) else x for x in ends]
     inside = bool(domain.contains(np.array(u), np.array(m)))
     if surface.two_dimensional and inside:
