@@ -40,9 +40,13 @@ class System:
     threshold: float  # of the test metric, as applied
     move: tuple[float, float]  # largest step of the flow, half a grid cell
 
-    def moved(self, deviations: float) -> Surface:
-        """The surface with its wall moved; the tests stay where they are."""
-        return self.surface.moved(deviations)
+    def ends(self, **lanes: Any) -> list[Floats]:
+        """s = η_D t of generalising with the wall at either end of its 90 %; the tests stay in place.
+
+        An error of 1e-4 in u is nothing beside the error that moves the wall.
+        """
+        walls = (self.surface.moved(side) for side in (-QUANTILE, QUANTILE))
+        return [self.flow(wall, tolerance=1e-4, **lanes).generalized for wall in walls]
 
     def flow(self, surface: Surface, record: bool = False, **lanes: Any) -> FlowResult:
         """Eq. 6 on this system (or on it with the wall moved)."""
@@ -310,10 +314,7 @@ def _predict_seed(
     s = float(result.generalized[0])
     ends = [s]
     if surface.two_dimensional and result.status[0] != Status.OUTSIDE and gamma > 0:
-        for side in (-QUANTILE, QUANTILE):
-            # An error of 1e-4 in u is nothing beside the error that moves the wall.
-            beside = system.flow(system.moved(side), tolerance=1e-4, **lane)
-            ends.append(float(beside.generalized[0]))
+        ends += [float(end[0]) for end in system.ends(**lane)]
     ends = [np.inf if np.isnan(x) else x for x in ends]
     inside = bool(domain.contains(np.array(u), np.array(m)))
     if surface.two_dimensional and inside:

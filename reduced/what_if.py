@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from reduced.errors import InputError
 from reduced.flow import Status
 from reduced.landscape import Landscape
-from reduced.prediction import QUANTILE, Prediction, check_each, check_start, predict, rate_of_m, systems
+from reduced.prediction import Prediction, check_each, check_start, predict, rate_of_m, systems
 
 Floats = NDArray[np.float64]
 
@@ -84,8 +84,8 @@ def what_if(
         result = system.flow(system.surface, gamma=g, ratio=r, u=u, m=start)
         place = place.reshape(shape)
         ends = [result.generalized]
-        for side in (-QUANTILE, QUANTILE) if wall and land.two_dimensional else ():
-            ends.append(system.flow(system.moved(side), gamma=g, ratio=r, u=u, m=start).generalized)
+        if wall and land.two_dimensional:
+            ends += system.ends(gamma=g, ratio=r, u=u, m=start)
         ends = [np.where(np.isnan(x), np.inf, x) for x in ends]
         strong = mesh["gamma"] * mesh["eta_d"] >= 1  # no flow describes such steps; see predict
         times[k] = np.where(strong, np.nan, result.generalized[place] / mesh["eta_d"])
