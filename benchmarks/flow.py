@@ -150,7 +150,7 @@ def rival(system: System, gamma: float, ratio: float, u: float, m: float) -> End
 
 def ours(system: System, lanes: Lanes) -> FlowResult:
     """All lanes in one call."""
-    return system.flow(system.surface, gamma=lanes.gamma, ratio=lanes.ratio, u=lanes.u, m=lanes.m)
+    return system.flow(gamma=lanes.gamma, ratio=lanes.ratio, u=lanes.u, m=lanes.m, wall=False)[0]
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -181,9 +181,9 @@ def in_surface(system: System, lanes: Lanes, subset: NDArray[np.intp]) -> tuple[
     class Counted:
         domain = system.surface.domain
 
-        def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Any:
+        def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Any:
             nonlocal calls, spent
-            seconds, value = timed(lambda: system.surface.derivatives(u, m, second))
+            seconds, value = timed(lambda: system.surface.derivatives(u, m, second, wall))
             calls, spent = calls + 1, spent + seconds
             return value
 

@@ -95,8 +95,8 @@ class RawSpline:
         u = np.log(one["alpha"].values * W0)
         return RawSpline(RectBivariateSpline(u, one["m"].values, np.log(one["train_loss"].values).T))
 
-    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
-        f = self.spline
+    def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
+        f, u = self.spline, u - wall
         loss, yu, ym = np.exp(f.ev(u, m)), f.ev(u, m, 1, 0), f.ev(u, m, 0, 1)
         if not second:
             return loss, loss * yu, loss * ym, loss, loss, loss
@@ -105,7 +105,7 @@ class RawSpline:
         return loss, loss * yu, loss * ym, *curved
 
 
-def flow(surface: LossSurface, move: tuple[float, float]) -> FlowResult:
+def flow(surface: LossSurface, move: tuple[float, float], wall: float = 0.0) -> FlowResult:
     """Both decays from the start; a threshold on m."""
     return integrate(
         surface,
@@ -116,6 +116,7 @@ def flow(surface: LossSurface, move: tuple[float, float]) -> FlowResult:
         m=M_START,
         generalized=clean,
         memorized=clean,
+        wall=wall,
         largest_move=move,
     )
 
@@ -156,7 +157,8 @@ def trial(seed: int, k: float, size: tuple[int, int], raw: bool = True, interval
     surface = surface_of(land, 0)
     middle = flow(surface, move)
     # the interval of `reduced.prediction`: an end that does not arrive is infinite
-    moved = (flow(surface.moved(z), move).generalized for z in (-QUANTILE, QUANTILE) if interval)
+    sides = (z * surface.boundary.deviation for z in (-QUANTILE, QUANTILE) if interval)
+    moved = (flow(surface, move, wall).generalized for wall in sides)
     ends = np.stack([middle.generalized, *moved])
     trapped = np.isnan(ends[1:]).sum(0)
     ends[np.isnan(ends)] = np.inf

@@ -54,7 +54,8 @@ def _logarithm(loss: Floats) -> Floats:
 class Boundary:
     """The wall as a C² curve u_b(m), u = ln w, and the standard deviation of its place.
 
-    One number for all m: a wall that moves must not bend, or it would fall with m, and trap.
+    One number for all m, by which the wall is moved as a whole: one that bends would fall with m
+    somewhere, and trap.
 
     `ridges` are the intervals of m in which u_b falls with m although the brackets of the rows, as
     wide as they are, leave no room for a monotone curve: there the landscape has a real ridge.
@@ -73,12 +74,6 @@ class Boundary:
     def widened(self, width: float) -> Boundary:
         """The same wall with a further error of its place."""
         return replace(self, deviation=float(np.hypot(self.deviation, width)))
-
-    def moved(self, deviations: float) -> Boundary:
-        """The same wall, so many standard deviations further to the right."""
-        pieces = self.curve.pieces.copy()
-        pieces[3] += deviations * self.deviation  # the constant of every cubic
-        return replace(self, curve=replace(self.curve, pieces=pieces))
 
 
 # Knots of u_b: fine enough that the curve between them is the fitted one, and uniform, so that the

@@ -12,7 +12,7 @@ Every lane has its own γ, ρ, start and step size, and is retired when it is do
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 import numpy as np
@@ -70,6 +70,10 @@ class FlowResult:
     steps: NDArray[np.intp]
     paths: tuple[Path, ...] = field(default=())
 
+    def first(self, lanes: int) -> FlowResult:
+        """The result of the first so many lanes."""
+        return FlowResult(*(getattr(self, f.name)[:lanes] for f in fields(self)))
+
 
 # A lane is at rest when it moves slower than this share of free decay, and given up after so many
 # time constants of decay: by then w would have shrunk beyond any number.
@@ -91,7 +95,8 @@ def integrate(
     m: ArrayLike,
     generalized: Test,
     memorized: Test,
-    tolerance: float = 1e-6,
+    wall: ArrayLike = 0.0,
+    tolerance: ArrayLike = 1e-6,
     largest_move: tuple[float, float] = (0.02, 0.02),
     record: bool = False,
 ) -> FlowResult:
@@ -102,16 +107,18 @@ def integrate(
     gamma, ratio : weight decay γ and ρ = η_R/η_D, [lane] or scalars.
     u, m : the start, u = ln w with w the absolute norm.
     generalized, memorized : numbers >= 0 where the test, or training, metric passes its threshold.
-    tolerance : error of a step in u, and in m.
+    wall : how far to the right of its place, in u, the wall stands, [lane] or scalar. The tests
+        stay where they are.
+    tolerance : error of a step in u, and in m, [lane] or scalar.
     largest_move : the largest change of u and of m in a step; half a grid cell for a sampled surface.
     record : keep each lane's continuous solution.
 
     m is a share: where the domain reaches m = 0 or m = 1, the flow is held at that end and goes on
     along it.
     """
-    lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m)))
-    start = tuple(x.ravel().astype(float) for x in lanes)
-    run = _Run(surface, domain, start, (generalized, memorized), tolerance, largest_move, record)
+    lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m, wall, tolerance)))
+    each = tuple(x.ravel().astype(float) for x in lanes)
+    run = _Run(surface, domain, each, (generalized, memorized), largest_move, record)
     # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while len(run.active):
@@ -126,16 +133,15 @@ class _Run:
         domain: Domain,
         lanes: tuple[Floats, ...],
         tests: tuple[Test, Test],
-        tolerance: float,
         largest_move: tuple[float, float],
         record: bool,
     ) -> None:
-        gamma, ratio, u, m = lanes
+        gamma, ratio, u, m, wall, tolerance = lanes
         generalized, memorized = tests
         n = len(u)
         self.surface, self.domain = surface, domain
         self.generalized, self.memorized = generalized, memorized
-        self.tolerance, self.largest = tolerance, np.array(largest_move)[:, None]
+        self.largest = np.array(largest_move)[:, None]
         self.status = np.full(n, Status.NEVER, dtype=object)
         self.t_generalized, self.t_memorized = np.full((2, n), np.nan)
         self.end = np.stack([u, m])
@@ -156,17 +162,23 @@ class _Run:
         # the lanes still in motion, and their state
         self.active = np.flatnonzero(inside & ~ready & (gamma > 0))
         self.gamma, self.ratio = gamma[self.active], ratio[self.active]
+        self.wall, self.tolerance = wall[self.active], tolerance[self.active]
         self.state = np.stack([u, m])[:, self.active]
         self.time = np.zeros(len(self.active))  # γ s: one unit is one time constant of decay
         self.h = np.full(len(self.active), 1e-4)
-        self.held = np.zeros(len(self.active), bool)  # at m = 0 or m = 1, and pushed against it
+        self.here = self._loss(self.state, self.wall)
         self._look()
 
     # --- Eq. 6 -------------------------------------------------------------------------------
 
+    def _loss(self, state: Floats, wall: Floats) -> Floats:
+        """The loss and its derivatives, [6, lane]."""
+        u, m = state
+        return np.array(self.surface.derivatives(u, m, wall=wall))
+
     def _velocity(self, state: Floats) -> Floats:
         u, m = state
-        _, lu, lm, *_ = self.surface.derivatives(u, m, second=False)
+        _, lu, lm, *_ = self.surface.derivatives(u, m, second=False, wall=self.wall)
         return self._flow(u, lu, lm)
 
     def _flow(self, u: Floats, lu: Floats, lm: Floats) -> Floats:
@@ -175,9 +187,9 @@ class _Run:
         return np.stack([du, dm])
 
     def _look(self) -> None:
-        """Loss, velocity and Jacobian at the present state; whether an end of m still holds."""
+        """Velocity and Jacobian at the present state; whether an end of m holds it there."""
         u, m = self.state
-        loss, lu, lm, luu, lum, lmm = self.surface.derivatives(u, m)
+        loss, lu, lm, luu, lum, lmm = self.here
         low = (m <= self.domain.m_low) & (self.domain.m_low == 0) & (lm >= 0)
         high = (m >= self.domain.m_high) & (self.domain.m_high == 1) & (lm <= 0)
         self.held = low | high
@@ -189,12 +201,7 @@ class _Run:
         self.velocity = self._flow(u, lu, lm)
         shrink = np.exp(-2 * u) / self.gamma
         push = np.where(self.held, 0.0, self.ratio / self.gamma)
-        self.jacobian = np.stack(
-            [
-                np.stack([-shrink * (luu - 2 * lu), -shrink * lum]),
-                np.stack([-push * lum, -push * lmm]),
-            ]
-        )
+        self.jacobian = np.array([[-shrink * (luu - 2 * lu), -shrink * lum], [-push * lum, -push * lmm]])
 
     # --- one step of every lane --------------------------------------------------------------
 
@@ -204,8 +211,9 @@ class _Run:
         step = rosenbrock_step(self._velocity, self.jacobian, self.state, self.velocity, h)
         error = np.max(np.abs(step.error), axis=0) / self.tolerance
         moved = np.max(np.abs(step.end - step.start) / self.largest, axis=0)
-        good = (error <= 1) & (moved <= 2)
-        good[good] = self._keeps_to_the_loss(step.lanes(good), good)
+        there = self._loss(step.end, self.wall)
+        keeps = np.abs(np.log(there[0] + self.negligible) - self.log_loss) <= _FOLD
+        good = (error <= 1) & (moved <= 2) & keeps
         factor = np.clip(0.9 * np.maximum(error, 1e-12) ** (-1 / ORDER), 0.2, 4.0)
         factor = np.where(np.isfinite(factor), factor, 0.2)
         self.h = h * np.where(good, factor, np.minimum(factor, 0.5))
@@ -214,16 +222,14 @@ class _Run:
         self.status[self.active[done]] = self._at_rest(done)
         if good.any():
             k = np.flatnonzero(good)
-            done[k] |= self._accept(step.lanes(good), k, h[k])
+            done[k] |= self._accept(step.lanes(k), k, h[k])
+            self.here = np.where(good, there, self.here)
+            cut = good & ~done & np.any(self.state != step.end, axis=0)  # held back at an end of m
+            if cut.any():
+                self.here[:, cut] = self._loss(self.state[:, cut], self.wall[cut])
         if done.any():
             self._retire(done)
         self._look()
-
-    def _keeps_to_the_loss(self, step: Step, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        u, m = step.end
-        after = np.log(self.surface.derivatives(u, m, second=False)[0] + self.negligible[good])
-        keeps: NDArray[np.bool_] = np.abs(after - self.log_loss[good]) <= _FOLD
-        return keeps
 
     def _accept(self, step: Step, k: NDArray[np.intp], h: Floats) -> NDArray[np.bool_]:
         """Take the step for the lanes k: find its events in order; which of the lanes are done."""
@@ -241,7 +247,10 @@ class _Run:
         end = step.at(last)
 
         for test, when in ((self.memorized, self.t_memorized), (self.generalized, self.t_generalized)):
-            crossed = np.isnan(when[lane]) & (test(*end) >= 0)
+            crossed = np.isnan(when[lane])
+            if not crossed.any():
+                continue
+            crossed[crossed] = test(*end[:, crossed]) >= 0
             share = _first(test, step.lanes(crossed), last[crossed])
             when[lane[crossed]] = (self.time[k][crossed] + share * h[crossed]) / gamma[crossed]
         grown = ~np.isnan(self.t_generalized[lane])
@@ -275,7 +284,9 @@ class _Run:
         self.end[:, self.active[done]] = self.state[:, done]
         stay = ~done
         self.active, self.gamma, self.ratio = self.active[stay], self.gamma[stay], self.ratio[stay]
+        self.wall, self.tolerance = self.wall[stay], self.tolerance[stay]
         self.state, self.time, self.h = self.state[:, stay], self.time[stay], self.h[stay]
+        self.here = self.here[:, stay]
 
     def result(self) -> FlowResult:
         paths = tuple(

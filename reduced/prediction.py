@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from reduced import closed_form
 from reduced.errors import InputError
@@ -40,25 +40,49 @@ class System:
     threshold: float  # of the test metric, as applied
     move: tuple[float, float]  # largest step of the flow, half a grid cell
 
-    def ends(self, **lanes: Any) -> list[Floats]:
-        """s = η_D t of generalising with the wall at either end of its 90 %; the tests stay in place.
+    def flow(
+        self,
+        *,
+        gamma: ArrayLike,
+        ratio: ArrayLike,
+        u: ArrayLike,
+        m: ArrayLike,
+        wall: bool,
+        record: bool = False,
+    ) -> tuple[FlowResult, Floats, Floats]:
+        """Eq. 6 for all lanes, and the s = η_D t within which each generalises, infinite where it does not.
 
-        An error of 1e-4 in u is nothing beside the error that moves the wall.
+        With `wall`, those are the ends that the wall's uncertainty makes (90 %): the lanes are integrated
+        with the wall at its place and at either end of it, side by side. A path is recorded of the first.
         """
-        walls = (self.surface.moved(side) for side in (-QUANTILE, QUANTILE))
-        return [self.flow(wall, tolerance=1e-4, **lanes).generalized for wall in walls]
-
-    def flow(self, surface: Surface, record: bool = False, **lanes: Any) -> FlowResult:
-        """Eq. 6 on this system (or on it with the wall moved)."""
-        return integrate(
-            surface,
-            surface.domain,
+        places = [0.0]
+        if wall and self.surface.two_dimensional:
+            places += [
+                -QUANTILE * self.surface.boundary.deviation,
+                QUANTILE * self.surface.boundary.deviation,
+            ]
+        lanes = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, float)) for x in (gamma, ratio, u, m)))
+        g, r, u, m = (np.tile(x.ravel(), len(places)) for x in lanes)
+        count = lanes[0].size
+        shift = np.repeat(places, count)
+        result = integrate(
+            self.surface,
+            self.surface.domain,
+            gamma=g,
+            ratio=r,
+            u=u,
+            m=m,
             generalized=self.generalized,
             memorized=self.memorized,
+            wall=shift,
+            # an error of 1e-4 in u is nothing beside the error that moves the wall
+            tolerance=np.where(shift == 0, 1e-6, 1e-4),
             largest_move=self.move,
             record=record,
-            **lanes,
         )
+        when = result.generalized.reshape(len(places), count)
+        ends = np.where(np.isnan(when), np.inf, when)
+        return result.first(count), ends.min(0), ends.max(0)
 
 
 def systems(
@@ -309,13 +333,7 @@ def _predict_seed(
     ratio = eta_r / eta_d
     if eta_d * gamma >= 1:
         return _too_strong(system, level, u, m)
-    lane: dict[str, Any] = {"gamma": gamma, "ratio": ratio, "u": u, "m": m}
-    result = system.flow(surface, record=True, **lane)
-    s = float(result.generalized[0])
-    ends = [s]
-    if surface.two_dimensional and result.status[0] != Status.OUTSIDE and gamma > 0:
-        ends += [float(end[0]) for end in system.ends(**lane)]
-    ends = [np.inf if np.isnan(x) else x for x in ends]
+    result, low, high = system.flow(gamma=gamma, ratio=ratio, u=u, m=m, wall=True, record=True)
     inside = bool(domain.contains(np.array(u), np.array(m)))
     if surface.two_dimensional and inside:
         geometry = on_level(surface, domain, level, u, m, system.generalized)
@@ -334,10 +352,10 @@ def _predict_seed(
     return SeedPrediction(
         seed=system.seed,
         status=status,
-        grokking_time=s / eta_d,
+        grokking_time=float(result.generalized[0]) / eta_d,
         memorization_time=float(result.memorized[0]) / eta_d,
-        low=min(ends) / eta_d,
-        high=max(ends) / eta_d,
+        low=float(low[0]) / eta_d,
+        high=float(high[0]) / eta_d,
         closed_form=forms[0],
         corrected=forms[1],
         geometry=geometry,

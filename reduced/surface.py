@@ -55,10 +55,11 @@ class Domain:
 class LossSurface(Protocol):
     """What the flow needs: the loss with its derivatives, for many points (u, m) at once."""
 
-    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
+    def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
         """l, ∂l/∂u, ∂l/∂m, ∂²l/∂u², ∂²l/∂u∂m, ∂²l/∂m², each [point].
 
-        The last three are not used, and may be anything, unless `second`.
+        The last three are not used, and may be anything, unless `second`. `wall`: how far to the
+        right of its place, in u, each point sees the wall.
         """
         ...
 
@@ -77,9 +78,9 @@ class Field:
 
     _BEND = 0.1  # e-foldings over which the surface bends off at the floor
 
-    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
+    def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
         """Value and derivatives ∂u, ∂m, ∂uu, ∂um, ∂mm at the points, each [point]."""
-        y, yu, ym, yuu, yum, ymm = self._plain(u, m, second)
+        y, yu, ym, yuu, yum, ymm = self._plain(u, m, second, wall)
         if self.floor is None:
             return y, yu, ym, yuu, yum, ymm
         x = np.exp(-np.abs(y - self.floor) / self._BEND)
@@ -93,9 +94,9 @@ class Field:
             ymm = value * (weight * ymm + curve * ym * ym + gm * gm)
         return value, value * gu, value * gm, yuu, yum, ymm
 
-    def _plain(self, u: Floats, m: Floats, second: bool) -> Six:
+    def _plain(self, u: Floats, m: Floats, second: bool, wall: Floats | float) -> Six:
         b, b1, b2 = self.boundary.curve.derivatives(m)
-        s, s1, s2 = self.profile.derivatives(u - b)
+        s, s1, s2 = self.profile.derivatives(u - (b + wall))
         straight = (s, s1, -s1 * b1, s2, -s2 * b1, s2 * b1 * b1 - s1 * b2)
         if self.rest is None:
             return straight
@@ -107,10 +108,6 @@ class Field:
         """The value at the points (any one shape)."""
         u, m = np.broadcast_arrays(np.asarray(u, float), np.asarray(m, float))
         return self.derivatives(u.ravel(), m.ravel())[0].reshape(u.shape)
-
-    def moved(self, deviations: float) -> Field:
-        """The field with its wall moved by so many standard deviations of the boundary."""
-        return replace(self, boundary=self.boundary.moved(deviations))
 
 
 @dataclass(frozen=True)
@@ -125,25 +122,9 @@ class Surface:
     domain: Domain
     two_dimensional: bool
 
-    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
+    def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
         """The reduced training loss and its derivatives (the flow's `LossSurface`)."""
-        return self.train_loss.derivatives(u, m, second)
-
-    def moved(self, deviations: float) -> Surface:
-        """The surface with its wall moved by so many standard deviations of the boundary."""
-
-        def move(field: Field | None) -> Field | None:
-            return None if field is None else field.moved(deviations)
-
-        return Surface(
-            self.train_loss.moved(deviations),
-            move(self.test_loss),
-            move(self.train_accuracy),
-            move(self.test_accuracy),
-            self.boundary.moved(deviations),
-            self.domain,
-            self.two_dimensional,
-        )
+        return self.train_loss.derivatives(u, m, second, wall)
 
 
 def surface_of(land: Landscape, seed: int, n_train: int | None = None, budget: int | None = None) -> Surface:

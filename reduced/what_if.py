@@ -81,17 +81,13 @@ def what_if(
         keys = np.array([float(f"{x:.12g}") for x in lanes.ravel()]).reshape(4, -1)
         distinct, place = np.unique(keys, axis=1, return_inverse=True)
         g, r, u, start = distinct
-        result = system.flow(system.surface, gamma=g, ratio=r, u=u, m=start)
+        result, first, last = system.flow(gamma=g, ratio=r, u=u, m=start, wall=wall)
         place = place.reshape(shape)
-        ends = [result.generalized]
-        if wall and land.two_dimensional:
-            ends += system.ends(gamma=g, ratio=r, u=u, m=start)
-        ends = [np.where(np.isnan(x), np.inf, x) for x in ends]
         strong = mesh["gamma"] * mesh["eta_d"] >= 1  # no flow describes such steps; see predict
         times[k] = np.where(strong, np.nan, result.generalized[place] / mesh["eta_d"])
         fitted[k] = np.where(strong, np.nan, result.memorized[place] / mesh["eta_d"])
-        low[k] = np.where(strong, np.inf, np.min(ends, axis=0)[place] / mesh["eta_d"])
-        high[k] = np.where(strong, np.inf, np.max(ends, axis=0)[place] / mesh["eta_d"])
+        low[k] = np.where(strong, np.inf, first[place] / mesh["eta_d"])
+        high[k] = np.where(strong, np.inf, last[place] / mesh["eta_d"])
         status[k] = np.where(strong, Status.COLLAPSES, result.status[place])
 
     never = np.where(np.isnan(times), np.inf, times)

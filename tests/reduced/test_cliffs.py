@@ -142,7 +142,7 @@ def test_a_true_ridge_still_traps(k: float, size: tuple[int, int]) -> None:
     surface = surface_of(study.sample(known.u_b, k, size, 0), 0)
     assert surface.boundary.ridges
     for deviations in (0.0, -study.QUANTILE, study.QUANTILE):
-        done = study.flow(surface.moved(deviations), move)
+        done = study.flow(surface, move, deviations * surface.boundary.deviation)
         assert (done.status[trapped] == Status.TRAPPED).all()
         assert np.isnan(done.generalized).all()
         assert done.m[0] == pytest.approx(truth.m[0], abs=0.6 * study.M_TOP / (size[1] - 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import table_flow as study
@@ -160,7 +162,7 @@ def test_start_off_the_grid_is_outside(u: float, m: float) -> None:
     assert np.isnan([done.generalized[0], done.memorized[0]]).all()
 
 
-def cliff_run(surface: KnownCliff, gamma: ArrayLike, domain: Domain = WIDE) -> FlowResult:
+def cliff_run(surface: KnownCliff, gamma: ArrayLike, domain: Domain = WIDE, wall: float = 0.0) -> FlowResult:
     return integrate(
         surface,
         domain,
@@ -170,6 +172,7 @@ def cliff_run(surface: KnownCliff, gamma: ArrayLike, domain: Domain = WIDE) -> F
         m=0.08,
         generalized=clean,
         memorized=clean,
+        wall=wall,
         record=True,
     )
 
@@ -236,6 +239,8 @@ def test_a_lane_among_a_thousand_is_the_lane_alone() -> None:
         "ratio": np.exp(rng.uniform(np.log(0.1), np.log(10), n)),
         "u": np.log(rng.uniform(30, 62, n)),
         "m": rng.uniform(0.0, 0.1, n),
+        "wall": rng.normal(0.0, 0.02, n),
+        "tolerance": rng.choice([1e-4, 1e-6], n),
     }
     tests = {"generalized": clean, "memorized": passes_below(33.0)}
     together = integrate(cliff(), WIDE, **lanes, **tests)
@@ -250,6 +255,15 @@ def test_a_lane_among_a_thousand_is_the_lane_alone() -> None:
         ):
             assert one[0] == pytest.approx(many[k], rel=1e-9, nan_ok=True)
         assert (alone.u[0], alone.m[0]) == pytest.approx((together.u[k], together.m[k]), rel=1e-9)
+
+
+def test_a_moved_wall_is_the_surface_moved() -> None:
+    place = cliff()
+    beside = replace(place, u_b=lambda m: place.u_b(m) + 0.03)
+    moved = cliff_run(place, np.array([1e-3, 1e-2]), wall=0.03)
+    there = cliff_run(beside, np.array([1e-3, 1e-2]))
+    assert moved.generalized == pytest.approx(there.generalized, rel=1e-9)
+    assert moved.generalized[0] != pytest.approx(cliff_run(place, np.array([1e-3])).generalized[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("factor", [1e-3, 7.0])

@@ -30,8 +30,8 @@ class ExponentialWall:
         """u_c(m), where l = A."""
         return self.u0 + m * self.cot
 
-    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
-        k, c = self.k, self.cot
+    def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
+        k, c, u = self.k, self.cot, u - wall
         # trial steps of a solver reach far behind the wall: the exponent is capped there
         loss = self.A * np.exp(np.minimum(-k * (u - self.u0 - m * c), 80.0))
         return loss, -k * loss, k * c * loss, k * k * loss, -k * k * c * loss, (k * c) ** 2 * loss
@@ -48,8 +48,8 @@ class KnownCliff:
     plateau: float = 0.1
     floor: float = 1e-5
 
-    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
-        k, height, b = self.k, self.plateau, self.du_b(m)
+    def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
+        k, height, b, u = self.k, self.plateau, self.du_b(m), u - wall
         p = 1 / (1 + np.exp(np.clip(k * (u - self.u_b(m)), -700, 700)))
         d = -height * k * p * (1 - p)
         dd = height * k**2 * p * (1 - p) * (1 - 2 * p)
@@ -62,7 +62,7 @@ class Flat:
 
     loss: float = 1e-5
 
-    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
+    def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
         zero = np.zeros_like(u)
         return np.full_like(u, self.loss), zero, zero, zero, zero, zero
 
@@ -74,8 +74,8 @@ class Scaled:
     surface: ExponentialWall | KnownCliff
     factor: float
 
-    def derivatives(self, u: Floats, m: Floats, second: bool = True) -> Six:
-        loss, *rest = self.surface.derivatives(u, m, second)
+    def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
+        loss, *rest = self.surface.derivatives(u, m, second, wall)
         a, b, c, d, e = (self.factor * x for x in rest)
         return self.factor * loss, a, b, c, d, e
 
