@@ -23,7 +23,8 @@ from fullnet.sphere import STOP_RULE, Cell, Metrics, minimise
 from fullnet.task import Task
 from reduced.boundary import bracket
 from reduced.errors import InputError
-from reduced.landscape import Landscape, check_output
+from reduced.files import check_output
+from reduced.landscape import Landscape
 
 Floats = NDArray[np.float64]
 

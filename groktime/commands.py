@@ -46,7 +46,7 @@ def _what_if(options: argparse.Namespace) -> None:
     if options.output and not data:
         _check_figure(options, ".nc, ")
     elif options.output:
-        from reduced.landscape import check_output
+        from reduced.files import check_output
 
         check_output(Path(options.output), options.overwrite)
     swept: dict[str, Any] = {
@@ -56,7 +56,7 @@ def _what_if(options: argparse.Namespace) -> None:
     }
     ds = what_if(land, **swept, **_which(options), m_rate=options.m_rate)
     if data:
-        from reduced.landscape import write_dataset
+        from reduced.files import write_dataset
 
         write_dataset(ds, Path(options.output), options.overwrite)
     elif options.output:
@@ -208,7 +208,7 @@ def _open(options: argparse.Namespace) -> Landscape:
 
 def _check_figure(options: argparse.Namespace, also: str = "") -> None:
     """Before any work: the output can be written and is of a kind that can be drawn."""
-    from reduced.landscape import check_output
+    from reduced.files import check_output
 
     path = Path(options.output)
     if path.suffix not in (".png", ".pdf", ".svg"):

@@ -20,6 +20,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from reduced.errors import InputError
+from reduced.files import read_dataset, write_dataset
 
 Floats = NDArray[np.float64]
 
@@ -197,22 +198,6 @@ class Landscape:
         return write_dataset(self.dataset, Path(path), overwrite, packed)
 
 
-def write_dataset(
-    dataset: xr.Dataset, path: Path, overwrite: bool = False, encoding: Mapping[str, Any] | None = None
-) -> Path:
-    """Write NetCDF-4 to a temporary name and rename it: a file is whole, or it is not there."""
-    check_output(path, overwrite)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=dict(encoding or {}))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
 def open_landscape(name: str | Path) -> Landscape:
     """Open a shipped landscape by name (see `shipped`) or a file by path.
 
@@ -229,13 +214,7 @@ def open_landscape(name: str | Path) -> Landscape:
                 "and not the path of a .nc file"
             )
         path = Path(str(inside))
-    if not path.is_file():
-        raise InputError(f"{path}: is a folder" if path.is_dir() else f"{path}: no such file")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            dataset = opened.load()
-    except Exception as error:  # h5py and xarray raise many kinds for a broken or foreign file
-        raise InputError(f"{path}: not a readable NetCDF-4 file; expected a groktime landscape") from error
+    dataset = read_dataset(path, "a groktime landscape")
     return Landscape(checked(dataset, str(path)), str(name))
 
 
@@ -246,18 +225,6 @@ def shipped() -> list[str]:
 
 def _shipped_folder() -> Any:
     return resources.files("reduced") / "landscapes"
-
-
-def check_output(path: Path, overwrite: bool) -> None:
-    """Refuse, before any work, an output that exists or that cannot be written."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected the name of a file to write")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path}: exists already; name another file, or allow it to be overwritten")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: its folder {path.parent} does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{path}: its folder {path.parent} is not writable")
 
 
 def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:

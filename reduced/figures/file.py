@@ -1,14 +1,13 @@
-"""Writing a figure: whole or not at all, and never over a file by accident."""
+"""Writing a figure."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from reduced.errors import InputError
-from reduced.landscape import check_output
+from reduced.files import check_output, replacing
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -30,12 +29,6 @@ def save(figure: Figure, path: str | Path, overwrite: bool = False) -> Path:
     InputError : for another suffix, a file that exists, or a folder that cannot be written to.
     """
     path = check_figure(path, overwrite)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
