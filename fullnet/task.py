@@ -20,19 +20,29 @@ Targets = Mapping[str, Tensor]
 class Split:
     """Inputs and targets of one set of samples.
 
-    `inputs` and `ordered` are [sample, ...]; `ordered` is None where the task has no messiness.
-    `targets` is handed to the task's `loss` and `right` as it is.
+    `inputs` and `ordered` are [row, ...]; `ordered` is None where the task has no messiness.
+    `targets` is handed to the task's `loss` and `right`: tensors [row, ...], but for those named in
+    `common`, which belong to no sample and may have any shape.
+    `rows` [sample] says which rows the samples are (None: all, in order), so that the splits of many
+    seeds can share one data set in memory.
     """
 
     inputs: Tensor
     targets: Targets
     ordered: Tensor | None = None
+    rows: Tensor | None = None
+    common: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.inputs if self.rows is None else self.rows)
 
     def at(self, messiness: float) -> Tensor:
         """The inputs at messiness m, [sample, ...]."""
-        if self.ordered is None:
-            return self.inputs
-        return messiness * self.inputs + (1.0 - messiness) * self.ordered
+        inputs, ordered = (
+            x if x is None or self.rows is None else x[self.rows] for x in (self.inputs, self.ordered)
+        )
+        assert inputs is not None
+        return inputs if ordered is None else messiness * inputs + (1.0 - messiness) * ordered
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,9 @@ class Task:
         Loss of each sample, and whether each is right. `loss_name` says what is reduced how.
     n_train : int
         Default number of training samples; `n_total` all there are, None if unlimited.
+    batch : int
+        Samples of an optimizer step, drawn anew every epoch; a last partial batch is dropped.
+        0: all samples.
     messiness : bool
         Whether the inputs depend on m.
     optimizer, steps : the sampler's defaults.
@@ -95,6 +108,7 @@ class Task:
     threshold: float = 0.95
     relative: bool = False
     n_total: int | None = None
+    batch: int = 0
     messiness: bool = False
     stop_loss: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)

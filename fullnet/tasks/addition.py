@@ -57,7 +57,8 @@ def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: st
             i, j = pairs[rows].unbind(1)
             label = (i + j) % classes
             targets = {"vector": codebook[label], "label": label, "codebook": codebook}
-            return Split(random[i] + random[j], targets, ordered=linear[i] + linear[j])
+            inputs, ordered = random[i] + random[j], linear[i] + linear[j]
+            return Split(inputs, targets, ordered, common=frozenset({"codebook"}))
 
         delta = float(torch.linalg.vector_norm(random - linear))
         return Problem(split(order[:n_train]), split(order[n_train:]), delta_norm=delta)
