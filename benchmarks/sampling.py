@@ -112,7 +112,7 @@ class Network:
             foreach=adam == "foreach=True",
         )
         for step in range(steps):
-            optimizer.param_groups[0]["lr"] = task.optimizer.rate_at(step)
+            optimizer.param_groups[0]["lr"] = task.optimizer.rate * task.optimizer.factor_at(step)
             optimizer.zero_grad()
             loss = task.loss(self.module(self.inputs), self.targets).mean()
             torch.autograd.backward(loss)

@@ -2,43 +2,25 @@
 
 The parameters of all members lie in one flat [member, parameter] buffer; the networks see views of
 it. Forward passes are `torch.func` maps of the user's plain module, so nothing in a task knows that
-it is trained in company.
+it is trained in company. A module that cannot be mapped is run member by member: slower, and correct.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
+from fullnet.representation import Line, Representation
+from fullnet.samples import Data, Samples, slices
 from fullnet.seeding import global_seed
-from fullnet.task import Split, Targets, Task
+from fullnet.task import Task
 
-
-@dataclass(frozen=True)
-class Batch:
-    """The samples of all members: inputs [member, sample, ...], targets stacked likewise."""
-
-    inputs: Tensor
-    targets: Targets
-
-    @staticmethod
-    def stack(splits: Sequence[Split], messiness: Sequence[float], device: torch.device) -> Batch:
-        """One split a member, each at its own messiness."""
-        inputs = torch.stack([s.at(m) for s, m in zip(splits, messiness, strict=True)])
-        names = splits[0].targets.keys()
-        targets = {k: torch.stack([s.targets[k] for s in splits]).to(device) for k in names}
-        return Batch(inputs.to(device), targets)
-
-    def __getitem__(self, members: Tensor) -> Batch:
-        return Batch(self.inputs[members], {k: v[members] for k, v in self.targets.items()})
-
-    @property
-    def empty(self) -> bool:
-        return self.inputs.shape[1] == 0
+Named = Mapping[str, Tensor]
+OfOne = Callable[[Tensor, Named], Tensor]  # (output, targets) of one member -> a tensor
 
 
 def initial_parameters(task: Task, seed: int) -> Tensor:
@@ -55,63 +37,99 @@ class Ensemble:
     ----------
     task : the learning problem, written for one network.
     flat : Tensor [member, parameter]; the ensemble works on this buffer in place.
+    slow : Tensor [member, k], the slow variables of the representation (see there), in place; for a
+        fixed one the messiness (default 1).
     """
 
-    def __init__(self, task: Task, flat: Tensor) -> None:
+    def __init__(
+        self,
+        task: Task,
+        flat: Tensor,
+        slow: Tensor | None = None,
+        representation: Representation | None = None,
+    ) -> None:
         self.task = task
+        self.representation = representation if representation is not None else Line(trained=False)
         with global_seed(0, "shape"):
-            self.network = task.network().to(flat.device)
+            self.network = task.network().to(flat.device, flat.dtype)
         named = dict(self.network.named_parameters())
         self._names = list(named)
         self._shapes = [p.shape for p in named.values()]
         self._sizes = [p.numel() for p in named.values()]
-        self.adopt(flat)
+        self._one_by_one = False
+        self.adopt(flat, torch.ones(len(flat), 1).to(flat) if slow is None else slow)
 
-    def adopt(self, flat: Tensor) -> None:
-        """Work on another buffer (after members were retired)."""
+    def adopt(self, flat: Tensor, slow: Tensor) -> None:
+        """Work on other buffers (after members were retired)."""
         self.flat = flat
         self._views = {k: v.requires_grad_() for k, v in self._unstack(flat).items()}
         self._gradient = torch.empty_like(flat)
         self._gradient_views = self._unstack(self._gradient)
+        self._slow = slow.detach().requires_grad_(self.representation.trained)
 
     def _unstack(self, flat: Tensor) -> dict[str, Tensor]:
         pieces = torch.split(flat.detach(), self._sizes, dim=1)
         shapes = [(len(flat), *shape) for shape in self._shapes]
         return {n: p.view(s) for n, p, s in zip(self._names, pieces, shapes, strict=True)}
 
-    def _per_member(self, batch: Batch, of_one: Callable[[Tensor, Targets], Tensor]) -> Tensor:
-        def one(parameters: Mapping[str, Tensor], inputs: Tensor, targets: Targets) -> Tensor:
-            return of_one(functional_call(self.network, dict(parameters), (inputs,)), targets)
+    def _per_member(self, samples: Samples, of_one: OfOne) -> Tensor:
+        def one(parameters: Named, slow: Tensor, inputs: Named, targets: Named, common: Named) -> Tensor:
+            seen = self.representation.inputs(slow, inputs)
+            return of_one(functional_call(self.network, dict(parameters), (seen,)), {**targets, **common})
 
-        mapped: Tensor = vmap(one, randomness="different")(self._views, batch.inputs, batch.targets)
-        return mapped
+        own = 0 if samples.mapped else None
+        given = (samples.inputs, samples.targets, samples.common)
+        if not self._one_by_one:
+            try:
+                mapped = vmap(one, in_dims=(0, 0, own, own, own), randomness="different")
+                return mapped(self._views, self._slow, *given)
+            except RuntimeError as error:
+                reason = str(error).strip().splitlines()[0]
+        each = []
+        for k in range(len(self.flat)):
+            inputs, targets, common = (_row(g, k) for g in given) if samples.mapped else given
+            each.append(one(_row(self._views, k), self._slow[k], inputs, targets, common))
+        together = torch.stack(each)
+        if not self._one_by_one:  # it was the mapping that failed, not the network
+            self._one_by_one = True
+            warnings.warn(
+                f"{self.task.name}: the network cannot be mapped over members ({reason}); "
+                "they are run one after the other, which is slower",
+                stacklevel=2,
+            )
+        return together
 
-    def loss_and_gradient(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean loss [member] and its gradient [member, parameter], valid until the next call.
+    def loss_and_gradient(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Mean loss [member], its gradient [member, parameter], valid until the next call, and that by
+        the slow variables [member, k] if they are trained.
 
         The gradient is contiguous, because torch's fused optimizers on the CPU go silently wrong on gradients
         that do not share their parameter's layout.
         """
         self.network.train()
-        loss = self._per_member(batch, lambda out, y: self.task.loss(out, y).mean())
-        gradients = torch.autograd.grad(loss.sum(), list(self._views.values()))
-        for view, gradient in zip(self._gradient_views.values(), gradients, strict=True):
-            view.copy_(gradient)
-        return loss.detach(), self._gradient
+        loss = self._per_member(samples, lambda out, y: self.task.loss(out, y).mean())
+        slow = [self._slow] if self.representation.trained else []
+        gradients = torch.autograd.grad(loss.sum(), [*self._views.values(), *slow])
+        with torch.no_grad():
+            for view, gradient in zip(self._gradient_views.values(), gradients, strict=False):
+                view.copy_(gradient)
+        return loss.detach(), self._gradient, gradients[-1].contiguous() if slow else None
 
     @torch.no_grad()
-    def metrics(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def metrics(self, data: Data) -> tuple[Tensor, Tensor]:
         """Mean loss [member] and accuracy [member]; NaN where there are no samples."""
-        if batch.empty:
+        if data.empty:
             nan = torch.full((len(self.flat),), torch.nan)
             return nan, nan
         self.network.eval()
-        loss = self._per_member(batch, lambda out, y: self.task.loss(out, y).mean())
-        right = self._per_member(batch, self.task.right)
-        return loss, right.to(loss.dtype).mean(1)
+        samples = data.samples()
+        loss, right = torch.zeros((2, len(self.flat)), dtype=self.flat.dtype, device=self.flat.device)
+        for first, last in slices(len(samples), len(self.flat)):
+            some = samples.slice(first, last)
+            loss += self._per_member(some, lambda out, y: self.task.loss(out, y).sum())
+            right += self._per_member(some, lambda out, y: self.task.right(out, y).sum())
+        return loss / len(samples), right / len(samples)
 
 
-def weight_norm(flat: Tensor) -> Tensor:
-    """L2 norm of each member's parameters, [member]."""
-    norm: Tensor = torch.linalg.vector_norm(flat, dim=1)
-    return norm
+def _row(values: Named, k: int) -> Named:
+    return {name: value[k] for name, value in values.items()}

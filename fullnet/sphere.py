@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fullnet.ensemble import Batch, Ensemble, initial_parameters, weight_norm
+from fullnet.ensemble import Ensemble, initial_parameters
+from fullnet.optimizer import Optimizer, Setting, project, weight_norm
+from fullnet.samples import Data, Minibatches
 from fullnet.task import Task
 
 # A cell is converged when the mean training loss over the last tenth of the budget is within
@@ -60,33 +62,28 @@ class _Spheres:
     ) -> None:
         problems = {(c.seed, c.n_train): task.problem(c.seed, c.n_train) for c in cells}
         own = [problems[c.seed, c.n_train] for c in cells]
-        messiness = [c.m for c in cells]
         start = {seed: initial_parameters(task, seed) for seed in {c.seed for c in cells}}
         self.task, self.tangent = task, gradient == "tangent"
         self.cells = torch.arange(len(cells), device=device)
-        self.train = Batch.stack([p.train for p in own], messiness, device)
-        self.test = Batch.stack([p.test for p in own], messiness, device)
+        self.train = Data.of([p.train for p in own], device=device)
+        self.test = Data.of([p.test for p in own], device=device)
+        self.batches = Minibatches([c.seed for c in cells], cells[0].n_train, task.batch, device)
         self.flat = torch.stack([start[c.seed] * c.alpha for c in cells]).to(device)
+        self.slow = torch.tensor([[c.m] for c in cells], device=device, dtype=self.flat.dtype)
         self.target = weight_norm(self.flat)
         self.history = torch.full((len(cells), steps), torch.nan, device=device)
-        self.ensemble = Ensemble(task, self.flat)
-        self.optimizer = self._adam()
-
-    def _adam(self) -> torch.optim.Adam:
-        # torch's fused step is one pass over the flat buffer; rows never mix in it.
-        rate, betas = self.task.optimizer.rate, self.task.optimizer.betas
-        return torch.optim.Adam([self.flat], lr=rate, betas=betas, fused=True)
+        self.ensemble = Ensemble(task, self.flat, self.slow)
+        setting = Setting(task.optimizer.rate, betas=task.optimizer.betas)
+        self.optimizer = Optimizer("adam", self.flat, [setting] * len(cells))
 
     def step(self, step: int) -> None:
         """One optimizer step on the direction, then back to the sphere."""
-        loss, gradient = self.ensemble.loss_and_gradient(self.train)
+        loss, gradient, _ = self.ensemble.loss_and_gradient(self.batches.of_step(self.train, step))
         if self.tangent:
             radial = (gradient * self.flat).sum(1, keepdim=True)
             gradient.addcmul_(self.flat, radial / self.target.square().unsqueeze(1), value=-1)
-        self.flat.grad = gradient
-        self.optimizer.param_groups[0]["lr"] = self.task.optimizer.rate_at(step)
-        self.optimizer.step()
-        self.flat.mul_((self.target / weight_norm(self.flat)).unsqueeze(1))
+        self.optimizer.step(gradient, self.task.optimizer.factor_at(step))
+        project(self.flat, self.target)
         self.history[:, step] = loss
 
     def converged(self, budget: int) -> NDArray[np.bool_]:
@@ -101,23 +98,20 @@ class _Spheres:
     def record(self, out: Metrics, budgets: slice, rows: Tensor, converged: NDArray[np.bool_]) -> None:
         """Write the metrics of some rows to the cells that they are."""
         cells, chosen = self.cells[rows].cpu().numpy(), rows.cpu().numpy()
-        for split, batch in (("train", self.train), ("test", self.test)):
-            loss, accuracy = self.ensemble.metrics(batch)
+        for split, data in (("train", self.train), ("test", self.test)):
+            loss, accuracy = self.ensemble.metrics(data)
             getattr(out, f"{split}_loss")[budgets, cells] = loss.cpu().numpy()[chosen]
             getattr(out, f"{split}_accuracy")[budgets, cells] = accuracy.cpu().numpy()[chosen]
         out.converged[budgets, cells] = converged[chosen]
 
     def keep(self, rows: Tensor) -> None:
         """Retire all other rows; what is kept goes on as if it had always been alone."""
-        state = self.optimizer.state[self.flat]
-        self.flat = self.flat[rows].contiguous()
+        self.flat, self.slow = self.flat[rows].contiguous(), self.slow[rows]
         self.cells, self.target, self.history = self.cells[rows], self.target[rows], self.history[rows]
-        self.train, self.test = self.train[rows], self.test[rows]
-        self.ensemble.adopt(self.flat)
-        self.optimizer = self._adam()
-        self.optimizer.state[self.flat] = {
-            name: value[rows].contiguous() if value.ndim else value for name, value in state.items()
-        }
+        self.train, self.test = self.train.keep(rows), self.test.keep(rows)
+        self.batches.keep(rows)
+        self.ensemble.adopt(self.flat, self.slow)
+        self.optimizer.keep(rows, self.flat)
 
 
 def minimise(

@@ -23,6 +23,8 @@ class Split:
     `inputs` and `ordered` are [row, ...]; `ordered` is None where the task has no messiness.
     `targets` is handed to the task's `loss` and `right`: tensors [row, ...], but for those named in
     `common`, which belong to no sample and may have any shape.
+    `symbols` [row, place] are the numbers of the symbols that an input is the sum of, for tasks whose
+    representation can be trained.
     `rows` [sample] says which rows the samples are (None: all, in order), so that the splits of many
     seeds can share one data set in memory.
     """
@@ -30,6 +32,7 @@ class Split:
     inputs: Tensor
     targets: Targets
     ordered: Tensor | None = None
+    symbols: Tensor | None = None
     rows: Tensor | None = None
     common: frozenset[str] = frozenset()
 
@@ -47,11 +50,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Problem:
-    """The data of one seed. `delta_norm` is ||R_random - R_linear|| (None without messiness)."""
+    """The data of one seed. `ends`: the representations R_random and R_linear [symbol, dimension];
+    `delta_norm`: ||R_random - R_linear||. None without messiness."""
 
     train: Split
     test: Split
     delta_norm: float | None = None
+    ends: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,9 @@ class Adam:
     factor: float = 1.0
     every: int = 0
 
-    def rate_at(self, step: int) -> float:
-        """The learning rate of optimizer step `step` (the first is 0)."""
-        return self.rate * self.factor ** (step // self.every) if self.every else self.rate
+    def factor_at(self, step: int) -> float:
+        """What the rate is multiplied by at optimizer step `step` (the first is 0)."""
+        return self.factor ** (step // self.every) if self.every else 1.0
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,10 @@ def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: st
             label = (i + j) % classes
             targets = {"vector": codebook[label], "label": label, "codebook": codebook}
             inputs, ordered = random[i] + random[j], linear[i] + linear[j]
-            return Split(inputs, targets, ordered, common=frozenset({"codebook"}))
+            return Split(inputs, targets, ordered, pairs[rows], common=frozenset({"codebook"}))
 
         delta = float(torch.linalg.vector_norm(random - linear))
-        return Problem(split(order[:n_train]), split(order[n_train:]), delta_norm=delta)
+        return Problem(split(order[:n_train]), split(order[n_train:]), delta, (random, linear))
 
     def network() -> nn.Module:
         activation = (lambda: nn.LeakyReLU(0.2)) if official else nn.ReLU

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from fullnet.ensemble import Batch, Ensemble, initial_parameters, weight_norm
+from fullnet.ensemble import Ensemble, initial_parameters
+from fullnet.optimizer import weight_norm
+from fullnet.samples import Data
 from fullnet.task import Adam, Problem, Split, Targets, Task
 from fullnet.tasks import addition, teacher_student
-
-CPU = torch.device("cpu")
 
 
 def members(task: Task, dtype: torch.dtype = torch.float32) -> tuple[Tensor, list[Split]]:
@@ -25,6 +25,7 @@ def members(task: Task, dtype: torch.dtype = torch.float32) -> tuple[Tensor, lis
             s.inputs.to(dtype),
             {k: v.to(dtype) if v.is_floating_point() else v for k, v in s.targets.items()},
             None if s.ordered is None else s.ordered.to(dtype),
+            common=s.common,
         )
         for s in splits
     ]
@@ -47,12 +48,12 @@ def test_equals_autograd_one_by_one(make: Callable[[], Task], dtype: torch.dtype
     task = make()
     flat, splits = members(task, dtype)
     messiness = [0.0, 0.3, 1.0]
-    ensemble = Ensemble(task, flat)
-    batch = Batch.stack(splits, messiness, CPU)
-    losses, gradients = ensemble.loss_and_gradient(batch)
+    ensemble = Ensemble(task, flat, torch.tensor(messiness, dtype=dtype).unsqueeze(1))
+    data = Data.of(splits)
+    losses, gradients, _ = ensemble.loss_and_gradient(data.samples())
     assert gradients.is_contiguous()
     assert gradients.shape == flat.shape
-    again, accuracies = ensemble.metrics(batch)
+    again, accuracies = ensemble.metrics(data)
     torch.testing.assert_close(again, losses, rtol=rtol, atol=0)
     for k in range(3):
         loss, gradient, accuracy = alone(task, flat[k], splits[k], messiness[k])
@@ -65,10 +66,10 @@ def test_works_in_place_on_the_buffer_it_was_given() -> None:
     task = teacher_student(n_train=10)
     flat, splits = members(task)
     ensemble = Ensemble(task, flat)
-    batch = Batch.stack(splits, [1.0] * 3, CPU)
-    before, _ = ensemble.loss_and_gradient(batch)
+    data = Data.of(splits)
+    before, *_ = ensemble.loss_and_gradient(data.samples())
     flat[1].mul_(2)
-    after, _ = ensemble.loss_and_gradient(batch)
+    after, *_ = ensemble.loss_and_gradient(data.samples())
     assert torch.equal(after[[0, 2]], before[[0, 2]])
     assert float(after[1]) == pytest.approx(float(alone(task, flat[1], splits[1], 1.0)[0]), rel=1e-5)
     assert float(after[1]) != pytest.approx(float(before[1]), rel=0.01)
@@ -78,12 +79,12 @@ def test_adopting_some_members_leaves_them_as_they_are() -> None:
     task = teacher_student(n_train=10)
     flat, splits = members(task)
     ensemble = Ensemble(task, flat)
-    batch = Batch.stack(splits, [1.0] * 3, CPU)
-    loss, gradient = ensemble.loss_and_gradient(batch)
+    data = Data.of(splits)
+    loss, gradient, _ = ensemble.loss_and_gradient(data.samples())
     loss, gradient = loss.clone(), gradient.clone()
     rows = torch.tensor([2, 0])
-    ensemble.adopt(flat[rows].contiguous())
-    fewer, gradient_of_fewer = ensemble.loss_and_gradient(batch[rows])
+    ensemble.adopt(flat[rows].contiguous(), torch.ones(2, 1))
+    fewer, gradient_of_fewer, _ = ensemble.loss_and_gradient(data.keep(rows).samples())
     torch.testing.assert_close(fewer, loss[rows], rtol=1e-6, atol=0)
     torch.testing.assert_close(gradient_of_fewer, gradient[rows], rtol=1e-5, atol=1e-7)
 
@@ -91,7 +92,7 @@ def test_adopting_some_members_leaves_them_as_they_are() -> None:
 def test_metrics_without_samples_are_nan() -> None:
     task = addition(n_train=55)
     flat, _ = members(task)
-    empty = Batch.stack([task.problem(k, 55).test for k in range(3)], [0.5] * 3, CPU)
+    empty = Data.of([task.problem(k, 55).test for k in range(3)])
     assert empty.empty
     for values in Ensemble(task, flat).metrics(empty):
         assert values.shape == (3,)
@@ -123,7 +124,7 @@ def test_both_uses_of_a_tied_tensor_contribute_to_its_gradient() -> None:
     task = regression(Tied, torch.eye(4))
     flat = torch.stack([initial_parameters(task, s) for s in (0, 1)])
     split = task.problem(0, 4).train
-    _, gradient = Ensemble(task, flat).loss_and_gradient(Batch.stack([split] * 2, [1.0] * 2, CPU))
+    _, gradient, _ = Ensemble(task, flat).loss_and_gradient(Data.of([split] * 2).samples())
     for k in range(2):
         expected = alone(task, flat[k], split, 1.0)[1]
         torch.testing.assert_close(gradient[k], expected, rtol=1e-5, atol=1e-8)
@@ -162,7 +163,7 @@ def test_modules_with_buffers_work() -> None:
     task = regression(Scaled, torch.eye(4))
     flat = initial_parameters(task, 0).unsqueeze(0)
     split = task.problem(0, 4).train
-    loss, _ = Ensemble(task, flat).loss_and_gradient(Batch.stack([split], [1.0], CPU))
+    loss, *_ = Ensemble(task, flat).loss_and_gradient(Data.of([split]).samples())
     assert float(loss) == pytest.approx(float(alone(task, flat[0], split, 1.0)[0]), rel=1e-5)
 
 
@@ -176,7 +177,7 @@ def test_metrics_are_taken_in_evaluation_mode() -> None:
     plain = network().eval()
     vector_to_parameters(flat[0], plain.parameters())
     expected = float(task.loss(plain(split.inputs), split.targets).mean().detach())
-    loss, _ = Ensemble(task, flat).metrics(Batch.stack([split], [1.0], CPU))
+    loss, _ = Ensemble(task, flat).metrics(Data.of([split]))
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 

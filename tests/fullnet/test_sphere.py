@@ -253,8 +253,8 @@ def test_snapshots_are_the_results_of_shorter_runs() -> None:
 
 def test_the_rate_falls_as_scheduled() -> None:
     constant, falling = Adam(1e-2), Adam(1e-2, factor=0.2, every=5)
-    assert [constant.rate_at(s) for s in (0, 10**6)] == [1e-2, 1e-2]
-    assert [falling.rate_at(s) for s in (0, 4, 5, 9, 10)] == pytest.approx([1e-2, 1e-2, 2e-3, 2e-3, 4e-4])
+    assert [constant.factor_at(s) for s in (0, 10**6)] == [1, 1]
+    assert [falling.factor_at(s) for s in (0, 4, 5, 9, 10)] == pytest.approx([1, 1, 0.2, 0.2, 0.04])
     task = replace(tanh_net(), optimizer=falling)
     together = minimise(task, cells(task)[:2], range(1, 21), "full")
     for k, cell in enumerate(cells(task)[:2]):

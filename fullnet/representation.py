@@ -1,0 +1,96 @@
+"""What is trained beside the network: nothing, the messiness m, or the representation R itself
+(Omnigrok §5.1; P Table 1 plus one).
+
+On the line R(m) = m R_random + (1 - m) R_linear an input is x(m) = m x_random + (1 - m) x_ordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from fullnet.task import Problem
+from reduced.errors import InputError
+
+Named = Mapping[str, Tensor]
+
+
+class Representation(Protocol):
+    """How the slow variables of a member become its network's inputs."""
+
+    symbols: bool  # whether inputs are made from symbols and R
+    trained: bool
+
+    def initial(self, problem: Problem, m: float) -> Tensor:
+        """The slow variables [k] at the start."""
+        ...
+
+    def inputs(self, slow: Tensor, given: Named) -> Tensor:
+        """What one network sees, [sample, ...], from its slow variables and its samples' inputs."""
+        ...
+
+    def messiness(self, slow: Tensor, problem: Problem) -> float:
+        """m of one member."""
+        ...
+
+
+class Line:
+    """m alone: fixed (the landscape's setting), or trained, R staying on the line ("restricted")."""
+
+    symbols = False
+
+    def __init__(self, trained: bool) -> None:
+        self.trained = trained
+
+    def initial(self, problem: Problem, m: float) -> Tensor:
+        return torch.tensor([m])
+
+    def inputs(self, slow: Tensor, given: Named) -> Tensor:
+        if "ordered" not in given:
+            return given["x"]
+        return slow[0] * given["x"] + (1 - slow[0]) * given["ordered"]
+
+    def messiness(self, slow: Tensor, problem: Problem) -> float:
+        return float("nan") if problem.train.ordered is None else float(slow[0])
+
+
+class Free:
+    """R [symbol, dimension] as a whole; m is its projection on the line."""
+
+    symbols = True
+    trained = True
+
+    def __init__(self, symbols: int) -> None:
+        self._symbols = symbols
+
+    def initial(self, problem: Problem, m: float) -> Tensor:
+        assert problem.ends is not None
+        random, linear = problem.ends
+        return (m * random + (1 - m) * linear).flatten()
+
+    def inputs(self, slow: Tensor, given: Named) -> Tensor:
+        # [sample, place] -> how often each symbol occurs: the input is the sum of its symbols' rows of R
+        count = torch.nn.functional.one_hot(given["symbols"], self._symbols).sum(-2)
+        return count.to(slow.dtype) @ slow.reshape(self._symbols, -1)
+
+    def messiness(self, slow: Tensor, problem: Problem) -> float:
+        assert problem.ends is not None
+        random, linear = (end.flatten().to(slow) for end in problem.ends)
+        along = random - linear
+        return float((slow - linear) @ along / (along @ along))
+
+
+def representation_of(name: str, problem: Problem) -> Representation:
+    """By name: "fixed" (only the network is trained), "line" (and m) or "free" (and R)."""
+    if name not in ("fixed", "line", "free"):
+        raise InputError(f"representation = {name!r}: expected 'fixed', 'line' or 'free'")
+    if name == "line" and problem.train.ordered is None:
+        raise InputError("representation = 'line': this task has no messiness; expected 'fixed'")
+    if name != "free":
+        return Line(trained=name == "line")
+    if problem.ends is None or problem.train.symbols is None:
+        raise InputError("representation = 'free': this task has no representation; expected 'fixed'")
+    return Free(len(problem.ends[0]))
