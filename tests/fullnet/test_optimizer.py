@@ -50,7 +50,8 @@ def test_every_member_is_moved_as_torch_moves_it_alone(rule: str) -> None:
             rival.param_groups[0]["lr"] = SETTINGS[k].rate * factor
             rival.step()
         expected = torch.stack(alone)
-        assert float(((flat - expected).abs() / expected.abs()).max()) <= 1e-12
+        apart = (flat - expected).norm(dim=1) / expected.norm(dim=1)
+        assert float(apart.max()) <= 1e-12
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -72,7 +73,8 @@ def test_retiring_and_restoring_change_nothing_for_the_others(rule: str) -> None
             optimizer.step(slope(at)(flat))
         return flat
 
-    assert torch.equal(run(stop=7), run(stop=20)[rows])
+    # Not to the last bit: where a row begins decides which of its numbers the kernel takes by vectors.
+    torch.testing.assert_close(run(stop=7), run(stop=20)[rows], rtol=1e-13, atol=1e-14)
 
 
 def test_a_projected_member_has_its_target_norm() -> None:
