@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fullnet.device import device_of, members_at_once
+from fullnet.device import workers as default_workers
 from fullnet.ensemble import initial_parameters
-from fullnet.memory import keep_freed_memory
-from fullnet.parts import Parts
+from fullnet.parts import Checkpoint, Parts
+from fullnet.pieces import Arrays, Executor, OnSteps, Piece, run
 from fullnet.progress import Progress
 from fullnet.sphere import STOP_RULE, Cell, Metrics, minimise
 from fullnet.task import Task
@@ -27,9 +26,6 @@ from reduced.files import check_output
 from reduced.landscape import Landscape
 
 Floats = NDArray[np.float64]
-
-_BYTES_PER_PARAMETER = 16  # weights, gradient and two moments in float32
-_CACHE = 16 * 2**20  # a piece that stays in the last-level cache trains twice as fast
 
 
 def sample(
@@ -44,9 +40,10 @@ def sample(
     gradient: str = "tangent",
     refine: int = 0,
     out: str | Path,
-    device: str = "cpu",
+    device: str = "auto",
     cells_at_once: int | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     progress: bool = True,
     overwrite: bool = False,
 ) -> Landscape:
@@ -61,7 +58,9 @@ def sample(
     gradient : "tangent" or "full" (as published); see `fullnet.sphere.minimise`.
     refine : rounds of bisection along alpha, after the grid, of the cell in which the foot of the
         wall lies; each halves `foot_low`..`foot_high` of the landscape.
-    workers : pieces trained side by side (default: one a core on the CPU).
+    device : "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
+    workers : pieces trained side by side (default: one a core on the CPU). `executor`: where to train
+        them instead; anything with the `submit` of concurrent.futures.
     out : the file. It is written whole at the end; until then finished pieces lie beside it, and
         the same call goes on where it was stopped.
 
@@ -74,6 +73,7 @@ def sample(
     steps = task.steps if steps is None else int(steps)
     if steps < 1:
         raise InputError(f"steps = {steps}: expected 1 or more")
+    where = device_of(device)
     plan = _Plan(
         task=task,
         alpha=_axis("alpha", alpha, positive=True),
@@ -85,22 +85,21 @@ def sample(
         ),
         gradient=gradient,
         refine=refine,
-        device=device,
-        workers=workers if workers is not None else (_cores() if device == "cpu" else 1),
+        device=where,
+        workers=workers if workers is not None else default_workers(where),
+        at_once=cells_at_once or members_at_once(where, len(initial_parameters(task, 0))),
     )
     plan.check()
-    keep_freed_memory()
     parts = Parts(out, plan.configuration())
-    at_once = cells_at_once or plan.cells_at_once()
 
     grid = plan.grid()
     with Progress(len(grid) * plan.budgets[-1], f"sampling {task.name}", progress) as bar:
-        metrics = _run(plan, parts, "grid", grid, at_once, bar)
+        metrics = _run(plan, parts, "grid", grid, bar, executor)
     dataset_shape = (len(plan.seeds), len(plan.n_train), len(plan.m), len(plan.alpha))
     order = plan.order()
     arrays = {f.name: _unsort(getattr(metrics, f.name), order, dataset_shape) for f in fields(Metrics)}
     if refine:
-        arrays |= _bisect(plan, parts, arrays["train_loss"][:, :, -1], at_once, progress)
+        arrays |= _bisect(plan, parts, arrays["train_loss"][:, :, -1], progress, executor)
 
     problems = [task.problem(s, plan.n_train[0]) for s in plan.seeds]
     norms = [torch.linalg.vector_norm(initial_parameters(task, s)) for s in plan.seeds]
@@ -137,8 +136,9 @@ class _Plan:
     budgets: tuple[int, ...]
     gradient: str
     refine: int
-    device: str
+    device: torch.device
     workers: int
+    at_once: int
 
     def check(self) -> None:
         if self.gradient not in ("tangent", "full"):
@@ -155,12 +155,6 @@ class _Plan:
             raise InputError(f"budgets = {self.budgets}: expected ascending numbers of steps from 1")
         if self.workers < 1:
             raise InputError(f"workers = {self.workers}: expected 1 or more")
-        try:
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"device = {self.device!r}: not available here; expected cpu, cuda or mps"
-            ) from error
         if self.refine < 0:
             raise InputError(f"refine = {self.refine}: expected 0 or a number of rounds")
         if not 0 <= self.m[0] <= self.m[-1] <= 1:
@@ -186,12 +180,6 @@ class _Plan:
             "dtype": "float32",
         }
 
-    def cells_at_once(self) -> int:
-        if torch.device(self.device).type != "cpu":
-            return 1024
-        parameters = len(initial_parameters(self.task, 0))
-        return int(np.clip(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8, 256))
-
     def order(self) -> list[tuple[int, int, int, int]]:
         """(seed, n_train, m, alpha) indices of the cells in the order in which they are trained:
         cells of one size and like norm together, because those finish together."""
@@ -205,46 +193,22 @@ class _Plan:
         ]
 
 
-def _run(plan: _Plan, parts: Parts, name: str, cells: Sequence[Cell], at_once: int, bar: Progress) -> Metrics:
-    """Train cells piece by piece, several pieces side by side, taking finished ones from the disk."""
+def _run(
+    plan: _Plan, parts: Parts, name: str, cells: Sequence[Cell], bar: Progress, executor: Executor | None
+) -> Metrics:
+    """Train cells piece by piece."""
 
-    def one(number: int, piece: Sequence[Cell]) -> dict[str, NDArray[Any]]:
-        known = parts.load(f"{name}-{at_once}-{number}")
-        if known is not None:
-            bar.add(len(piece) * plan.budgets[-1])
-            return known
-        done = 0
+    def work(piece: Sequence[Cell]) -> Callable[[OnSteps, Checkpoint], Arrays]:
+        def minimised(on_steps: OnSteps, _: Checkpoint) -> Arrays:
+            return asdict(minimise(plan.task, piece, plan.budgets, plan.gradient, plan.device, on_steps))
 
-        def on_steps(steps: int) -> None:
-            nonlocal done
-            if stop.is_set():
-                raise KeyboardInterrupt
-            done += steps
-            bar.add(steps)
+        return minimised
 
-        if stop.is_set():
-            raise KeyboardInterrupt
-        try:
-            metrics = minimise(plan.task, piece, plan.budgets, plan.gradient, plan.device, on_steps)
-        except BaseException:
-            stop.set()  # the pieces beside this one stop at their next step, none is begun
-            raise
-        arrays = asdict(metrics)
-        parts.save(f"{name}-{at_once}-{number}", arrays)
-        bar.add(len(piece) * plan.budgets[-1] - done)  # steps saved by cells that finished
-        return arrays
-
-    stop = threading.Event()
-    # One thread a piece and one core a thread: torch's own threads would meet at every operation of
-    # a step, and on a machine that does anything else wait there for each other.
-    with ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        pieces = [pool.submit(one, k, piece) for k, piece in enumerate(_pieces(cells, at_once))]
-        try:
-            arrays = [piece.result() for piece in pieces]
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pieces = [
+        Piece(f"{name}-{plan.at_once}-{k}", len(cells) * plan.budgets[-1], work(cells))
+        for k, cells in enumerate(_pieces(cells, plan.at_once))
+    ]
+    arrays = run(pieces, parts, bar, plan.workers, executor)
     return Metrics(**{f.name: np.concatenate([a[f.name] for a in arrays], 1) for f in fields(Metrics)})
 
 
@@ -263,7 +227,9 @@ def _unsort(values: NDArray[Any], order: Sequence[tuple[int, ...]], shape: tuple
     return full.transpose(1, 2, 0, 3, 4)
 
 
-def _bisect(plan: _Plan, parts: Parts, train_loss: Floats, at_once: int, progress: bool) -> dict[str, Floats]:
+def _bisect(
+    plan: _Plan, parts: Parts, train_loss: Floats, progress: bool, executor: Executor | None
+) -> dict[str, Floats]:
     """Narrow the cell that holds the foot of the wall; [seed, n_train, m] low and high alpha."""
     low = np.full(train_loss.shape[:3], np.nan)
     high = np.full_like(low, np.nan)
@@ -284,15 +250,11 @@ def _bisect(plan: _Plan, parts: Parts, train_loss: Floats, at_once: int, progres
                 Cell(plan.seeds[s], plan.n_train[n], float(plan.m[j]), float(middle[s, n, j]))
                 for s, n, j in rows
             ]
-            loss = _run(plan, parts, f"refine{turn}", cells, at_once, bar).train_loss[-1]
+            loss = _run(plan, parts, f"refine{turn}", cells, bar, executor).train_loss[-1]
             for (s, n, j), value in zip(rows, loss, strict=True):
                 side = low if value > level[s, n] else high
                 side[s, n, j] = middle[s, n, j]
     return {"foot_low": low, "foot_high": high}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:

@@ -1,0 +1,39 @@
+"""Where the networks are trained, and how many of them at once."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from reduced.errors import InputError
+
+_BYTES_PER_PARAMETER = 16  # weights, gradient and two moments in float32
+_CACHE = 16 * 2**20  # a piece that stays in the last-level cache trains twice as fast
+
+
+def device_of(name: str) -> torch.device:
+    """The device by name; "auto": a GPU if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "mps" if name == "cpu" and torch.backends.mps.is_available() else name
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device = {name!r}: not available here; expected auto, cpu, cuda or mps") from error
+    return device
+
+
+def members_at_once(device: torch.device, parameters: int) -> int:
+    """How many members of so many parameters train together."""
+    if device.type != "cpu":
+        return 1024
+    return min(max(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8), 256)
+
+
+def workers(device: torch.device) -> int:
+    """How many pieces train side by side: one a core, and one on a GPU, which is full with one."""
+    if device.type != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

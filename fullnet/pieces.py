@@ -1,0 +1,137 @@
+"""Long work in independent pieces: side by side, stopped and gone on with, here or by an executor.
+
+A piece's result is a function of the piece alone, and is kept on disk as soon as it is there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cloudpickle
+import torch
+from numpy.typing import NDArray
+
+from fullnet.memory import keep_freed_memory
+from fullnet.parts import Checkpoint, Parts
+from fullnet.progress import Progress
+from reduced.errors import InputError
+
+Arrays = dict[str, NDArray[Any]]
+OnSteps = Callable[[int], None]  # told the member-steps done
+
+
+class Executor(Protocol):
+    """Anything with the `submit` of concurrent.futures, such as a process pool or a dask client."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece of work, of so many member-steps; `work` is given `on_steps` and its checkpoint."""
+
+    name: str
+    steps: int
+    work: Callable[[OnSteps, Checkpoint], Arrays]
+
+
+def run(
+    pieces: Sequence[Piece], parts: Parts, bar: Progress, workers: int, executor: Executor | None = None
+) -> list[Arrays]:
+    """The results of all pieces, in order; those that are finished are taken from the disk."""
+    done: dict[str, Arrays] = {}
+    for piece in pieces:
+        known = parts.load(piece.name)
+        if known is not None:
+            done[piece.name] = known
+            bar.add(piece.steps)
+    open_ones = [piece for piece in pieces if piece.name not in done]
+    finished = _elsewhere(open_ones, parts, executor) if executor else _here(open_ones, parts, bar, workers)
+    for piece, arrays in finished:
+        parts.save(piece.name, arrays)
+        parts.checkpoint(piece.name).clear()
+        done[piece.name] = arrays
+        if executor:
+            bar.add(piece.steps)
+    return [done[piece.name] for piece in pieces]
+
+
+def _here(
+    pieces: Sequence[Piece], parts: Parts, bar: Progress, workers: int
+) -> Iterator[tuple[Piece, Arrays]]:
+    stop = threading.Event()
+
+    def one(piece: Piece) -> Arrays:
+        reported = 0
+
+        def on_steps(steps: int) -> None:
+            nonlocal reported
+            if stop.is_set():
+                raise KeyboardInterrupt
+            reported += steps
+            bar.add(steps)
+
+        if stop.is_set():
+            raise KeyboardInterrupt
+        try:
+            arrays = piece.work(on_steps, parts.checkpoint(piece.name))
+        except BaseException:
+            stop.set()  # the pieces beside this one stop at their next step, none is begun
+            raise
+        bar.add(piece.steps - reported)  # steps saved by members that finished
+        return arrays
+
+    keep_freed_memory()
+    # One thread a piece and one core a thread: torch's own threads would meet at every operation of
+    # a step, and on a machine that does anything else wait there for each other.
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        futures = [(piece, pool.submit(one, piece)) for piece in pieces]
+        try:
+            yield from _as_they_finish(futures)
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _elsewhere(pieces: Sequence[Piece], parts: Parts, executor: Executor) -> Iterator[tuple[Piece, Arrays]]:
+    # by cloudpickle, because a task is made of functions, and a user's are often local ones
+    futures = []
+    for piece in pieces:
+        job = cloudpickle.dumps((piece.work, parts.checkpoint(piece.name)))
+        futures.append((piece, executor.submit(_remote, job)))
+    try:
+        yield from _as_they_finish(futures)
+    except BrokenExecutor as error:
+        raise InputError(
+            f"{parts.folder}: a worker of the executor died; finished pieces are kept, and the same "
+            "call goes on from there"
+        ) from error
+    finally:
+        for _, future in futures:
+            future.cancel()
+
+
+def _remote(job: bytes) -> Arrays:
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    work, checkpoint = cloudpickle.loads(job)
+    arrays: Arrays = work(lambda steps: None, checkpoint)
+    return arrays
+
+
+def _as_they_finish(futures: Sequence[tuple[Piece, Any]]) -> Iterator[tuple[Piece, Arrays]]:
+    # By polling: it asks nothing of a future but done() and result(), which dask's have as well.
+    waiting = list(futures)
+    while waiting:
+        ready = [pair for pair in waiting if pair[1].done()]
+        waiting = [pair for pair in waiting if pair not in ready]
+        for piece, future in ready:
+            yield piece, future.result()
+        if not ready:
+            time.sleep(0.02)
