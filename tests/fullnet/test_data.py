@@ -78,8 +78,15 @@ def left(cache: Path) -> list[Path]:
 
 
 def test_a_file_is_downloaded_once(
-    server: Server, cache: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    server: Server,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    # pooch's logger stands alone and writes to the stderr of its import: neither fixture hears it so.
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
+    pooch.get_logger().setLevel("NOTSET")
     path = fetch("digits", FILE, url=address(server))
     assert path == cache / FILE
     assert path.read_bytes() == GOOD
