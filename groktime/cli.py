@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--variant", help="addition: paper or official")
     sample.add_argument("--dim", type=int, help="addition: dimensions of the representation")
     sample.add_argument("--tolerance", type=_number, help="teacher-student: squared error that is right")
+    sample.add_argument("--loss", help="mnist: mse or ce (cross-entropy)")
     sample.add_argument("--decay-every", type=int, help="steps between drops of the learning rate")
     sample.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or mps")
     sample.add_argument("--workers", type=int, help="pieces trained side by side (one a core)")

@@ -95,8 +95,12 @@ def _sample(options: argparse.Namespace) -> None:
 
     if options.task not in TASKS:
         raise InputError(f"task {options.task!r}: expected one of {', '.join(TASKS)}")
-    given = {"addition": ("variant", "dim"), "teacher-student": ("tolerance",)}[options.task]
-    for name in ("variant", "dim", "tolerance"):
+    given = {
+        "addition": ("variant", "dim"),
+        "teacher-student": ("tolerance",),
+        "mnist": ("loss",),
+    }[options.task]
+    for name in ("variant", "dim", "tolerance", "loss"):
         if getattr(options, name) is not None and name not in given:
             raise InputError(f"--{name}: {options.task} has no such setting")
     settings = {k: getattr(options, k) for k in given if getattr(options, k) is not None}
@@ -173,6 +177,7 @@ def _tasks(options: argparse.Namespace) -> None:
     tasks = {
         "teacher-student": "tanh network learns another one (systems 1, P Fig. 2)",
         "addition": "toy addition with a representation (system 6, P Fig. 6); variant paper or official",
+        "mnist": "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce",
     }
     if options.json:
         print(json.dumps({"tasks": tasks, "landscapes": lands}))

@@ -224,6 +224,10 @@ _ARGUMENTS = [
     ("sample addition --alpha 2:4:5 --m 0.1 0 --seeds 1 --steps 1 -o x.nc", "m"),
     ("sample addition --alpha 2:4:5 --tolerance 0.1 --seeds 1 --steps 1 -o x.nc", "--tolerance"),
     ("sample teacher-student --alpha 2:4:5 --variant paper --seeds 1 --steps 1 -o x.nc", "--variant"),
+    ("sample addition --alpha 2:4:5 --loss ce --seeds 1 --steps 1 -o x.nc", "--loss"),
+    ("sample mnist --alpha 2:4:5 --loss hinge --seeds 1 --steps 1 -o x.nc", "loss = 'hinge'"),
+    ("sample mnist --alpha 2:4:5 --m 0 --seeds 1 --steps 1 -o x.nc", "--m"),
+    ("sample mnist --alpha 2:4:5 --n-train 60001 --seeds 1 --steps 1 -o x.nc", "n_train = 60001"),
     ("sample addition --alpha 2:4:5 --m 0:0.1:5 --seeds 1 --steps 1 -o exists.nc", "exists.nc"),
     ("sample addition --alpha 2:4:x --seeds 1 --steps 1 -o x.nc", "--alpha 2:4:x"),
 ]

@@ -1,0 +1,244 @@
+"""The MNIST task on small made files, and on the real ones where GROKTIME_DATA has them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from fullnet.data import SOURCES, fetch, read_idx
+from fullnet.ensemble import Batch, Ensemble, initial_parameters
+from fullnet.tasks import TASKS, mnist
+from fullnet.tasks.mnist import _digits, _first
+from groktime.cli import main
+from reduced.errors import InputError
+
+MADE = {"train": 30, "t10k": 20}  # images
+
+
+def idx(values: NDArray[np.uint8]) -> bytes:
+    sizes = b"".join(n.to_bytes(4, "big") for n in values.shape)
+    return gzip.compress(bytes([0, 0, 8, values.ndim]) + sizes + values.tobytes())
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """What was read before a test is not seen in it, nor what it reads after it."""
+    for read in (_first, _digits):
+        read.cache_clear()
+    yield
+    for read in (_first, _digits):
+        read.cache_clear()
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None) -> dict[str, NDArray[np.uint8]]:
+    """A folder of data like MNIST: "train" and "t10k" images [sample, 28, 28], "…-labels" [sample]."""
+    random = np.random.default_rng(0)
+    arrays, sha256 = {}, {}
+    for part, size in MADE.items():
+        arrays[part] = random.integers(0, 256, (size, 28, 28), dtype=np.uint8)
+        arrays[f"{part}-labels"] = random.integers(0, 10, size, dtype=np.uint8)
+        for file, name in (("images-idx3", part), ("labels-idx1", f"{part}-labels")):
+            path = tmp_path / f"{part}-{file}-ubyte.gz"
+            path.write_bytes(idx(arrays[name]))
+            sha256[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sha256.keys() == SOURCES["mnist"].sha256.keys()
+    monkeypatch.setitem(SOURCES, "mnist", replace(SOURCES["mnist"], sha256=sha256))
+    monkeypatch.setenv("GROKTIME_DATA", str(tmp_path))
+    return arrays
+
+
+@pytest.fixture
+def real(forgotten: None) -> None:
+    folder = os.environ.get("GROKTIME_DATA")
+    if not folder or not (Path(folder) / "mnist").is_dir():
+        pytest.skip("GROKTIME_DATA names no folder with mnist/")
+
+
+# --- the task ---------------------------------------------------------------------------------
+
+
+def test_the_task_is_made_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROKTIME_DATA", str(tmp_path))
+    task = TASKS["mnist"]()
+    assert (task.name, task.n_train, task.n_total, task.batch) == ("mnist", 1000, 60_000, 200)
+    assert (task.optimizer.rate, task.steps, task.threshold, task.stop_loss) == (1e-3, 10_000, 0.7, 0.0)
+    assert not task.messiness
+    assert [mnist(n_train=n).batch for n in (1, 199, 200, 60_000)] == [0, 0, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ({"loss": "hinge"}, "loss"),
+        ({"n_train": 0}, "n_train"),
+        ({"n_train": 60_001}, "n_train"),
+        ({"n_test": 0}, "n_test"),
+        ({"n_test": 10_001}, "n_test"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, int | str], names: str) -> None:
+    with pytest.raises(InputError, match=rf"^{names} = .*expected"):
+        mnist(**arguments)  # type: ignore[arg-type]
+
+
+def test_what_the_numbers_depend_on_is_in_the_settings() -> None:
+    assert mnist().settings == {"loss": "mse", "n_test": 10_000} == mnist(n_test=10_000).settings
+    assert mnist(loss="ce", n_test=100).settings == {"loss": "ce", "n_test": 100}
+
+
+def test_the_network() -> None:
+    # Weights are uniform in ±1/sqrt(inputs), so w0² = (200 + 200 + 10) / 3 + biases.
+    norms = [float(initial_parameters(mnist(), seed).norm()) for seed in range(8)]
+    assert np.mean(norms) == pytest.approx(11.7, rel=0.005)
+    assert len(initial_parameters(mnist(), 0)) == 784 * 200 + 200 + 200 * 201 + 10 * 201
+
+
+def test_the_losses_and_what_is_right() -> None:
+    label = torch.tensor([3, 0])
+    output = torch.zeros(2, 10)
+    output[0, 3], output[1, 7] = 1.0, 2.0
+    targets = {"label": label}
+    torch.testing.assert_close(mnist().loss(output, targets), torch.tensor([0.0, 0.5]))
+    expected = -torch.log_softmax(output, 1)[[0, 1], label]
+    torch.testing.assert_close(mnist(loss="ce").loss(output, targets), expected)
+    assert mnist().right(output, targets).tolist() == [True, False]
+    assert mnist().loss_name == "mse, mean over samples and outputs"
+    assert mnist(loss="ce").loss_name == "cross-entropy, mean over samples"
+
+
+# --- data -------------------------------------------------------------------------------------
+
+
+def test_pixels_and_labels_are_those_of_the_files(made: dict[str, NDArray[np.uint8]]) -> None:
+    problem = mnist().problem(3, 12)
+    assert problem.train.rows is not None
+    for split, part in ((problem.train, "train"), (problem.test, "t10k")):
+        assert split.inputs.dtype == torch.float32
+        assert split.inputs.shape == (MADE[part], 784)
+        pixels = made[part].reshape(-1, 784) / 255
+        np.testing.assert_allclose(split.inputs.numpy(), pixels, rtol=1e-6)
+        np.testing.assert_array_equal(split.targets["label"].numpy(), made[f"{part}-labels"])
+    assert len(problem.train) == 12
+    assert torch.equal(problem.train.at(1.0), problem.train.inputs[problem.train.rows])
+
+
+def test_training_sets_are_nested_and_those_of_the_seed(made: object) -> None:
+    task = mnist()
+    chosen = {(s, n): task.problem(s, n).train.rows for s in range(3) for n in (10, 20, 30)}
+    rows = {key: value.tolist() for key, value in chosen.items() if value is not None}
+    for s in range(3):
+        assert rows[s, 10] == rows[s, 30][:10]
+        assert rows[s, 20] == rows[s, 30][:20]
+        assert sorted(rows[s, 30]) == list(range(30))
+        assert mnist(loss="ce").problem(s, 10).train.rows.tolist() == rows[s, 10]  # type: ignore[union-attr]
+    assert len({tuple(rows[s, 10]) for s in range(3)}) == 3
+
+
+def test_all_seeds_and_tasks_share_one_copy_in_memory(made: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def slowly(path: Path, dimensions: int) -> NDArray[np.uint8]:
+        read.append(path.name)
+        time.sleep(0.02)  # time enough for the other threads to ask as well
+        return read_idx(path, dimensions)
+
+    # The package's attribute of the module's name is the function.
+    monkeypatch.setattr(sys.modules["fullnet.tasks.mnist"], "read_idx", slowly)
+    task = mnist()
+    with ThreadPoolExecutor(4) as pool:  # as the sampler does
+        problems = list(pool.map(lambda seed: task.problem(seed, 10), range(12)))
+    assert sorted(read) == sorted(SOURCES["mnist"].sha256)
+    problems.append(mnist(n_train=20, loss="ce").problem(0, 20))
+    assert len({id(p.train.inputs) for p in problems}) == 1
+    assert len({id(p.train.targets["label"]) for p in problems}) == 1
+    assert len({id(p.test) for p in problems}) == 1
+    few = mnist(n_test=5).problem(0, 10).test
+    assert few.inputs.data_ptr() == problems[0].test.inputs.data_ptr()
+
+
+def test_the_first_test_images(made: dict[str, NDArray[np.uint8]]) -> None:
+    test = mnist(n_test=5).problem(0, 10).test
+    assert len(test) == 5
+    np.testing.assert_allclose(test.inputs.numpy(), made["t10k"][:5].reshape(5, 784) / 255, rtol=1e-6)
+    assert test.targets["label"].tolist() == made["t10k-labels"][:5].tolist()
+
+
+@pytest.mark.parametrize("loss", ["mse", "ce"])
+def test_members_of_an_ensemble_are_as_one_network_alone(loss: str, made: object) -> None:
+    task = mnist(loss=loss)
+    flat = torch.stack([initial_parameters(task, seed) for seed in range(3)])
+    test = task.problem(0, 10).test
+    mean, accuracy = Ensemble(task, flat).metrics(Batch.stack([test] * 3, [1.0] * 3, torch.device("cpu")))
+    network = task.network()
+    for k in range(3):
+        torch.nn.utils.vector_to_parameters(flat[k], network.parameters())
+        with torch.no_grad():
+            output = network(test.inputs)
+        torch.testing.assert_close(mean[k], task.loss(output, test.targets).mean())
+        torch.testing.assert_close(accuracy[k], task.right(output, test.targets).float().mean())
+
+
+def test_missing_data_are_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], forgotten: None
+) -> None:
+    monkeypatch.setenv("GROKTIME_DATA", str(tmp_path / "empty"))
+    command = "sample mnist --alpha 1:4:4 --seeds 2 --steps 1 --quiet -o"
+    assert main([*command.split(), str(tmp_path / "x.nc")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "train-images-idx3-ubyte.gz" in err
+
+
+# --- the real files ---------------------------------------------------------------------------
+
+
+def test_the_real_files(real: None) -> None:
+    for file in SOURCES["mnist"].sha256:
+        fetch("mnist", file)
+    problem = mnist().problem(0, 1000)
+    assert problem.train.inputs.shape == (60_000, 784)
+    assert problem.test.inputs.shape == (10_000, 784)
+    assert (float(problem.train.inputs.min()), float(problem.train.inputs.max())) == (0.0, 1.0)
+    assert float(problem.train.inputs.mean()) == pytest.approx(0.1307, abs=1e-4)
+    label = problem.train.targets["label"]
+    assert label[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert torch.bincount(label).tolist() == counts
+    assert torch.bincount(problem.test.targets["label"]).sum() == 10_000
+    assert problem.train.rows is not None
+    # A thousand drawn at random: each class has about its share.
+    drawn = torch.bincount(label[problem.train.rows], minlength=10)
+    assert 60 < int(drawn.min()) <= int(drawn.max()) < 150
+    assert problem.test is mnist().problem(1, 1000).test
+
+
+def test_a_short_training_generalises_to_the_real_test_images(real: None) -> None:
+    # Four epochs of 1000 images leave the network far above the 10 % of chance.
+    task = mnist(n_test=1000)
+    problem = task.problem(0, 1000)
+    assert problem.train.rows is not None
+    torch.manual_seed(0)
+    network = task.network()
+    adam = torch.optim.Adam(network.parameters(), lr=task.optimizer.rate)
+    for batch in problem.train.rows.repeat(4).split(task.batch):
+        targets = {"label": problem.train.targets["label"][batch]}
+        adam.zero_grad()
+        task.loss(network(problem.train.inputs[batch]), targets).mean().backward()
+        adam.step()
+    with torch.no_grad():
+        right = task.right(network(problem.test.inputs), problem.test.targets)
+    assert float(right.float().mean()) > 0.6
