@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from fullnet.data import SOURCES, fetch, read_idx
-from fullnet.ensemble import Batch, Ensemble, initial_parameters
+from fullnet.ensemble import Ensemble, initial_parameters
+from fullnet.samples import Data
 from fullnet.tasks import TASKS, mnist
 from fullnet.tasks.mnist import _digits, _first
 from groktime.cli import main
@@ -181,14 +182,14 @@ def test_members_of_an_ensemble_are_as_one_network_alone(loss: str, made: object
     task = mnist(loss=loss)
     flat = torch.stack([initial_parameters(task, seed) for seed in range(3)])
     test = task.problem(0, 10).test
-    mean, accuracy = Ensemble(task, flat).metrics(Batch.stack([test] * 3, [1.0] * 3, torch.device("cpu")))
+    mean, accuracy = Ensemble(task, flat).metrics(Data.of([test] * 3))
     network = task.network()
     for k in range(3):
         torch.nn.utils.vector_to_parameters(flat[k], network.parameters())
         with torch.no_grad():
             output = network(test.inputs)
         torch.testing.assert_close(mean[k], task.loss(output, test.targets).mean())
-        torch.testing.assert_close(accuracy[k], task.right(output, test.targets).float().mean())
+        torch.testing.assert_close(accuracy[k], task.right(output, test.targets).double().mean())
 
 
 def test_missing_data_are_told_in_one_sentence(
