@@ -189,7 +189,7 @@ def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:
         return InputError(f"{source}: {text}")
 
     schema = dataset.attrs.get("schema")
-    if schema != SCHEMA:
+    if not isinstance(schema, str) or schema != SCHEMA:
         raise wrong(f"schema is {schema!r}; expected {SCHEMA!r}, groktime runs")
     _check_attributes(dataset.attrs, wrong)
     expected = dict.fromkeys((*SETTINGS, *ENDS), ("run",)) | dict.fromkeys(CURVES, DIMS) | {"step": ("time",)}
@@ -217,15 +217,15 @@ def _check_attributes(attributes: Mapping[str, Any], wrong: _Wrong) -> None:
             raise wrong(f"attribute {name!r} is missing; {SCHEMA} has it")
     threshold = attributes["accuracy_threshold"]
     if not isinstance(threshold, float | int | np.number) or not 0 < threshold <= 1:
-        raise wrong(f"attribute accuracy_threshold is {threshold!r}; expected a number in (0, 1]")
+        raise wrong(f"attribute accuracy_threshold is {threshold}; expected a number in (0, 1]")
     relative = attributes["threshold_relative"]
     if not isinstance(relative, int | np.integer) or relative not in (0, 1):
-        raise wrong(f"attribute threshold_relative is {relative!r}; expected 0 or 1")
+        raise wrong(f"attribute threshold_relative is {relative}; expected 0 or 1")
     batch = attributes["batch"]
     if not isinstance(batch, int | np.integer) or batch < 0:
-        raise wrong(f"attribute batch is {batch!r}; expected a number of samples, 0 for all")
+        raise wrong(f"attribute batch is {batch}; expected a number of samples, 0 for all")
     representation = attributes["representation"]
-    if representation not in REPRESENTATIONS:
+    if not isinstance(representation, str) or representation not in REPRESENTATIONS:
         raise wrong(
             f"attribute representation is {representation!r}; expected one of {', '.join(REPRESENTATIONS)}"
         )

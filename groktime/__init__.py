@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fullnet import tasks
+    from fullnet.runs import Runs, open_runs
     from fullnet.sampler import sample
     from reduced.errors import InputError
     from reduced.landscape import Landscape, open_landscape, shipped
     from reduced.prediction import Prediction, predict
     from reduced.what_if import Recommendation, recommend, what_if
+    from validation.measure import measure
 
 __version__ = "0.1.0"
 
@@ -27,6 +29,9 @@ _HOME = {
     "Prediction": "reduced.prediction",
     "predict": "reduced.prediction",
     "Recommendation": "reduced.what_if",
+    "Runs": "fullnet.runs",
+    "open_runs": "fullnet.runs",
+    "measure": "validation.measure",
     "recommend": "reduced.what_if",
     "what_if": "reduced.what_if",
     "sample": "fullnet.sampler",
@@ -38,7 +43,10 @@ __all__ = [
     "Landscape",
     "Prediction",
     "Recommendation",
+    "Runs",
+    "measure",
     "open_landscape",
+    "open_runs",
     "predict",
     "recommend",
     "sample",

@@ -81,6 +81,21 @@ def parser() -> argparse.ArgumentParser:
     figure.add_argument("-o", "--output", required=True, help=".png, .pdf or .svg")
     figure.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
 
+    measure = commands.add_parser("measure", help="grokking times of networks trained in full")
+    measure.add_argument("runs", help="a runs file (.nc)")
+    measure.add_argument(
+        "--threshold", type=_number, help="test metric that counts as generalised (the file's accuracy)"
+    )
+    measure.add_argument(
+        "--train-threshold", type=_number, help="train metric that counts as fitted (accuracy 0.95)"
+    )
+    measure.add_argument("--metric", default="accuracy", help="accuracy or loss: what the thresholds are of")
+    measure.add_argument("--rule", default="persist", help="persist, first or stable: which pass counts")
+    measure.add_argument(
+        "--persist", type=int, default=3, metavar="N", help="evaluations that a pass must last (3)"
+    )
+    _output(measure, "data (.nc)")
+
     tasks = commands.add_parser("tasks", help="the built-in tasks and the landscapes that ship")
     tasks.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return top

@@ -160,6 +160,37 @@ def _figure(options: argparse.Namespace) -> None:
         figures.plot_sizes(each, options.output, overwrite=options.overwrite)
 
 
+def _measure(options: argparse.Namespace) -> None:
+    from fullnet.runs import open_runs
+    from reduced.files import check_output, write_dataset
+    from validation.measure import measure
+    from validation.report import groups, report
+    from validation.survival import summary
+
+    runs = open_runs(options.runs)
+    if options.output:
+        if Path(options.output).suffix != ".nc":
+            raise InputError(f"{options.output}: expected a name that ends in .nc")
+        check_output(Path(options.output), options.overwrite)
+    delays = measure(
+        runs,
+        threshold=options.threshold,
+        persist=options.persist,
+        metric=options.metric,
+        train_threshold=options.train_threshold,
+        rule=options.rule,
+    )
+    medians = summary(delays, by=groups(delays))
+    if options.output:
+        write_dataset(delays, Path(options.output), options.overwrite)
+    if options.json:
+        print(json.dumps(_plain({"delays": delays.to_dict(), "medians": medians.to_dict()})))
+    else:
+        print(report(delays, medians))
+        if options.output:
+            print(f"\nDelays      {options.output}")
+
+
 def _tasks(options: argparse.Namespace) -> None:
     from reduced.landscape import open_landscape, shipped
 
@@ -201,6 +232,7 @@ _COMMANDS = {
     "recommend": _recommend,
     "sample": _sample,
     "figure": _figure,
+    "measure": _measure,
     "tasks": _tasks,
 }
 

@@ -15,6 +15,7 @@ Bools = NDArray[np.bool_]
 SCHEMA = "groktime-delays/1"
 RULES = ("persist", "first", "stable")
 TRAIN_ACCURACY = 0.95  # that counts as fitted
+_ROUND = 1e-6  # of an accuracy stored in single precision: 9 of 10 right is at 0.9
 _UNITS = {
     "t_train": "optimizer steps",
     "t_test": "optimizer steps",
@@ -127,7 +128,7 @@ def _passes(runs: Runs, name: str, limit: Floats, metric: str) -> Bools:
             f"{runs.source}: {name} was not measured in run {unmeasured.argmax()}; "
             f"expected runs that have it, or another metric than {metric!r}"
         )
-    beyond = curve >= limit[:, None] if metric == "accuracy" else curve <= limit[:, None]
+    beyond = curve >= limit[:, None] - _ROUND if metric == "accuracy" else curve <= limit[:, None]
     return np.asarray(beyond & runs.trained)
 
 

@@ -104,6 +104,13 @@ def test_a_diverged_run_is_censored_where_it_ended() -> None:
     assert float(delays["last"][0]) == 20
 
 
+@pytest.mark.parametrize(("right", "samples"), [(9, 10), (19, 20), (7, 10), (57, 60)])
+def test_single_precision_does_not_decide(right: int, samples: int) -> None:
+    curve = np.full(5, np.float32(right) / np.float32(samples))
+    assert times([0.0, *curve], threshold=right / samples) == 10
+    assert times([0.0, *curve], threshold=(right + 0.5) / samples) != 10
+
+
 def test_losses() -> None:
     runs = trained([GROKS], [FITS])  # losses are 1 - accuracy
     delays = measure(runs, metric="loss", threshold=0.06)

@@ -1,0 +1,63 @@
+"""Measured times as text: one row a run, and below it the medians of runs of equal settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import xarray as xr
+
+from fullnet.runs import SETTINGS
+from validation.survival import LEVEL
+
+
+def groups(delays: xr.Dataset) -> list[str]:
+    """The settings that tell runs apart, but for the seed; alpha and gamma always."""
+    varied = [k for k in SETTINGS if len(np.unique(delays[k].values)) > 1 and k != "seed"]
+    return ["alpha", "gamma", *(k for k in varied if k not in ("alpha", "gamma"))]
+
+
+def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
+    """The tables of `validation.measure.measure` and of `validation.survival.summary`."""
+    shown = [k for k in SETTINGS if not np.isnan(delays[k].values).all()]
+    censored = delays["train_censored"].values | delays["test_censored"].values
+    until = np.where(censored, delays["last"].values, np.nan)
+    columns = {k: delays[k].values for k in (*shown, "t_train", "t_test", "delay", "norm_at_test")}
+    runs = _table({**columns, "censored at": until})
+
+    counts = {k: medians[k].values for k in (*medians.coords, "n")}
+    spans: dict[str, Iterable[object]] = {}
+    for part in ("train", "test"):
+        time = f"t_{part}"
+        spans[f"{part} censored"] = medians[f"n_{part}_censored"].values
+        spans[time] = medians[time].values
+        ends = (medians[f"{time}_low"].values, medians[f"{time}_high"].values)
+        spans[f"{time}, {LEVEL:.0%}"] = [f"{_text(a)} to {_text(b)}" for a, b in zip(*ends, strict=True)]
+    how = delays.attrs
+    lasting = "" if how["rule"] == "first" else f", {how['persist']} evaluations or more"
+    return (
+        f"Times in optimizer steps: {how['metric']} passes {_text(how['train_threshold'])} (train), "
+        f"{_text(how['threshold'])} (test); rule {how['rule']}{lasting}\n{runs}\n\n"
+        f"Kaplan–Meier medians\n{_table({**counts, **spans})}"
+    )
+
+
+def _table(columns: dict[str, Iterable[object]]) -> str:
+    cells = [[name, *(_text(v) for v in values)] for name, values in columns.items()]
+    widths = [max(map(len, column)) for column in cells]
+    return "\n".join(_row(row, widths) for row in zip(*cells, strict=True))
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if np.ndim(value):  # type: ignore[arg-type]
+        return "one a run"
+    number = float(value)  # type: ignore[arg-type]
+    if np.isnan(number):
+        return "-"
+    return f"{number:.0f}" if number == np.floor(number) and abs(number) < 1e9 else f"{number:.6g}"
