@@ -114,7 +114,8 @@ def train(
         device=where,
     )
     plan.check(chosen)
-    at_once = members or members_at_once(where, len(initial_parameters(task, 0)))
+    at_once = members_at_once(where, len(initial_parameters(task, 0)))
+    at_once = at_once if members is None else _whole("members", members, 1)
     parts = Parts(out, plan.configuration() | {"runs": [asdict(c) for c in chosen]})
     order = sorted(range(len(chosen)), key=lambda k: _together(chosen[k]))
     pieces, places = [], []

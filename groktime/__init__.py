@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fullnet import tasks
+    from fullnet.check import check_task
+    from fullnet.finding import Finding
     from fullnet.runs import Runs, open_runs
     from fullnet.sampler import sample
+    from fullnet.trainer import train
     from reduced.errors import InputError
     from reduced.landscape import Landscape, open_landscape, shipped
     from reduced.prediction import Prediction, predict
@@ -35,15 +38,20 @@ _HOME = {
     "recommend": "reduced.what_if",
     "what_if": "reduced.what_if",
     "sample": "fullnet.sampler",
+    "train": "fullnet.trainer",
+    "Finding": "fullnet.finding",
+    "check_task": "fullnet.check",
     "tasks": "fullnet",
 }
 
 __all__ = [
+    "Finding",
     "InputError",
     "Landscape",
     "Prediction",
     "Recommendation",
     "Runs",
+    "check_task",
     "measure",
     "open_landscape",
     "open_runs",
@@ -52,6 +60,7 @@ __all__ = [
     "sample",
     "shipped",
     "tasks",
+    "train",
     "what_if",
 ]
 

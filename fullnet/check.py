@@ -1,0 +1,391 @@
+"""`check_task`: what is wrong with a user's task, in plain words, before hours are spent on it.
+
+The ensemble trains many members as one program and counts on what a module and its data usually, but
+not always, are: functions of the seed and of the sample alone. That is looked at here on one network,
+on a few samples, and then on two members side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from fullnet.check_data import data_findings
+from fullnet.ensemble import Ensemble, initial_parameters
+from fullnet.finding import Finding, Findings, cut, kind, number, said, short, whole
+from fullnet.samples import Data
+from fullnet.seeding import global_seed
+from fullnet.task import Adam, Problem, Split, Task
+
+_SAMPLES = 8  # that the network is tried on
+
+
+def check_task(task: Task, seed: int = 0) -> list[Finding]:
+    """What is wrong with a task; an empty list if nothing was found.
+
+    Parameters
+    ----------
+    task : Task
+        Its functions are called a few times; nothing is trained.
+    seed : int
+        The seed that is tried, beside the next one.
+
+    Returns
+    -------
+    list of Finding
+        Each prints as a sentence. What is built on a broken field is not looked at, so that mending
+        one may bring up another. Never raises for a broken task: an exception of the task's own
+        functions is a finding, with its text.
+    """
+    found: list[Finding] = []
+    subject = _Subject(task, seed)
+    for stage in ((_fields,), (_network, _data), (_one,), (_training_mode,), (_together,)):
+        for look in stage:
+            try:
+                found += look(subject)
+            except _Raised as raised:
+                found.append(Finding(raised.field, raised.text))
+            except Exception as error:  # a surprise, such as a tensor that does not behave like one
+                found.append(Finding("task", f"cannot be checked further ({said(error)})"))
+        if any(not finding.note for finding in found):
+            break
+    return found
+
+
+class _Raised(Exception):
+    """An exception of the user's own function, as a finding."""
+
+    def __init__(self, field: str, call: str, error: Exception) -> None:
+        self.field, self.text = field, f"raises an exception at {call}: {said(error)}"
+
+
+def _call(field: str, call: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:
+        raise _Raised(field, call, error) from error
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A task, and what its functions gave; a stage only asks for what the stages before found good."""
+
+    task: Task
+    seed: int
+
+    def make(self, seed: int) -> Any:
+        def network() -> Any:
+            with global_seed(seed, "weights"):
+                return self.task.network()
+
+        return _call("network", "network()", network)
+
+    def data(self, seed: int, n_train: int) -> Any:
+        return _call("problem", f"problem({seed}, {n_train})", self.task.problem, seed, n_train)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        made: nn.Module = self.make(self.seed)
+        return made
+
+    @cached_property
+    def problem(self) -> Problem:
+        made: Problem = self.data(self.seed, self.task.n_train)
+        return made
+
+    @cached_property
+    def some(self) -> Split:
+        """A few of the training samples."""
+        return _first(self.problem.train)
+
+    def forward(self, mode: bool, samples: Split) -> Tensor:
+        """The outputs of the samples; `mode`: in training."""
+        self.network.train(mode)
+        inputs = samples.at(0.5).clone()
+        shape = tuple(inputs.shape)
+        out = _call("network", f"a forward pass on inputs of shape {shape}", self.network, inputs)
+        if not isinstance(out, Tensor):
+            raise _Raised("network", "its output", TypeError(f"is a {kind(out)}, not a tensor"))
+        return out
+
+    def losses(self, output: Tensor, samples: Split) -> Any:
+        return _call("loss", _shapes(output), self.task.loss, output, _targets(samples))
+
+
+# --- the fields -------------------------------------------------------------------------------
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+_EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_text, "a text"),
+    "network": (callable, "a function that gives a fresh nn.Module"),
+    "problem": (callable, "a function (seed, n_train) -> Problem"),
+    "loss": (callable, "a function (output, targets) -> [sample]"),
+    "right": (callable, "a function (output, targets) -> [sample]"),
+    "loss_name": (_text, "a text"),
+    "n_train": (lambda v: whole(v, 1), "a whole number, 1 or more"),
+    "optimizer": (lambda v: isinstance(v, Adam), "a fullnet.task.Adam"),
+    "steps": (lambda v: whole(v, 1), "a whole number, 1 or more"),
+    "threshold": (lambda v: number(v, 0, 1) and v > 0, "an accuracy in (0, 1]"),
+    "relative": (lambda v: isinstance(v, bool), "True or False"),
+    "n_total": (lambda v: v is None or whole(v, 1), "a whole number, or None"),
+    "batch": (lambda v: whole(v, 0), "a number of samples, 0 for all"),
+    "messiness": (lambda v: isinstance(v, bool), "True or False"),
+    "stop_loss": (lambda v: number(v, 0), "a loss, 0 for never"),
+    "settings": (lambda v: isinstance(v, Mapping), "a dict"),
+}
+
+
+def _fields(subject: _Subject) -> Findings:
+    task = subject.task
+    if not isinstance(task, Task):
+        yield Finding("task", f"is a {kind(task)}; expected a fullnet.task.Task")
+        return
+    good = {name: accepts(getattr(task, name)) for name, (accepts, _) in _EXPECTED.items()}
+    for name, (_, expected) in _EXPECTED.items():
+        if not good[name]:
+            yield Finding(name, f"is {short(getattr(task, name))}; expected {expected}")
+    if isinstance(task.network, nn.Module):
+        yield Finding("network", "is a module; expected a function that gives a fresh one at every call")
+    if good["n_train"] and good["n_total"] and task.n_total is not None and task.n_train > task.n_total:
+        yield Finding("n_train", f"is {task.n_train}; expected n_total = {task.n_total} at most")
+    if good["optimizer"]:
+        yield from _optimizer(task.optimizer)
+    if good["settings"]:
+        try:
+            json.dumps(dict(task.settings), sort_keys=True)
+        except (TypeError, ValueError) as error:
+            yield Finding(
+                "settings", f"cannot be stored with the files ({said(error)}); expected JSON's types"
+            )
+
+
+def _optimizer(adam: Adam) -> Findings:
+    if not (number(adam.rate, 0) and adam.rate > 0):
+        yield Finding("optimizer", f"has the rate {short(adam.rate)}; expected a number above 0")
+    betas = adam.betas
+    if not (isinstance(betas, tuple) and len(betas) == 2 and all(number(b, 0, 1) and b < 1 for b in betas)):
+        yield Finding("optimizer", f"has the betas {short(betas)}; expected two numbers in [0, 1)")
+    if not (number(adam.factor, 0) and adam.factor > 0):
+        yield Finding("optimizer", f"has the factor {short(adam.factor)}; expected a number above 0")
+    if not whole(adam.every, 0):
+        yield Finding(
+            "optimizer", f"has every = {short(adam.every)}; expected a number of steps, 0 for never"
+        )
+
+
+def _data(subject: _Subject) -> Findings:
+    return data_findings(subject.task, subject.seed, subject.data)
+
+
+# --- the network ------------------------------------------------------------------------------
+
+
+def _network(subject: _Subject) -> Findings:
+    network: object = subject.network
+    if not isinstance(network, nn.Module):
+        yield Finding("network", f"gives a {kind(network)}; expected an nn.Module")
+        return
+    again = subject.make(subject.seed)
+    if again is network:
+        yield Finding("network", "gives the same module at every call; expected a fresh one")
+        return
+    parameters = dict(network.named_parameters())
+    if not parameters:
+        yield Finding("network", "has no parameters; expected at least one to train")
+        return
+    kinds = {p.dtype for p in parameters.values()}
+    if len(kinds) > 1 or not next(iter(kinds)).is_floating_point:
+        names = " and ".join(sorted(str(k).removeprefix("torch.") for k in kinds))
+        yield Finding("network", f"has parameters of {names}; expected all of one floating-point type")
+        return
+    for name, p in parameters.items():
+        if is_lazy(p):
+            yield Finding("network", f"has no shape yet for its parameter {name!r}; expected no lazy modules")
+            return
+        if not p.requires_grad:
+            yield Finding(
+                "network",
+                f"has frozen its parameter {name!r}, but all parameters are trained; expected a buffer "
+                "for what stays",
+            )
+            return
+    start = [nn.utils.parameters_to_vector(n.parameters()) for n in (network, again)]
+    other = nn.utils.parameters_to_vector(subject.make(subject.seed + 1).parameters())
+    if not torch.equal(*start):
+        yield Finding(
+            "network",
+            "starts from other weights at every call with one seed; expected weights drawn from torch's "
+            "global generator alone",
+        )
+    elif other.shape != start[0].shape:
+        yield Finding("network", "has another number of parameters at another seed; expected one shape")
+    elif not bool(torch.isfinite(start[0]).all()) or not bool(start[0].any()):
+        yield Finding("network", "starts from weights that are all 0, or not finite; expected a norm above 0")
+    elif torch.equal(start[0], other):
+        yield Finding(
+            "network",
+            f"starts from the same weights with seeds {subject.seed} and {subject.seed + 1}, which then "
+            "differ by their data alone",
+            note=True,
+        )
+
+
+# --- one network on a few samples -------------------------------------------------------------
+
+
+def _one(subject: _Subject) -> Findings:
+    """Outputs, losses and gradients, in evaluation mode; what is random or has a memory comes next."""
+    some, network = subject.some, subject.network
+    count = len(some)
+    with global_seed(subject.seed, "check"):
+        output = subject.forward(False, some)
+        loss = subject.losses(output, some)
+    if not isinstance(loss, Tensor):
+        yield Finding("loss", f"gives a {kind(loss)}; expected a tensor [sample]")
+        return
+    if loss.shape != (count,):
+        reason = ", not their mean or sum" if not loss.ndim else ""
+        yield Finding(
+            "loss",
+            f"has shape {tuple(loss.shape)} for {count} samples; expected ({count},), the loss of each "
+            f"sample{reason}",
+        )
+        return
+    if not loss.is_floating_point() or not bool(torch.isfinite(loss).all()):
+        yield Finding("loss", "is not finite at the initial weights; expected a finite number a sample")
+        return
+    if bool((loss < 0).any()):
+        yield Finding("loss", f"is {float(loss.detach().min()):g} for a sample; expected a loss from 0")
+    yield from _gradient(network, loss)
+    right = _call("right", _shapes(output), subject.task.right, output.detach(), _targets(some))
+    if not isinstance(right, Tensor) or right.dtype != torch.bool or right.shape != (count,):
+        given = f"{right.dtype} {tuple(right.shape)}" if isinstance(right, Tensor) else f"a {kind(right)}"
+        yield Finding("right", f"gives {given} for {count} samples; expected torch.bool ({count},)")
+    if count > 1:
+        half = replace(some, rows=_rows(some)[: count // 2])
+        with global_seed(subject.seed, "check"), torch.no_grad():
+            fewer = subject.losses(subject.forward(False, half), half)
+        if not torch.allclose(fewer, loss[: len(half)], 1e-3, 1e-6):
+            yield Finding(
+                "loss",
+                "of a sample changes when fewer samples are beside it; expected it to be the sample's own",
+            )
+
+
+def _gradient(network: nn.Module, loss: Tensor) -> Findings:
+    if not loss.requires_grad:
+        yield Finding(
+            "loss", "has no gradient by the parameters; expected operations that torch can differentiate"
+        )
+        return
+    names, parameters = zip(*network.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(loss.sum(), parameters, allow_unused=True)
+    idle = [name for name, g in zip(names, gradients, strict=True) if g is None]
+    if idle:
+        yield Finding("network", f"does not use its parameter {idle[0]!r}; expected every parameter to count")
+        return
+    known = torch.cat([g.flatten() for g in gradients])
+    if not bool(torch.isfinite(known).all()):
+        yield Finding("loss", "has a gradient that is not finite at the initial weights")
+    elif not bool(known.any()):
+        yield Finding("loss", "has a gradient of 0 by every parameter; expected some to count")
+
+
+def _training_mode(subject: _Subject) -> Findings:
+    """What makes a member depend on who is trained beside it: chance and memory in the module."""
+    network, some = subject.network, subject.some
+    buffers = {k: b.clone() for k, b in network.named_buffers()}
+    given = some.at(0.5).clone()
+    seen = given.clone()
+    with global_seed(subject.seed, "check"), torch.no_grad():
+        network.train()
+        state = torch.get_rng_state()
+        first = _call("network", "a forward pass in training mode", network, seen)
+        drew = not torch.equal(state, torch.get_rng_state())
+        changed = [k for k, b in network.named_buffers() if not torch.equal(b, buffers[k])]
+        second = subject.forward(True, some)
+    if not torch.equal(given, seen):
+        yield Finding(
+            "network",
+            "changes its inputs in place; expected them left alone (no inplace=True in its first layer)",
+        )
+    if changed:
+        yield Finding(
+            "network",
+            f"changes its buffer {changed[0]!r} in a forward pass, as BatchNorm does, which would mix all "
+            "members; expected none that does, such as nn.GroupNorm",
+        )
+    elif drew or not torch.equal(first, second):
+        yield Finding(
+            "network",
+            "draws random numbers in training, as Dropout does, so that a member would depend on who is "
+            "trained beside it; expected none",
+        )
+
+
+# --- members side by side ---------------------------------------------------------------------
+
+
+def _together(subject: _Subject) -> Findings:
+    """Two members as the ensemble trains them: the losses of one network alone, and at what speed."""
+    task, seeds = subject.task, (subject.seed, subject.seed + 1)
+    splits = [_first(subject.data(seed, task.n_train).train) for seed in seeds]
+    flat = torch.stack([initial_parameters(task, seed) for seed in seeds])
+    ensemble = Ensemble(task, flat, torch.full((2, 1), 0.5, dtype=flat.dtype))
+    samples = Data.of(splits)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            losses = ensemble.loss_and_gradient(samples.samples())[0]
+            ensemble.metrics(samples)
+    except Exception as error:
+        yield Finding("task", f"fails when two members are trained side by side: {said(error)}")
+        return
+    with torch.no_grad():
+        alone = subject.losses(subject.forward(True, splits[0]), splits[0]).mean()
+    if not torch.allclose(alone, losses[0], 1e-3, 1e-6):
+        yield Finding(
+            "task",
+            f"has the loss {float(losses[0]):g} beside another member and {float(alone):g} alone; expected "
+            "a network without state of its own",
+        )
+    mapping = [str(w.message) for w in caught if "cannot be mapped" in str(w.message)]
+    if mapping:
+        reason = mapping[0].partition("(")[2].rpartition(")")[0]
+        yield Finding(
+            "network",
+            f"cannot be mapped over members ({cut(reason)}), which are run one after the other: slower",
+            note=True,
+        )
+
+
+# --- small helpers ----------------------------------------------------------------------------
+
+
+def _first(split: Split) -> Split:
+    return replace(split, rows=_rows(split)[:_SAMPLES])
+
+
+def _rows(split: Split) -> Tensor:
+    return torch.arange(len(split.inputs)) if split.rows is None else split.rows
+
+
+def _targets(split: Split) -> dict[str, Tensor]:
+    rows = _rows(split)
+    return {k: v if k in split.common else v[rows] for k, v in split.targets.items()}
+
+
+def _shapes(output: Tensor) -> str:
+    return f"an output of shape {tuple(output.shape)}"
