@@ -48,27 +48,35 @@ def parser() -> argparse.ArgumentParser:
     recommend.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     sample = commands.add_parser("sample", help="sample a landscape from networks (needs groktime[train])")
-    sample.add_argument("task", help="a built-in task; `groktime tasks` lists them")
+    _task(sample)
     sample.add_argument("--alpha", nargs="+", required=True, metavar="X", help=f"w/w0: {_RANGES}")
     sample.add_argument("--m", nargs="+", metavar="X", help=f"messiness: {_RANGES}")
-    sample.add_argument("--seeds", nargs="+", type=int, default=[4], help="how many (0, 1, …), or which")
-    sample.add_argument("--n-train", nargs="+", type=int, metavar="N", help="training samples, ascending")
     sample.add_argument("--steps", type=int, help="optimizer steps a cell")
     sample.add_argument("--budgets", nargs="+", type=int, metavar="STEPS", help="steps of the snapshots")
     sample.add_argument(
         "--gradient", default="tangent", help="tangent: the minimum on the sphere; full: as published"
     )
     sample.add_argument("--refine", type=int, default=0, metavar="ROUNDS", help="bisect the wall so often")
-    sample.add_argument("--variant", help="addition: paper or official")
-    sample.add_argument("--dim", type=int, help="addition: dimensions of the representation")
-    sample.add_argument("--tolerance", type=_number, help="teacher-student: squared error that is right")
-    sample.add_argument("--loss", help="mnist: mse or ce (cross-entropy)")
     sample.add_argument("--decay-every", type=int, help="steps between drops of the learning rate")
-    sample.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or mps")
-    sample.add_argument("--workers", type=int, help="pieces trained side by side (one a core)")
-    sample.add_argument("-o", "--output", required=True, help="landscape file to write (.nc)")
-    sample.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
-    sample.add_argument("--quiet", action="store_true", help="no progress")
+    _work(sample, "landscape file to write (.nc)")
+
+    train = commands.add_parser("train", help="train networks in full, with decay (needs groktime[train])")
+    _task(train)
+    train.add_argument("--gamma", nargs="+", required=True, metavar="X", help=f"weight decay: {_RANGES}")
+    train.add_argument("--alpha", nargs="+", required=True, metavar="X", help="start: w/w0, as --gamma")
+    train.add_argument("--eta-d", nargs="+", metavar="X", help="learning rate, per step (the task's)")
+    train.add_argument("--eta-r", nargs="+", metavar="X", help="that of the representation (eta-d)")
+    train.add_argument("--m", nargs="+", metavar="X", help="start: messiness (1)")
+    train.add_argument("--steps", type=int, required=True, help="optimizer steps of a run")
+    train.add_argument("--paired", action="store_true", help="walk the lists together (all combinations)")
+    train.add_argument("--optimizer", default="adamw", help="adamw, adam (gamma 0), sgd or momentum")
+    train.add_argument("--representation", default="fixed", help="fixed, line (train m) or free (train R)")
+    train.add_argument("--batch", type=int, metavar="N", help="samples a step, 0 for all (the task's)")
+    train.add_argument("--resolution", type=_number, default=0.02, help="of the times recorded (0.02)")
+    train.add_argument("--stop-at", type=_number, help="test accuracy at which a run is done (none)")
+    train.add_argument("--dtype", default="float32", help="float32 or float64")
+    train.add_argument("--members", type=int, metavar="N", help="runs trained together (by their size)")
+    _work(train, "runs file to write (.nc)")
 
     figure = commands.add_parser("figure", help="figures of a landscape as in the paper")
     figure.add_argument("kind", choices=["lu", "sizes", "gradients"], help="Fig. 2a, 6e or 6d")
@@ -99,6 +107,26 @@ def parser() -> argparse.ArgumentParser:
     tasks = commands.add_parser("tasks", help="the built-in tasks and the landscapes that ship")
     tasks.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return top
+
+
+def _task(command: argparse.ArgumentParser) -> None:
+    """The networks of `sample` and `train`: a task, its settings, seeds and sizes."""
+    task = "a built-in task (`groktime tasks` lists them), or MODULE:ATTRIBUTE, one of your own"
+    command.add_argument("task", help=task)
+    command.add_argument("--variant", help="addition: paper or official")
+    command.add_argument("--dim", type=int, help="addition: dimensions of the representation")
+    command.add_argument("--tolerance", type=_number, help="teacher-student: squared error that is right")
+    command.add_argument("--loss", help="mnist: mse or ce (cross-entropy)")
+    command.add_argument("--seeds", nargs="+", type=int, default=[4], help="how many (0, 1, …), or which")
+    command.add_argument("--n-train", nargs="+", type=int, metavar="N", help="training samples, ascending")
+
+
+def _work(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or mps")
+    command.add_argument("--workers", type=int, help="pieces trained side by side (one a core)")
+    command.add_argument("-o", "--output", required=True, help=what)
+    command.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    command.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _landscape(command: argparse.ArgumentParser) -> None:

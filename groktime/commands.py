@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from groktime.cli import values
 from reduced.errors import InputError
 
 if TYPE_CHECKING:
+    from fullnet.task import Task
     from reduced.landscape import Landscape
 
 
@@ -85,50 +88,82 @@ def _recommend(options: argparse.Namespace) -> None:
 def _sample(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    try:
+    with _needs_torch():
         from fullnet.sampler import sample
-        from fullnet.tasks import TASKS
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "tqdm"):
-            raise
-        raise InputError("sampling needs PyTorch: pip install 'groktime[train]'") from error
 
-    if options.task not in TASKS:
-        raise InputError(f"task {options.task!r}: expected one of {', '.join(TASKS)}")
-    given = {
-        "addition": ("variant", "dim"),
-        "teacher-student": ("tolerance",),
-        "mnist": ("loss",),
-    }[options.task]
-    for name in ("variant", "dim", "tolerance", "loss"):
-        if getattr(options, name) is not None and name not in given:
-            raise InputError(f"--{name}: {options.task} has no such setting")
-    settings = {k: getattr(options, k) for k in given if getattr(options, k) is not None}
-    sizes = {} if options.n_train is None else {"n_train": options.n_train[-1]}
-    task = TASKS[options.task](**settings, **sizes)
-    if options.m is not None and not task.messiness:
-        raise InputError(f"--m: {options.task} has no messiness")
-    if Path(options.output).suffix != ".nc":
-        raise InputError(f"{options.output}: expected a name that ends in .nc")
+    task = _task(options)
     if options.decay_every is not None:
         task = replace(task, optimizer=replace(task.optimizer, every=options.decay_every))
     land = sample(
         task,
         alpha=values("alpha", options.alpha),
         m=(1.0,) if options.m is None else values("m", options.m),
-        seeds=range(options.seeds[0]) if len(options.seeds) == 1 else options.seeds,
         n_train=options.n_train,
         steps=options.steps,
         budgets=options.budgets,
         gradient=options.gradient,
         refine=options.refine,
-        out=options.output,
-        device=options.device,
-        workers=options.workers,
-        progress=not options.quiet,
-        overwrite=options.overwrite,
+        **_work(options),
     )
     print(f"{options.output}: {land.task}, {len(land.seeds)} seeds, {len(land.m)} x {len(land.alpha)} cells")
+
+
+def _train(options: argparse.Namespace) -> None:
+    with _needs_torch():
+        from fullnet.trainer import train
+
+    task = _task(options)
+    lists: dict[str, Any] = {
+        name: values(name.replace("_", "-"), getattr(options, name))
+        for name in ("gamma", "alpha", "eta_d", "eta_r", "m")
+        if getattr(options, name) is not None
+    }
+    same = ("n_train", "steps", "paired", "optimizer", "representation", "batch", "resolution", "stop_at")
+    taken = {name: getattr(options, name) for name in (*same, "dtype", "members")}
+    runs = train(task, **lists, **taken, **_work(options))
+    diverged = int(runs.dataset["diverged"].sum())
+    print(f"{options.output}: {runs.task}, {runs.dataset.sizes['run']} runs, {diverged} diverged")
+
+
+@contextmanager
+def _needs_torch() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "tqdm", "cloudpickle"):
+            raise
+        raise InputError("training networks needs PyTorch: pip install 'groktime[train]'") from error
+
+
+def _task(options: argparse.Namespace) -> Task:
+    """The task of `sample` and `train`; a user's own is refused with what is wrong with it."""
+    from fullnet.find import find_task, own
+
+    settings = {name: getattr(options, name) for name in ("variant", "dim", "tolerance", "loss")}
+    task = find_task(options.task, settings, max(options.n_train) if options.n_train else None)
+    if own(options.task):
+        from fullnet.check import check_task
+
+        wrong = [finding for finding in check_task(task) if not finding.note]
+        if wrong:
+            raise InputError(f"task {options.task!r}: {wrong[0]}")
+    if options.m is not None and not task.messiness:
+        raise InputError(f"--m: {options.task} has no messiness")
+    return task
+
+
+def _work(options: argparse.Namespace) -> dict[str, Any]:
+    """What `sample` and `train` are told alike."""
+    if Path(options.output).suffix != ".nc":
+        raise InputError(f"{options.output}: expected a name that ends in .nc")
+    return {
+        "seeds": range(options.seeds[0]) if len(options.seeds) == 1 else options.seeds,
+        "out": options.output,
+        "device": options.device,
+        "workers": options.workers,
+        "progress": not options.quiet,
+        "overwrite": options.overwrite,
+    }
 
 
 def _figure(options: argparse.Namespace) -> None:
@@ -192,6 +227,7 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _tasks(options: argparse.Namespace) -> None:
+    from fullnet.find import BUILT_IN
     from reduced.landscape import open_landscape, shipped
 
     lands: dict[str, dict[str, Any]] = {}
@@ -205,15 +241,11 @@ def _tasks(options: argparse.Namespace) -> None:
             "m": [float(land.m[0]), float(land.m[-1]), len(land.m)],
             "budget": land.budgets[-1],
         }
-    tasks = {
-        "teacher-student": "tanh network learns another one (systems 1, P Fig. 2)",
-        "addition": "toy addition with a representation (system 6, P Fig. 6); variant paper or official",
-        "mnist": "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce",
-    }
+    tasks = {name: task.line for name, task in BUILT_IN.items()}
     if options.json:
         print(json.dumps({"tasks": tasks, "landscapes": lands}))
         return
-    print("Tasks (groktime sample TASK …)")
+    print("Tasks (groktime sample TASK …, groktime train TASK …), or MODULE:ATTRIBUTE, one of your own")
     for name, text in tasks.items():
         print(f"  {name:<18}{text}")
     print("Landscapes that ship (groktime predict NAME …)")
@@ -231,6 +263,7 @@ _COMMANDS = {
     "whatif": _what_if,
     "recommend": _recommend,
     "sample": _sample,
+    "train": _train,
     "figure": _figure,
     "measure": _measure,
     "tasks": _tasks,

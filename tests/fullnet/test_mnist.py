@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from fullnet.data import SOURCES, fetch, read_idx
 from fullnet.ensemble import Ensemble, initial_parameters
+from fullnet.find import find_task
 from fullnet.samples import Data
-from fullnet.tasks import TASKS, mnist
+from fullnet.tasks import mnist
 from fullnet.tasks.mnist import _digits, _first
 from groktime.cli import main
 from reduced.errors import InputError
@@ -73,7 +74,7 @@ def real(forgotten: None) -> None:
 
 def test_the_task_is_made_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROKTIME_DATA", str(tmp_path))
-    task = TASKS["mnist"]()
+    task = find_task("mnist")
     assert (task.name, task.n_train, task.n_total, task.batch) == ("mnist", 1000, 60_000, 200)
     assert (task.optimizer.rate, task.steps, task.threshold, task.stop_loss) == (1e-3, 10_000, 0.7, 0.0)
     assert not task.messiness

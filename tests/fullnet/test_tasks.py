@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from fullnet.ensemble import initial_parameters
+from fullnet.find import BUILT_IN, find_task
 from fullnet.seeding import generator
 from fullnet.task import Problem, Split, Task
-from fullnet.tasks import TASKS, addition, teacher_student
+from fullnet.tasks import addition, teacher_student
 from reduced.errors import InputError
 
 
@@ -268,5 +269,5 @@ def test_wrong_arguments_are_named(arguments: dict[str, int | str], names: str) 
 
 
 def test_tasks_by_name() -> None:
-    assert {name: make().name for name, make in TASKS.items()} == {name: name for name in TASKS}
-    assert {"addition", "teacher-student"} <= set(TASKS)
+    assert {name: find_task(name).name for name in BUILT_IN} == {name: name for name in BUILT_IN}
+    assert {"addition", "teacher-student"} <= set(BUILT_IN)
