@@ -116,6 +116,7 @@ def train(
     plan.check(chosen)
     at_once = members_at_once(where, len(initial_parameters(task, 0)))
     at_once = at_once if members is None else _whole("members", members, 1)
+    side_by_side = default_workers(where) if workers is None else _whole("workers", workers, 1)
     parts = Parts(out, plan.configuration() | {"runs": [asdict(c) for c in chosen]})
     order = sorted(range(len(chosen)), key=lambda k: _together(chosen[k]))
     pieces, places = [], []
@@ -124,7 +125,6 @@ def train(
         pieces.append(Piece(f"train-{at_once}-{number}", len(place) * plan.steps, work))
         places += place
     with Progress(len(chosen) * plan.steps, f"training {task.name}", progress) as bar:
-        side_by_side = default_workers(where) if workers is None else _whole("workers", workers, 1)
         results = run(pieces, parts, bar, side_by_side, executor)
     back = np.argsort(places)
     joined = {k: np.concatenate([r[k] for r in results])[back] for k in results[0]}

@@ -230,6 +230,29 @@ _ARGUMENTS = [
     ("sample mnist --alpha 2:4:5 --n-train 60001 --seeds 1 --steps 1 -o x.nc", "n_train = 60001"),
     ("sample addition --alpha 2:4:5 --m 0:0.1:5 --seeds 1 --steps 1 -o exists.nc", "exists.nc"),
     ("sample addition --alpha 2:4:x --seeds 1 --steps 1 -o x.nc", "--alpha 2:4:x"),
+    ("sample addition --alpha 2:4:5 --seeds 1 --steps 1 -o x.txt", "x.txt"),
+    ("sample nowhere:task --alpha 2:4:5 --seeds 1 --steps 1 -o x.nc", "no module nowhere"),
+    ("train subtraction --gamma 1 --alpha 2 --steps 1 -o x.nc", "MODULE:ATTRIBUTE"),
+    ("train teacher-student --alpha 2 --steps 1 -o x.nc", "--gamma"),
+    ("train teacher-student --gamma 1 --alpha 2 -o x.nc", "--steps"),
+    ("train teacher-student --gamma 1 --alpha 2 --steps 1", "-o"),
+    ("train teacher-student --gamma 1 --alpha 2 --steps 1 -o x.txt", "x.txt"),
+    ("train teacher-student --gamma 1 --alpha 2 --steps 1 -o exists.nc", "exists.nc"),
+    ("train teacher-student --gamma 1 --alpha 2 --steps 0 -o x.nc", "steps = 0"),
+    ("train teacher-student --gamma 1:2 --alpha 2 --steps 1 -o x.nc", "--gamma 1:2"),
+    ("train teacher-student --gamma 1 --alpha 2 --eta-d x --steps 1 -o x.nc", "--eta-d x"),
+    ("train teacher-student --gamma 1 --alpha 0 --steps 1 -o x.nc", "alpha = 0"),
+    ("train teacher-student --gamma 1 --alpha 2 --seeds 0 --steps 1 -o x.nc", "seed"),
+    ("train teacher-student --gamma 1 --alpha 2 --m 1 --steps 1 -o x.nc", "--m"),
+    ("train teacher-student --gamma 1 --alpha 2 --dim 2 --steps 1 -o x.nc", "--dim"),
+    ("train teacher-student --gamma 1 2 --alpha 2 3 4 --paired --steps 1 -o x.nc", "gamma: 2 values"),
+    ("train teacher-student --gamma 1 --alpha 2 --optimizer lion --steps 1 -o x.nc", "'lion'"),
+    ("train teacher-student --gamma 1 --alpha 2 --representation line --steps 1 -o x.nc", "'line'"),
+    ("train teacher-student --gamma 1 --alpha 2 --batch -1 --steps 1 -o x.nc", "batch = -1"),
+    ("train teacher-student --gamma 1 --alpha 2 --resolution 0 --steps 1 -o x.nc", "resolution = 0"),
+    ("train teacher-student --gamma 1 --alpha 2 --stop-at 95 --steps 1 -o x.nc", "stop_at = 95"),
+    ("train teacher-student --gamma 1 --alpha 2 --dtype half --steps 1 -o x.nc", "'half'"),
+    ("train teacher-student --gamma 1 --alpha 2 --device tpu --steps 1 -o x.nc", "'tpu'"),
 ]
 
 
@@ -237,6 +260,8 @@ _BAD_ARGUMENTS = [
     (f"whatif good.nc {START} -o map.csv", ".nc,"),
     ("sample teacher-student --alpha 2:4:5 --seeds 1 --steps 1 --quiet --device tpu -o x.nc", "tpu"),
     ("sample addition --alpha 2:4:5 --m 0:0.1:5 --seeds 1 --steps 1 --quiet --dim 0 -o y.nc", "dim = 0"),
+    ("train teacher-student --gamma 1 --alpha 2 --members -1 --steps 1 -o x.nc", "members = -1"),
+    ("train teacher-student --gamma 1 --alpha 2 --workers 0 --steps 1 -o x.nc", "workers = 0"),
 ]
 
 

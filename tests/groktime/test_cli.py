@@ -141,8 +141,11 @@ def without_torch(tmp_path: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), root])}
 
 
-def test_sample_without_torch(without_torch: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "groktime", "sample", "addition", "--alpha", "2:4:5"]
+@pytest.mark.parametrize(
+    "words", ["sample addition --alpha 2:4:5", "train x:y --gamma 0 --alpha 1 --steps 9"]
+)
+def test_sample_and_train_without_torch(words: str, without_torch: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "groktime", *words.split()]
     done = subprocess.run(
         [*command, "-o", "x.nc"], env=without_torch, cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -151,6 +154,12 @@ def test_sample_without_torch(without_torch: dict[str, str], tmp_path: Path) -> 
     assert done.stderr.count("\n") == 1
     assert "pip install 'groktime[train]'" in done.stderr
     assert not (tmp_path / "x.nc").exists()
+
+
+def test_tasks_without_torch(without_torch: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "groktime", "tasks", "--json"]
+    done = subprocess.run(command, env=without_torch, capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout)["tasks"]) == {"teacher-student", "addition", "mnist"}
 
 
 def test_predict_without_torch(without_torch: dict[str, str], tmp_path: Path) -> None:
@@ -166,8 +175,9 @@ def test_predict_without_torch(without_torch: dict[str, str], tmp_path: Path) ->
     assert done.stderr == ""
 
 
-def test_the_public_sample_without_torch(without_torch: dict[str, str]) -> None:
-    code = "import groktime as gt\ntry: gt.sample\nexcept ImportError as e: print(e)"
+@pytest.mark.parametrize("name", ["sample", "train", "check_task"])
+def test_the_public_names_without_torch(name: str, without_torch: dict[str, str]) -> None:
+    code = f"import groktime as gt\ntry: gt.{name}\nexcept ImportError as e: print(e)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=without_torch, capture_output=True, text=True, check=True
     )
@@ -302,6 +312,43 @@ def test_outside_is_a_status_with_a_remedy(slope: Path, capsys: pytest.CaptureFi
     assert err == ""
     assert "Status      outside: 0 of 1 seeds generalise" in out
     assert "larger grid" in " ".join(out.split())  # the remedy, wherever its line breaks
+
+
+def test_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lists make every combination, or with --paired walk together; the file says which is which."""
+    short = "--seeds 3 5 --steps 4 --workers 1 --quiet"
+    lists = "--gamma 0 1e-2:1:3 --alpha 1 2 --eta-d 1e-3"
+    path = tmp_path / "runs.nc"
+    assert main(f"train teacher-student {lists} {short} --tolerance 0.02 -o {path}".split()) == 0
+    assert capsys.readouterr().out == f"{path}: teacher-student, 16 runs, 0 diverged\n"
+    with xr.open_dataset(path) as runs:
+        assert np.unique(runs["gamma"]).tolist() == pytest.approx([0, 0.01, 0.1, 1])
+        assert np.unique(runs["seed"]).tolist() == [3, 5]
+        assert runs["step"].values.tolist() == [0, 1, 2, 3, 4]
+        assert json.loads(runs.attrs["configuration"])["settings"] == {"tolerance": 0.02}
+
+    paired = "--gamma 0.1 0.2 --alpha 1 2 --m 0.1 0.3 --eta-d 1e-3 --eta-r 1e-2 --paired"
+    other = (
+        "--optimizer momentum --representation line --n-train 20 --batch 10 --dtype float64 --resolution 1"
+    )
+    asked = f"train addition {paired} {other} {short} --stop-at 1 --members 1 -o {path} --overwrite"
+    assert main(asked.split()) == 0
+    with xr.open_dataset(path) as runs:
+        for name, expected in (("gamma", [0.1, 0.2]), ("alpha", [1, 2]), ("m_start", [0.1, 0.3])):
+            assert runs[name].values.tolist() == expected
+        assert runs["seed"].values.tolist() == [3, 5]
+        assert set(runs["n_train"].values.tolist()) == {20}
+        assert runs["eta_r"].values.tolist() == [1e-2, 1e-2]
+        assert runs["step"].values.tolist() == [0, 1, 2, 4]
+        named = {k: runs.attrs[k] for k in ("optimizer", "representation", "batch")}
+        assert named == {"optimizer": "momentum", "representation": "line", "batch": 10}
+
+
+def test_a_diverged_run_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "runs.nc"
+    asked = f"train teacher-student --gamma 0 --alpha 3 --eta-d 1e9 1e-9 --optimizer sgd --seeds 1 -o {path}"
+    assert main([*asked.split(), "--steps", "200", "--quiet", "--workers", "1"]) == 0
+    assert capsys.readouterr().out.endswith(": teacher-student, 2 runs, 1 diverged\n")
 
 
 # --- ranges -----------------------------------------------------------------------------------
