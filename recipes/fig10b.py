@@ -1,0 +1,54 @@
+"""MNIST, time against weight decay, P Fig. 10b: `python recipes/fig10b.py [--seeds 3] [-o out/fig10b]`.
+
+P claims: with N = 1000 and α = 9 the time to generalise goes as 1/γ for γ from about 0.1 to 1, is shorter
+than that law at low γ, and very large γ disturbs the optimisation. Needs the MNIST files (docs/data.md).
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from common import folder, span, table, took, trained
+
+from fullnet.tasks import mnist
+from reduced.figures.style import PALETTE
+from validation.measure import measure
+from validation.survival import slope, summary
+
+THRESHOLDS = (0.5, 0.7, 0.8)
+DECAYS = (0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
+
+
+def main() -> None:
+    options = folder(__doc__ or "")
+    file = options.out / "decay.nc"
+    seeds = range(min(options.seeds, 3))
+    task = mnist(n_train=1000)
+    runs = trained(file, task, gamma=DECAYS, alpha=9, seeds=seeds, steps=20_000, resolution=0.05, stop_at=0.8)
+    rows, slopes = [], []
+    figure, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
+    for colour, threshold in zip(PALETTE, THRESHOLDS, strict=False):
+        delays = measure(runs, threshold=threshold)
+        groups = summary(delays, by=("gamma",))
+        rows.append([f"{threshold:.0%}", *(float(t) for t in groups["t_test"])])
+        lawful = delays.isel(run=(delays["gamma"] >= 0.1) & (delays["gamma"] <= 1))
+        s, low, high = slope(lawful["gamma"].values, lawful["t_test"].values, lawful["seed"].values)
+        slopes.append([f"{threshold:.0%}", s, span(low, high)])
+        ax.plot(delays["gamma"], delays["t_test"], ".", color=colour, alpha=0.5)
+        t = np.where(np.isfinite(groups["t_test"]), groups["t_test"], np.nan)
+        ax.plot(groups["gamma"], t, "o-", color=colour, label=f"{threshold:.0%} test accuracy")
+    decays = np.array(DECAYS)
+    ax.plot(decays, t[3] * decays[3] / decays, "k--", label="1/γ")
+    ax.set(xscale="log", yscale="log", xlabel="weight decay γ", ylabel="optimizer steps")
+    ax.set_title("MNIST, N = 1000, α = 9")
+    ax.legend(frameon=False)
+    figure.savefig(options.out / "fig10b.png", dpi=150)
+    print("## Fig. 10b: median steps to each test accuracy, by γ (∞: not within 20,000 steps)")
+    table(["accuracy", *(f"γ = {g:g}" for g in DECAYS)], rows)
+    table(["accuracy", "slope of ln t against ln γ, γ from 0.1 to 1", "90 %, seeds"], slopes)
+    took(file)
+    print(f"\nFigure: {options.out / 'fig10b.png'}")
+
+
+if __name__ == "__main__":
+    main()

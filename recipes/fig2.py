@@ -1,0 +1,158 @@
+"""Teacher–student, P Fig. 2: `python recipes/fig2.py [--seeds 4] [-o out/fig2]`.
+
+P claims: (a) the reduced training loss is an L and the test loss a U with its minimum at α of about 1;
+(b) α = 0.5 generalises at once whatever γ, α = 2 not at all (γ = 0), late (0.03), sooner (1);
+(c) steps to 95 % training accuracy do not depend on γ, steps to 95 % test accuracy go as 1/γ.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from common import folder, number, of, span, table, took, trained
+from matplotlib.axes import Axes
+
+from fullnet.tasks import teacher_student
+from reduced.figures.curves import draw_lu
+from reduced.figures.style import BLUE, GREEN, PALETTE, VERMILLION
+from reduced.landscape import open_landscape
+from validation.measure import measure
+from validation.survival import slope, summary
+
+STEPS = 100_000
+ETA = 3e-4
+DECAYS = np.geomspace(0.03, 1, 8)
+ALPHAS = (2.0, 3.0)
+
+
+def decay_rate(run: xr.Dataset, t_train: float, t_test: float) -> float:
+    """-d ln w/dt between fitting and generalising, over ηγ; NaN if that is too short to tell."""
+    steps = run["step"].values
+    flat = (steps >= 2 * t_train) & (steps <= t_test)
+    if flat.sum() < 10:
+        return float("nan")
+    fall = np.polyfit(steps[flat], np.log(run["weight_norm"].values[flat]), 1)[0]
+    return float(-fall / (ETA * run["gamma"]))
+
+
+def times(delays: xr.Dataset, runs: xr.Dataset) -> None:
+    """Times, norm at generalisation and rate of decay for each α and γ, and the slopes."""
+    delays = delays.assign(
+        rate=(
+            "run",
+            [decay_rate(runs.isel(run=k), *_ends(delays.isel(run=k))) for k in range(runs.sizes["run"])],
+        ),
+        w_c=delays["norm_at_test"] / runs["w0"],
+    )
+    rows = []
+    for group in _groups(summary(delays)):
+        own = of(delays, alpha=float(group["alpha"]), gamma=float(group["gamma"]))
+        rows.append(
+            [
+                *_of_group(group),
+                _missed(group),
+                span(float(own["w_c"].min()), float(own["w_c"].max())),
+                span(float(own["rate"].min()), float(own["rate"].max())),
+            ]
+        )
+    head = ["α", "γ", "t_train", "t_test", "not generalised", "w/w0 at generalising", "decay of w over ηγ"]
+    table(head, rows)
+    lines = []
+    for alpha in ALPHAS:
+        own = of(delays, alpha=alpha)
+        for name in ("t_train", "t_test", "delay"):
+            s, low, high = slope(own["gamma"].values, own[name].values, own["seed"].values)
+            lines.append([alpha, name, s, span(low, high)])
+    table(["α", "ln of", "slope against ln γ", "90 %, seeds"], lines)
+
+
+def _ends(delay: xr.Dataset) -> tuple[float, float]:
+    end = float(delay["last"]) if bool(delay["test_censored"]) else float(delay["t_test"])
+    return float(delay["t_train"]), end
+
+
+def _groups(groups: xr.Dataset) -> list[xr.Dataset]:
+    return [groups.isel(group=k) for k in range(groups.sizes["group"])]
+
+
+def _of_group(group: xr.Dataset) -> list[float]:
+    return [float(group[name]) for name in ("alpha", "gamma", "t_train", "t_test")]
+
+
+def _missed(group: xr.Dataset) -> str:
+    return f"{int(group['n_test_censored'])} of {int(group['n'])}"
+
+
+def draw_curves(ax: Axes, runs: xr.Dataset, alpha: float) -> None:
+    """Training (dotted) and test accuracy against steps, the median over seeds."""
+    for colour, gamma in zip(PALETTE, (0.0, 0.03, 1.0), strict=False):
+        own = of(runs, alpha=alpha, gamma=gamma)
+        for name, style in (("train_accuracy", ":"), ("test_accuracy", "-")):
+            label = f"γ = {gamma:g}" if style == "-" else None
+            ax.plot(own["step"], own[name].median("run"), style, color=colour, label=label)
+    ax.set(
+        xscale="log", xlabel="optimizer steps", ylabel="accuracy", title=f"α = {alpha:g}", ylim=(-0.03, 1.03)
+    )
+    ax.set_xlim(left=10)
+    ax.legend(title="test (dotted: training)", frameon=False, fontsize="small")
+
+
+def draw_times(ax: Axes, delays: xr.Dataset) -> None:
+    """Fig. 2c: every run as a point, medians as lines; censored runs as open triangles at their end."""
+    for marker, alpha in zip("os", ALPHAS, strict=True):
+        own = of(delays, alpha=alpha)
+        middle = summary(own)
+        for name, colour in (("t_train", BLUE), ("t_test", VERMILLION)):
+            ax.plot(own["gamma"], own[name], marker, color=colour, alpha=0.35, markersize=4)
+            what = "95 % training" if name == "t_train" else "95 % test"
+            finite = np.where(np.isfinite(middle[name]), middle[name], np.nan)
+            ax.plot(middle["gamma"], finite, color=colour, marker=marker, label=f"{what}, α = {alpha:g}")
+        missed = own.isel(run=own["test_censored"].values)
+        ax.plot(missed["gamma"], missed["last"], "^", color=VERMILLION, fillstyle="none")
+    top = summary(of(delays, alpha=ALPHAS[-1]))["t_test"].values
+    ax.plot(DECAYS, top[-1] * DECAYS[-1] / DECAYS, "--", color=GREEN, label="1/γ")
+    ax.set(xscale="log", yscale="log", xlabel="weight decay γ", ylabel="optimizer steps")
+    ax.legend(frameon=False, fontsize="small")
+
+
+def main() -> None:
+    options = folder(__doc__ or "")
+    task, seeds = teacher_student(), range(options.seeds)
+    sweep, curves = options.out / "sweep.nc", options.out / "curves.nc"
+    runs = trained(sweep, task, gamma=DECAYS, alpha=ALPHAS, seeds=seeds, steps=STEPS, stop_at=0.95)
+    few = trained(curves, task, gamma=[0, 0.03, 1], alpha=[0.5, 2], seeds=seeds, steps=STEPS)
+    delays = measure(runs)
+
+    print("## Fig. 2c: times against γ")
+    times(delays, runs.dataset)
+    print("\n## Fig. 2b: α = 0.5 and 2")
+    groups = _groups(summary(measure(few)))
+    rows = [
+        [
+            *(float(g[k]) for k in ("alpha", "gamma", "t_train", "t_test")),
+            f"{int(g['n_test_censored'])} of {int(g['n'])}",
+        ]
+        for g in groups
+    ]
+    table(["α", "γ", "t_train", "t_test", "not generalised"], rows)
+    last = few.dataset.isel(time=-1)
+    still = of(last, alpha=2, gamma=0)["test_accuracy"]
+    print(
+        f"\nα = 2, γ = 0 after {STEPS:,} steps: test accuracy {span(float(still.min()), float(still.max()))}"
+    )
+    took(sweep, curves)
+
+    figure, axes = plt.subplots(2, 3, figsize=(14, 8), layout="constrained")
+    draw_lu(axes[0, 0], axes[1, 0], open_landscape("teacher-student"))
+    draw_curves(axes[0, 1], few.dataset, 0.5)
+    draw_curves(axes[1, 1], few.dataset, 2.0)
+    draw_times(axes[0, 2], delays)
+    axes[1, 2].set_axis_off()
+    axes[1, 2].text(0, 1, __doc__.split("\n\n")[1] + f"\n{number(options.seeds)} seeds.", va="top", wrap=True)
+    figure.savefig(options.out / "fig2.png", dpi=150)
+    print(f"\nFigure: {options.out / 'fig2.png'}")
+
+
+if __name__ == "__main__":
+    main()
