@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from fullnet.finding import said
+from fullnet.check.finding import said
 from reduced.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fullnet import tasks
-    from fullnet.check import check_task
-    from fullnet.finding import Finding
+    from fullnet.check.finding import Finding
+    from fullnet.check.task import check_task
     from fullnet.runs import Runs, open_runs
     from fullnet.sampler import sample
+    from fullnet.task import Adam, Problem, Split, Task
     from fullnet.trainer import train
     from reduced.errors import InputError
     from reduced.landscape import Landscape, open_landscape, shipped
@@ -39,18 +40,23 @@ _HOME = {
     "what_if": "reduced.what_if",
     "sample": "fullnet.sampler",
     "train": "fullnet.trainer",
-    "Finding": "fullnet.finding",
-    "check_task": "fullnet.check",
+    "Finding": "fullnet.check.finding",
+    "check_task": "fullnet.check.task",
+    **dict.fromkeys(("Adam", "Problem", "Split", "Task"), "fullnet.task"),
     "tasks": "fullnet",
 }
 
 __all__ = [
+    "Adam",
     "Finding",
     "InputError",
     "Landscape",
     "Prediction",
+    "Problem",
     "Recommendation",
     "Runs",
+    "Split",
+    "Task",
     "check_task",
     "measure",
     "open_landscape",

@@ -142,7 +142,7 @@ def _task(options: argparse.Namespace) -> Task:
     settings = {name: getattr(options, name) for name in ("variant", "dim", "tolerance", "loss")}
     task = find_task(options.task, settings, max(options.n_train) if options.n_train else None)
     if own(options.task):
-        from fullnet.check import check_task
+        from fullnet.check.task import check_task
 
         wrong = [finding for finding in check_task(task) if not finding.note]
         if wrong:

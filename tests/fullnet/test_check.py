@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fullnet.check import check_task
+from fullnet.check.task import check_task
 from fullnet.task import Adam, Problem, Split, Targets, Task
 from fullnet.tasks import addition, teacher_student
 

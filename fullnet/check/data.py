@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fullnet.finding import Finding, Findings, kind, number, short
+from fullnet.check.finding import Finding, Findings, kind, number, short
 from fullnet.task import Problem, Split, Task
 
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from fullnet.check_data import data_findings
+from fullnet.check.data import data_findings
+from fullnet.check.finding import Finding, Findings, cut, kind, number, said, short, whole
 from fullnet.ensemble import Ensemble, initial_parameters
-from fullnet.finding import Finding, Findings, cut, kind, number, said, short, whole
 from fullnet.samples import Data
 from fullnet.seeding import global_seed
 from fullnet.task import Adam, Problem, Split, Task
