@@ -17,10 +17,10 @@ from reduced.surface import Surface
 
 
 def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrite: bool = False) -> Path:
-    """Fig. 6e: the contour of the boundary for each size of the training set, with its θ in degrees.
+    """Fig. 6e: the contour of the boundary for each size of the training set, of its typical seed.
 
-    Thin: the whole contour; thick: between the start's m and the solution E, where θ is measured.
-    The dots are the starts.
+    Thin: the whole contour of the level; thick: between the start's m and the solution E. θ in degrees:
+    of the fitted boundary, between the least m and the start's. The dots are the starts.
     """
     if not predictions:
         raise InputError("plot_sizes: no predictions; expected one for each size of the training set")
@@ -40,8 +40,12 @@ def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrit
         reach += [float(alpha[0]), float(alpha[-1])]
         if loss.min() < g.level < loss.max():
             ax.contour(alpha, m, loss, [g.level], colors=colour, linewidths=1.0)
-        angle = f"θ = {math.degrees(g.theta):.1f}°" if math.isfinite(g.theta) else "does not lead to E"
-        label = f"N = {size}: {angle} (loss {g.level:g})"
+        # between the same two m for all sizes, whether or not the contour leads to E
+        ends = np.array([surface.domain.m_low, g.m_start])
+        foot = surface.boundary.curve(ends)
+        theta = math.degrees(math.atan2(float(np.ptp(ends)), float(foot[1] - foot[0])))
+        reaches = "E at the start" if g.h == 0 else "" if math.isfinite(g.theta) else "does not lead to E"
+        label = ", ".join(filter(None, [f"N = {size}, seed {p.typical.seed}: θ = {theta:.0f}°", reaches]))
         known = np.isfinite(g.u)
         ax.plot(np.exp(g.u[known]) / w0, g.m[known], color=colour, linewidth=2.8, label=label)
         ax.plot(g.w_start / w0, g.m_start, "o", color=colour, markeredgecolor="white", zorder=4)
@@ -51,7 +55,8 @@ def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrit
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     first = next(iter(predictions.values()))
     name = Path(first.landscape.source).name
-    figure.suptitle(f"{name}: boundary by training-set size", fontsize="medium")
+    level = first.geometry.level
+    figure.suptitle(f"{name}: contour of training loss {level:g} by training-set size", fontsize="medium")
     return save(figure, path, overwrite)
 
 
