@@ -36,8 +36,8 @@ def decay_rate(run: xr.Dataset, t_train: float, t_test: float) -> float:
     return float(-fall / (ETA * run["gamma"]))
 
 
-def times(delays: xr.Dataset, runs: xr.Dataset) -> None:
-    """Times, norm at generalisation and rate of decay for each α and γ, and the slopes."""
+def times(delays: xr.Dataset, runs: xr.Dataset) -> list[str]:
+    """Times, norm at generalisation and rate of decay for each α and γ; the slopes, also in words."""
     delays = delays.assign(
         rate=(
             "run",
@@ -58,13 +58,15 @@ def times(delays: xr.Dataset, runs: xr.Dataset) -> None:
         )
     head = ["α", "γ", "t_train", "t_test", "not generalised", "w/w0 at generalising", "decay of w over ηγ"]
     table(head, rows)
-    lines = []
+    lines, said = [], []
     for alpha in ALPHAS:
         own = of(delays, alpha=alpha)
         for name in ("t_train", "t_test", "delay"):
             s, low, high = slope(own["gamma"].values, own[name].values, own["seed"].values)
             lines.append([alpha, name, s, span(low, high)])
+            said.append(f"slope of ln {name} at α = {alpha:g}: {s:.2f} ({span(low, high)})")
     table(["α", "ln of", "slope against ln γ", "90 %, seeds"], lines)
+    return said
 
 
 def _ends(delay: xr.Dataset) -> tuple[float, float]:
@@ -125,22 +127,15 @@ def main() -> None:
     delays = measure(runs)
 
     print("## Fig. 2c: times against γ")
-    times(delays, runs.dataset)
+    said = times(delays, runs.dataset)
     print("\n## Fig. 2b: α = 0.5 and 2")
     groups = _groups(summary(measure(few)))
-    rows = [
-        [
-            *(float(g[k]) for k in ("alpha", "gamma", "t_train", "t_test")),
-            f"{int(g['n_test_censored'])} of {int(g['n'])}",
-        ]
-        for g in groups
-    ]
-    table(["α", "γ", "t_train", "t_test", "not generalised"], rows)
+    table(["α", "γ", "t_train", "t_test", "not generalised"], [[*_of_group(g), _missed(g)] for g in groups])
     last = few.dataset.isel(time=-1)
     still = of(last, alpha=2, gamma=0)["test_accuracy"]
-    print(
-        f"\nα = 2, γ = 0 after {STEPS:,} steps: test accuracy {span(float(still.min()), float(still.max()))}"
-    )
+    reached = span(float(still.min()), float(still.max()))
+    said.append(f"α = 2, γ = 0 after {STEPS:,} steps: test accuracy {reached}")
+    print("\n" + said[-1])
     took(sweep, curves)
 
     figure, axes = plt.subplots(2, 3, figsize=(14, 8), layout="constrained")
@@ -149,7 +144,9 @@ def main() -> None:
     draw_curves(axes[1, 1], few.dataset, 2.0)
     draw_times(axes[0, 2], delays)
     axes[1, 2].set_axis_off()
-    axes[1, 2].text(0, 1, __doc__.split("\n\n")[1] + f"\n{number(options.seeds)} seeds.", va="top", wrap=True)
+    claims, found = (__doc__ or "").split("\n\n")[1], "\n".join(said)
+    text = f"{claims}\n\nCame out, {number(options.seeds)} seeds:\n{found}"
+    axes[1, 2].text(0, 1, text, va="top", wrap=True, fontsize="small")
     figure.savefig(options.out / "fig2.png", dpi=150)
     print(f"\nFigure: {options.out / 'fig2.png'}")
 
