@@ -126,13 +126,16 @@ class Ensemble:
             return nan, nan
         self.network.eval()
         samples = data.samples()
-        loss = torch.zeros(len(self.flat), dtype=self.flat.dtype, device=self.flat.device)
-        right = torch.zeros(len(self.flat), dtype=torch.float64)
+        sums = torch.zeros(len(self.flat), 2, dtype=self.flat.dtype, device=self.flat.device)
+
+        def loss_and_right(out: Tensor, targets: Named) -> Tensor:
+            loss = self.task.loss(out, targets).sum()
+            return torch.stack([loss, self.task.right(out, targets).sum().to(loss.dtype)])
+
         for first, last in slices(len(samples), len(self.flat)):
-            some = samples.slice(first, last)
-            loss += self._per_member(some, lambda out, y: self.task.loss(out, y).sum())
-            right += self._per_member(some, lambda out, y: self.task.right(out, y).sum()).cpu()
-        return loss / len(samples), right / len(samples)
+            sums += self._per_member(samples.slice(first, last), loss_and_right)
+        loss, right = sums.unbind(1)
+        return loss / len(samples), right.cpu().double() / len(samples)
 
 
 def _row(values: Named, k: int) -> Named:

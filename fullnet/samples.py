@@ -158,7 +158,7 @@ class Minibatches:
         self._epoch, self._all = -1, None
 
 
-def slices(samples: int, members: int, at_once: int = 2**17) -> list[tuple[int, int]]:
-    """Cuts of an evaluation over many samples, so that its activations stay small."""
+def slices(samples: int, members: int, at_once: int = 2**14) -> list[tuple[int, int]]:
+    """Cuts of an evaluation over many samples, so that its activations stay in the cache."""
     step = max(64, math.ceil(at_once / max(members, 1)))
     return [(k, min(k + step, samples)) for k in range(0, samples, step)]
