@@ -6,12 +6,15 @@ that it is trained in.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+_GLOBAL = threading.RLock()  # pieces are built side by side, and torch has one global generator
 
 
 def _entropy(seed: int, purpose: str) -> int:
@@ -28,6 +31,6 @@ def generator(seed: int, purpose: str) -> torch.Generator:
 @contextmanager
 def global_seed(seed: int, purpose: str) -> Iterator[None]:
     """Seed torch's global generator, which `nn.Module` initialisers draw from, and restore it."""
-    with torch.random.fork_rng(devices=[]):
+    with _GLOBAL, torch.random.fork_rng(devices=[]):
         torch.manual_seed(_entropy(seed, purpose))
         yield
