@@ -46,7 +46,7 @@ class Line:
         self.trained = trained
 
     def initial(self, problem: Problem, m: float) -> Tensor:
-        return torch.tensor([m])
+        return torch.tensor([m], dtype=torch.float64)
 
     def inputs(self, slow: Tensor, given: Named) -> Tensor:
         if "ordered" not in given:
@@ -68,7 +68,7 @@ class Free:
 
     def initial(self, problem: Problem, m: float) -> Tensor:
         assert problem.ends is not None
-        random, linear = problem.ends
+        random, linear = (end.double() for end in problem.ends)
         return (m * random + (1 - m) * linear).flatten()
 
     def inputs(self, slow: Tensor, given: Named) -> Tensor:
