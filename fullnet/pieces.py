@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -105,17 +106,20 @@ def _here(
             raise
 
 
-def _elsewhere(
-    pieces: Sequence[Piece], parts: Parts, executor: Executor
-) -> Generator[tuple[Piece, Arrays]]:
+def _elsewhere(pieces: Sequence[Piece], parts: Parts, executor: Executor) -> Generator[tuple[Piece, Arrays]]:
     futures: list[tuple[Piece, Any]] = []
     try:
         for piece in pieces:
             # by cloudpickle, because a task is made of functions, and a user's are often local ones
             job = cloudpickle.dumps((piece.work, parts.checkpoint(piece.name)))
-            futures.append((piece, executor.submit(_remote, job)))
+            with warnings.catch_warnings():  # dask's advice on large arguments is not for the user
+                warnings.filterwarnings("ignore", "Sending large graph")
+                futures.append((piece, executor.submit(_remote, job)))
         yield from _as_they_finish(futures)
-    except BrokenExecutor as error:
+    except Exception as error:
+        # dask, which replaces a worker that dies, gives a piece up when it has cost it several
+        if not isinstance(error, BrokenExecutor | CancelledError) and type(error).__name__ != "KilledWorker":
+            raise
         raise InputError(
             f"{parts.folder}: a worker of the executor died; finished pieces are kept, and the same "
             "call with a new executor goes on from there"
