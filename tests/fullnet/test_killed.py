@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 # Imports what is needed once, and then forks a process for each line it is given.
 SERVER = """
-import os, resource, sys
+import os, resource, signal, sys
 from pathlib import Path
 import numpy as np
 import fullnet.trainer
@@ -36,7 +36,9 @@ from fullnet.tasks import teacher_student
 from fullnet.trainer import train
 from reduced.errors import InputError
 
+CHECKPOINT_FAILS = 200_000
 fullnet.trainer._CHECKPOINT_SECONDS = 0.05
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are without
 save = Parts.save
 
 def logged(self, name, arrays):
@@ -64,7 +66,7 @@ for line in sys.stdin:
         try:
             if int(limit):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
-            if 0 < int(limit) < 100_000:
+            if int(limit) not in (0, CHECKPOINT_FAILS):
                 fullnet.trainer._CHECKPOINT_SECONDS = 1e9
             work(kind, out)
         except InputError as error:
@@ -103,7 +105,14 @@ class Server:
         assert self.process.stdout is not None
         return int(self.process.stdout.readline())
 
-    def run(self, kind: str, out: Path, limit: int = 0, kill_after: float | None = None) -> tuple[int, str]:
+    def run(
+        self,
+        kind: str,
+        out: Path,
+        limit: int = 0,
+        kill_after: float | None = None,
+        by: signal.Signals = signal.SIGKILL,
+    ) -> tuple[int, str]:
         """Exit status and what it said; killed so many seconds after its folder is there."""
         assert self.process.stdin is not None
         self.errors.seek(0)
@@ -116,7 +125,7 @@ class Server:
             while not folder_of(out).exists() and not out.exists() and time.monotonic() < until:
                 time.sleep(0.002)
             time.sleep(kill_after)
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, by)
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         status = self._line()
@@ -236,6 +245,20 @@ def test_out_of_space_is_one_sentence_and_goes_on_later(server: Server, kind: st
     equal(content(out), content(tmp_path / "whole.nc"))
     log = Path(f"{out}.log").read_text().split()
     assert len(set(log)) == len(log)
+    assert names_in(tmp_path) == ["small.nc", "whole.nc"]
+
+
+def test_ctrl_c_keeps_the_state_of_every_piece(server: Server, tmp_path: Path) -> None:
+    """Without waiting for the time of a checkpoint, which in this run never comes."""
+    out, never = tmp_path / "small.nc", 10**9
+    assert server.run("train", tmp_path / "whole.nc", limit=never) == (0, "")
+    status, said = server.run("train", out, limit=never, kill_after=0.3, by=signal.SIGINT)
+    assert (status, said) == (1, "KeyboardInterrupt()\n")
+    names = [p.name for p in folder_of(out).iterdir()]
+    assert len([n for n in names if n.endswith(".checkpoint.npz")]) == 2  # two were in work
+    assert not [n for n in names if n.endswith(".tmp")]
+    assert server.run("train", out, limit=never) == (0, "")
+    equal(content(out), content(tmp_path / "whole.nc"))
     assert names_in(tmp_path) == ["small.nc", "whole.nc"]
 
 
