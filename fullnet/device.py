@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import torch
@@ -25,11 +26,13 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def members_at_once(device: torch.device, parameters: int) -> int:
-    """How many members of so many parameters train together."""
+def members_at_once(device: torch.device, parameters: int, members: int, workers: int) -> int:
+    """How many of the members, of so many parameters each, train together: what fits the cache, but
+    no more than leaves work for every worker."""
     if device.type != "cpu":
         return 1024
-    return min(max(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8), 256)
+    most = min(max(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8), 256)
+    return max(min(most, math.ceil(members / workers)), 1)
 
 
 def workers(device: torch.device) -> int:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,18 +54,23 @@ def run(
             bar.add(piece.steps)
     open_ones = [piece for piece in pieces if piece.name not in done]
     finished = _elsewhere(open_ones, parts, executor) if executor else _here(open_ones, parts, bar, workers)
-    for piece, arrays in finished:
-        parts.save(piece.name, arrays)
-        parts.checkpoint(piece.name).clear()
-        done[piece.name] = arrays
-        if executor:
-            bar.add(piece.steps)
+    with closing(finished):  # an error here stops the pieces there
+        for piece, arrays in finished:
+            parts.save(piece.name, arrays)
+            parts.checkpoint(piece.name).clear()
+            done[piece.name] = arrays
+            if executor:
+                bar.add(piece.steps)
     return [done[piece.name] for piece in pieces]
+
+
+class _Stopped(BaseException):
+    """Raised in a piece that is to stop, because of Ctrl-C or because another one failed."""
 
 
 def _here(
     pieces: Sequence[Piece], parts: Parts, bar: Progress, workers: int
-) -> Iterator[tuple[Piece, Arrays]]:
+) -> Generator[tuple[Piece, Arrays]]:
     stop = threading.Event()
 
     def one(piece: Piece) -> Arrays:
@@ -72,12 +79,12 @@ def _here(
         def on_steps(steps: int) -> None:
             nonlocal reported
             if stop.is_set():
-                raise KeyboardInterrupt
+                raise _Stopped
             reported += steps
             bar.add(steps)
 
         if stop.is_set():
-            raise KeyboardInterrupt
+            raise _Stopped
         try:
             arrays = piece.work(on_steps, parts.checkpoint(piece.name))
         except BaseException:
@@ -99,18 +106,23 @@ def _here(
             raise
 
 
-def _elsewhere(pieces: Sequence[Piece], parts: Parts, executor: Executor) -> Iterator[tuple[Piece, Arrays]]:
-    # by cloudpickle, because a task is made of functions, and a user's are often local ones
-    futures = []
-    for piece in pieces:
-        job = cloudpickle.dumps((piece.work, parts.checkpoint(piece.name)))
-        futures.append((piece, executor.submit(_remote, job)))
+def _elsewhere(pieces: Sequence[Piece], parts: Parts, executor: Executor) -> Generator[tuple[Piece, Arrays]]:
+    futures: list[tuple[Piece, Any]] = []
     try:
+        for piece in pieces:
+            # by cloudpickle, because a task is made of functions, and a user's are often local ones
+            job = cloudpickle.dumps((piece.work, parts.checkpoint(piece.name)))
+            with warnings.catch_warnings():  # dask's advice on large arguments is not for the user
+                warnings.filterwarnings("ignore", "Sending large graph")
+                futures.append((piece, executor.submit(_remote, job)))
         yield from _as_they_finish(futures)
-    except BrokenExecutor as error:
+    except Exception as error:
+        # dask, which replaces a worker that dies, gives a piece up when it has cost it several
+        if not isinstance(error, BrokenExecutor | CancelledError) and type(error).__name__ != "KilledWorker":
+            raise
         raise InputError(
             f"{parts.folder}: a worker of the executor died; finished pieces are kept, and the same "
-            "call goes on from there"
+            "call with a new executor goes on from there"
         ) from error
     finally:
         for _, future in futures:
@@ -131,7 +143,17 @@ def _as_they_finish(futures: Sequence[tuple[Piece, Any]]) -> Iterator[tuple[Piec
     while waiting:
         ready = [pair for pair in waiting if pair[1].done()]
         waiting = [pair for pair in waiting if pair not in ready]
-        for piece, future in ready:
-            yield piece, future.result()
+        failures = []
+        for piece, future in ready:  # those that succeeded are kept before a failure is told
+            try:
+                arrays = future.result()
+            except _Stopped:  # the piece that made it stop is, or will be, among the others
+                continue
+            except BaseException as error:
+                failures.append(error)
+                continue
+            yield piece, arrays
+        if failures:
+            raise failures[0]
         if not ready:
             time.sleep(0.02)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from fullnet.device import device_of, members_at_once
 from fullnet.device import workers as default_workers
 from fullnet.ensemble import initial_parameters
-from fullnet.parts import Checkpoint, Parts
+from fullnet.parts import Checkpoint, Parts, clean
 from fullnet.pieces import Arrays, Executor, OnSteps, Piece, run
 from fullnet.progress import Progress
 from fullnet.sphere import STOP_RULE, Cell, Metrics, minimise
-from fullnet.task import Task
+from fullnet.task import Task, whole
 from reduced.boundary import bracket
 from reduced.errors import InputError
 from reduced.files import check_output
@@ -69,10 +69,9 @@ def sample(
     InputError : on axes out of order, an unknown option, or an output that exists.
     """
     out = Path(out)
+    clean(out)
     check_output(out, overwrite)
-    steps = task.steps if steps is None else int(steps)
-    if steps < 1:
-        raise InputError(f"steps = {steps}: expected 1 or more")
+    steps = task.steps if steps is None else whole("steps", steps, 1)
     where = device_of(device)
     plan = _Plan(
         task=task,
@@ -86,8 +85,8 @@ def sample(
         gradient=gradient,
         refine=refine,
         device=where,
-        workers=workers if workers is not None else default_workers(where),
-        at_once=cells_at_once or members_at_once(where, len(initial_parameters(task, 0))),
+        workers=default_workers(where) if workers is None else whole("workers", workers, 1),
+        most=None if cells_at_once is None else whole("cells_at_once", cells_at_once, 1),
     )
     plan.check()
     parts = Parts(out, plan.configuration())
@@ -121,8 +120,7 @@ def sample(
         stop_rule=STOP_RULE,
         configuration=plan.configuration(),
     )
-    land.save(out, overwrite=overwrite)
-    parts.remove()
+    parts.finish(land.save, overwrite)
     return land
 
 
@@ -138,7 +136,7 @@ class _Plan:
     refine: int
     device: torch.device
     workers: int
-    at_once: int
+    most: int | None
 
     def check(self) -> None:
         if self.gradient not in ("tangent", "full"):
@@ -153,15 +151,13 @@ class _Plan:
             raise InputError(f"m: expected one value, or at least 4, not {len(self.m)}")
         if not self.budgets or list(self.budgets) != sorted(set(self.budgets)) or self.budgets[0] < 1:
             raise InputError(f"budgets = {self.budgets}: expected ascending numbers of steps from 1")
-        if self.workers < 1:
-            raise InputError(f"workers = {self.workers}: expected 1 or more")
         if self.refine < 0:
             raise InputError(f"refine = {self.refine}: expected 0 or a number of rounds")
         if not 0 <= self.m[0] <= self.m[-1] <= 1:
             raise InputError(f"m = {self.m[0]:g} to {self.m[-1]:g}: expected values in [0, 1]")
         for n in self.n_train:
             if n < 1 or (self.task.n_total is not None and n > self.task.n_total):
-                raise InputError(f"n_train = {n}: {self.task.name} has {self.task.n_total} samples")
+                raise InputError(f"n_train = {n}: expected {self.task.sizes}")
 
     def configuration(self) -> dict[str, Any]:
         """Everything that the numbers depend on."""
@@ -204,9 +200,11 @@ def _run(
 
         return minimised
 
+    parameters = len(initial_parameters(plan.task, 0))
+    at_once = plan.most or members_at_once(plan.device, parameters, len(cells), plan.workers)
     pieces = [
-        Piece(f"{name}-{plan.at_once}-{k}", len(cells) * plan.budgets[-1], work(cells))
-        for k, cells in enumerate(_pieces(cells, plan.at_once))
+        Piece(f"{name}-{at_once}-{k}", len(some) * plan.budgets[-1], work(some))
+        for k, some in enumerate(_pieces(cells, at_once))
     ]
     arrays = run(pieces, parts, bar, plan.workers, executor)
     return Metrics(**{f.name: np.concatenate([a[f.name] for a in arrays], 1) for f in fields(Metrics)})

@@ -17,13 +17,13 @@ from fullnet.device import device_of, members_at_once
 from fullnet.device import workers as default_workers
 from fullnet.ensemble import Ensemble, initial_parameters
 from fullnet.optimizer import RULES, Optimizer, Setting, weight_norm
-from fullnet.parts import Checkpoint, Parts
+from fullnet.parts import Checkpoint, Parts, clean
 from fullnet.pieces import Arrays, Executor, OnSteps, Piece, run
 from fullnet.progress import Progress
 from fullnet.representation import representation_of
 from fullnet.runs import CURVES, Runs
 from fullnet.samples import Data, Minibatches
-from fullnet.task import Task
+from fullnet.task import Task, whole
 from reduced.errors import InputError
 from reduced.files import check_output
 
@@ -99,24 +99,28 @@ def train(
     InputError : on a bad setting or an output that exists. A run that diverges is a result.
     """
     out = Path(out)
+    clean(out)
     check_output(out, overwrite)
     chosen = _members(task, paired, gamma, eta_d, eta_r, alpha, m, n_train, seeds)
     where = device_of(device)
     plan = _Plan(
         task=task,
-        steps=_whole("steps", steps, 1),
+        steps=whole("steps", steps, 1),
         optimizer=optimizer,
         representation=representation,
-        batch=_whole("batch", task.batch if batch is None else batch, 0),
+        batch=whole("batch", task.batch if batch is None else batch, 0),
         resolution=resolution,
         stop_at=stop_at,
         dtype=dtype,
         device=where,
     )
     plan.check(chosen)
-    at_once = members_at_once(where, len(initial_parameters(task, 0)))
-    at_once = at_once if members is None else _whole("members", members, 1)
-    side_by_side = default_workers(where) if workers is None else _whole("workers", workers, 1)
+    side_by_side = default_workers(where) if workers is None else whole("workers", workers, 1)
+    if members is None:
+        parameters = len(initial_parameters(task, 0))
+        at_once = members_at_once(where, parameters, len(chosen), side_by_side)
+    else:
+        at_once = whole("members", members, 1)
     parts = Parts(out, plan.configuration() | {"runs": [asdict(c) for c in chosen]})
     order = sorted(range(len(chosen)), key=lambda k: _together(chosen[k]))
     pieces, places = [], []
@@ -147,8 +151,7 @@ def train(
         representation=representation,
         configuration=plan.configuration(),
     )
-    runs.save(out, overwrite=overwrite)
-    parts.remove()
+    parts.finish(runs.save, overwrite)
     return runs
 
 
@@ -256,7 +259,10 @@ class _Training:
         record = (train_loss, test_loss, train_accuracy, test_accuracy, norm, m)
         self.curves[:, rows, column] = np.array(record)
 
-        lost = ~np.isfinite(train_loss)
+        watched = [train_loss, norm]  # every number that a runs file takes to be finite
+        watched += [] if self.test.empty else [test_loss]
+        watched += [np.array(m)] if self.representation.trained else []
+        lost = ~np.isfinite(watched).all(0)
         beyond = np.zeros(len(rows), bool)
         if self.plan.stop_at is not None:
             beyond = (test_accuracy >= self.plan.stop_at) & (train_accuracy >= _MEMORIZED)
@@ -306,7 +312,7 @@ class _Training:
 
 
 def _work(plan: _Plan, members: Sequence[Member]) -> Callable[[OnSteps, Checkpoint], Arrays]:
-    def trained(on_steps: OnSteps, checkpoint: Checkpoint) -> Arrays:
+    def curves(on_steps: OnSteps, checkpoint: Checkpoint) -> Arrays:
         training = _Training(plan, members)
         columns = {int(step): k for k, step in enumerate(plan.times())}
         known = checkpoint.load()
@@ -318,15 +324,20 @@ def _work(plan: _Plan, members: Sequence[Member]) -> Callable[[OnSteps, Checkpoi
         saved = time.monotonic()
         while len(training.rows) and training.step < plan.steps:
             training.advance()
-            on_steps(len(training.rows))
+            trained = len(training.rows)
             if training.step in columns:
                 training.evaluate(columns[training.step])
+            try:
+                on_steps(trained)
+            except BaseException:  # told to stop
+                checkpoint.save(training.state())
+                raise
             if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 checkpoint.save(training.state())
                 saved = time.monotonic()
         return training.result()
 
-    return trained
+    return curves
 
 
 def _members(
@@ -359,7 +370,9 @@ def _members(
             if name == "m" and value > 1:
                 raise InputError(f"m = {value:g}: expected a messiness within [0, 1]")
             if name == "n_train" and not 1 <= value <= (task.n_total or np.inf):
-                raise InputError(f"n_train = {value}: {task.name} has {task.n_total} samples")
+                raise InputError(f"n_train = {value:g}: expected {task.sizes}")
+            if name == "m" and value != 1 and not task.messiness:
+                raise InputError(f"m = {value:g}: {task.name} has no messiness")
     if paired:
         count = max(v.size for v in lists.values())
         for name, values in lists.items():
@@ -394,9 +407,3 @@ def _cut(order: Sequence[int], members: Sequence[Member], at_once: int) -> list[
         same = list(group)
         cut += [same[i : i + at_once] for i in range(0, len(same), at_once)]
     return cut
-
-
-def _whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or int(value) != value or value < least:
-        raise InputError(f"{name} = {value}: expected a whole number, {least} or more")
-    return int(value)

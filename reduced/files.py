@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5netcdf
 import xarray as xr
 
 from reduced.errors import InputError
@@ -31,6 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())  # or a power failure could leave the new name without its content
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -43,8 +47,12 @@ def write_dataset(
 ) -> Path:
     """Write NetCDF-4."""
     check_output(path, overwrite)
+    # In memory first: on a full disk, HDF5 prints pages of tracebacks before it raises.
+    content = io.BytesIO()
+    with h5netcdf.File(content, "w") as file:
+        dataset.dump_to_store(xr.backends.H5NetCDFStore(file), encoding=dict(encoding or {}))
     with replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=dict(encoding or {}))
+        temporary.write_bytes(content.getbuffer())
     return path
 
 

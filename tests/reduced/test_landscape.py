@@ -191,11 +191,12 @@ def test_one_picks() -> None:
 
 
 def _fails_midway(error: BaseException) -> Any:
-    def to_netcdf(_: xr.Dataset, path: Path, **__: Any) -> None:
-        Path(path).write_bytes(b"half a file")
+    def write_bytes(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise error
 
-    return to_netcdf
+    return write_bytes
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_never_half_a_file(
     if overwrite:
         land.save(path)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", _fails_midway(error))
+    monkeypatch.setattr(Path, "write_bytes", _fails_midway(error))
     expected = InputError if isinstance(error, OSError) else type(error)
     with pytest.raises(expected):
         land.save(path, overwrite=overwrite)
@@ -222,7 +223,7 @@ def test_never_half_a_file(
 
 
 def test_a_full_disk_is_told_by_the_files_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", _fails_midway(OSError(28, "No space left on device")))
+    monkeypatch.setattr(Path, "write_bytes", _fails_midway(OSError(28, "No space left on device")))
     with pytest.raises(InputError, match=r"small\.nc.*No space left"):
         small().save(tmp_path / "small.nc")
 
