@@ -549,7 +549,9 @@ def test_initial_weights_do_not_depend_on_what_is_made_beside_them() -> None:
         weights = list(pool.map(lambda seed: initial_parameters(task, seed), seeds))
         labels = list(pool.map(lambda seed: task.problem(seed, 5).train.targets["vector"], seeds))
     assert all(torch.equal(w, alone[seed]) for w, seed in zip(weights, seeds, strict=True))
-    assert all(torch.equal(y, teachers[seed]) for y, seed in zip(labels, seeds, strict=True))
+    # to rounding, which depends on how many threads torch gives the product; another teacher is far away
+    near = (torch.allclose(y, teachers[s], atol=1e-6) for y, s in zip(labels, seeds, strict=True))
+    assert all(near)
 
 
 def test_the_file_has_a_run_for_every_combination_in_the_given_order(tmp_path: Path) -> None:
