@@ -51,7 +51,7 @@ def by_train_size(land: Landscape, alpha: float, m: float) -> None:
             theta = math.degrees(math.atan2(m, float(u[1] - u[0])))
             ceiling = q.threshold / float(land.dataset.attrs["accuracy_threshold"])
             print(
-                f"| {n} | {q.seed} | {low:.2f} | {high:.2f} | {theta:.0f} | {ceiling:.2f} "
+                f"| {n} | {q.seed} | {low:.2f} | {high:.2f} | {theta:.1f} | {ceiling:.2f} "
                 f"| {q.status.value} | {_n(q.grokking_time)} | {_n(q.low)} – {_n(q.high)} "
                 f"| {_n(q.closed_form)} | {_n(q.corrected)} | {r.status.value} | {_n(r.grokking_time)} |"
             )
