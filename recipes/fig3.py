@@ -84,7 +84,7 @@ def main() -> None:
 
     delays = trained(
         file("alpha.nc"), task, gamma=DECAYS, alpha=[5, 6, 7, 8, 9], seeds=seeds,
-        steps=100_000 if options.full else 5_000,
+        steps=100_000 if options.full else 15_000, stop_at=None if options.full else 0.8,
     )  # fmt: skip
     print("## N = 1000: steps to each accuracy")
     times(delays, ("alpha", "gamma"))
