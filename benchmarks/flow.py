@@ -35,7 +35,7 @@ from scipy.integrate import solve_ivp
 from reduced.errors import InputError
 from reduced.flow import FlowResult, Status
 from reduced.landscape import Landscape, open_landscape
-from reduced.prediction import System, systems
+from reduced.system import System, systems
 from reduced.what_if import what_if
 
 Floats = NDArray[np.float64]

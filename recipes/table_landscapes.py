@@ -12,7 +12,8 @@ import math
 import numpy as np
 
 from reduced.landscape import Landscape, open_landscape, shipped
-from reduced.prediction import predict, systems
+from reduced.prediction import predict
+from reduced.system import systems
 
 FITTED = 1e-4  # a training loss below this counts as 0
 GAMMA, ETA_D, ETA_R = 1e-3, 1e-2, 1e-2

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from reduced.errors import InputError
 from reduced.flow import Status
 from reduced.landscape import Landscape
-from reduced.prediction import Prediction, check_each, check_start, predict, rate_of_m, systems
+from reduced.prediction import Prediction, check_each, check_start, predict
+from reduced.system import rate_of_m, systems
 
 Floats = NDArray[np.float64]
 

@@ -32,9 +32,10 @@ from reduced.figures.style import (
     scale_x,
 )
 from reduced.flow import Status
-from reduced.prediction import QUANTILE, Prediction
+from reduced.prediction import Prediction
 from reduced.report import meets_wall
 from reduced.surface import Field, Surface
+from reduced.system import QUANTILE
 
 LEVELS = (1e-3, 0.02, 0.05, 0.1)
 TITLES = {"train_loss": "training loss", "test_loss": "test loss", "test_accuracy": "test accuracy"}

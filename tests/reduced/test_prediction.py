@@ -11,7 +11,8 @@ import pytest
 from reduced.errors import InputError
 from reduced.flow import Status
 from reduced.landscape import Landscape, open_landscape
-from reduced.prediction import Prediction, System, predict
+from reduced.prediction import Prediction, predict
+from reduced.system import System
 from reduced.what_if import recommend, what_if
 
 W0 = 9.0
