@@ -37,10 +37,10 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm, vector_to_parameters
 from torch.utils.flop_counter import FlopCounterMode
 
-from fullnet.ensemble import Ensemble, initial_parameters
-from fullnet.memory import keep_freed_memory
-from fullnet.optimizer import Optimizer, Setting, project, weight_norm
-from fullnet.samples import Data, Minibatches
+from fullnet.engine.ensemble import Ensemble, initial_parameters
+from fullnet.engine.memory import keep_freed_memory
+from fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
+from fullnet.engine.samples import Data, Minibatches
 from fullnet.sphere import Cell
 from fullnet.task import Task
 from fullnet.tasks import addition, mnist, teacher_student

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fullnet.device import device_of, members_at_once
-from fullnet.device import workers as default_workers
-from fullnet.ensemble import initial_parameters
-from fullnet.parts import Checkpoint, Parts, clean
-from fullnet.pieces import Arrays, Executor, OnSteps, Piece, run
-from fullnet.progress import Progress
+from fullnet.engine.device import device_of, members_at_once
+from fullnet.engine.device import workers as default_workers
+from fullnet.engine.ensemble import initial_parameters
+from fullnet.engine.parts import Checkpoint, Parts, clean
+from fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
+from fullnet.engine.progress import Progress
 from fullnet.sphere import STOP_RULE, Cell, Metrics, minimise
 from fullnet.task import Task, whole
 from reduced.boundary import bracket

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fullnet.ensemble import Ensemble, initial_parameters
-from fullnet.optimizer import Optimizer, Setting, project, weight_norm
-from fullnet.samples import Data, Minibatches
+from fullnet.engine.ensemble import Ensemble, initial_parameters
+from fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
+from fullnet.engine.samples import Data, Minibatches
 from fullnet.task import Task
 
 # A cell is converged when the mean training loss over the last tenth of the budget is within

@@ -7,12 +7,11 @@ sentence.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-_RANGES = "numbers, or a range FIRST:LAST:COUNT (geometric; from 0, or with :lin at the end, linear)"
+from groktime.ranges import RANGES
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
     what_if = commands.add_parser("whatif", help="grokking times over gamma, learning rates and starts")
     _landscape(what_if)
-    what_if.add_argument("--gamma", nargs="+", required=True, metavar="X", help=f"weight decay: {_RANGES}")
+    what_if.add_argument("--gamma", nargs="+", required=True, metavar="X", help=f"weight decay: {RANGES}")
     _start(what_if, None)
     _output(what_if, "data (.nc) or figure (.png, .pdf, .svg)")
 
@@ -49,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
 
     sample = commands.add_parser("sample", help="sample a landscape from networks (needs groktime[train])")
     _task(sample)
-    sample.add_argument("--alpha", nargs="+", required=True, metavar="X", help=f"w/w0: {_RANGES}")
-    sample.add_argument("--m", nargs="+", metavar="X", help=f"messiness: {_RANGES}")
+    sample.add_argument("--alpha", nargs="+", required=True, metavar="X", help=f"w/w0: {RANGES}")
+    sample.add_argument("--m", nargs="+", metavar="X", help=f"messiness: {RANGES}")
     sample.add_argument("--steps", type=int, help="optimizer steps a cell")
     sample.add_argument("--budgets", nargs="+", type=int, metavar="STEPS", help="steps of the snapshots")
     sample.add_argument(
@@ -62,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train networks in full, with decay (needs groktime[train])")
     _task(train)
-    train.add_argument("--gamma", nargs="+", required=True, metavar="X", help=f"weight decay: {_RANGES}")
+    train.add_argument("--gamma", nargs="+", required=True, metavar="X", help=f"weight decay: {RANGES}")
     train.add_argument("--alpha", nargs="+", required=True, metavar="X", help="start: w/w0, as --gamma")
     train.add_argument("--eta-d", nargs="+", metavar="X", help="learning rate, per step (the task's)")
     train.add_argument("--eta-r", nargs="+", metavar="X", help="that of the representation (eta-d)")
@@ -158,38 +157,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number, not {text!r}") from None
-
-
-def values(name: str, texts: Sequence[str]) -> list[float]:
-    """Numbers and ranges FIRST:LAST:COUNT[:lin] as a list of numbers."""
-    from reduced.errors import InputError
-
-    out: list[float] = []
-    for text in texts:
-        parts = text.split(":")
-        try:
-            if len(parts) == 1:
-                out.append(float(text))
-                continue
-            linear = parts[-1] == "lin"
-            first, last, count = parts[:3]
-            a, b, n = float(first), float(last), int(count)
-            if (
-                len(parts) != 3 + linear
-                or not 2 <= n <= 100_000
-                or not (math.isfinite(a) and math.isfinite(b))
-            ):
-                raise ValueError
-        except ValueError:
-            raise InputError(f"--{name} {text}: expected {_RANGES}") from None
-        if a == 0 or linear:
-            points = [a + (b - a) * k / (n - 1) for k in range(n)]
-        elif a * b > 0:
-            points = [a * (b / a) ** (k / (n - 1)) for k in range(n)]
-        else:
-            raise InputError(f"--{name} {text}: a geometric range needs two ends of one sign")
-        out += [a, *points[1:-1], b]  # the ends are exactly those given
-    return out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groktime.cli import values
+from groktime.ranges import values
 from reduced.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import torch
 
-from fullnet.memory import keep_freed_memory
+from fullnet.engine.memory import keep_freed_memory
 from fullnet.sphere import Cell, minimise
 from fullnet.tasks import addition
 

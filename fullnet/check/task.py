@@ -20,8 +20,8 @@ from torch.nn.parameter import is_lazy
 
 from fullnet.check.data import data_findings
 from fullnet.check.finding import Finding, Findings, cut, kind, number, said, short, whole
-from fullnet.ensemble import Ensemble, initial_parameters
-from fullnet.samples import Data
+from fullnet.engine.ensemble import Ensemble, initial_parameters
+from fullnet.engine.samples import Data
 from fullnet.seeding import global_seed
 from fullnet.task import Adam, Problem, Split, Task
 

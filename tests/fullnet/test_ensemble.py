@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from fullnet.ensemble import Ensemble, initial_parameters
-from fullnet.optimizer import weight_norm
-from fullnet.samples import Data
+from fullnet.engine.ensemble import Ensemble, initial_parameters
+from fullnet.engine.optimizer import weight_norm
+from fullnet.engine.samples import Data
 from fullnet.task import Adam, Problem, Split, Targets, Task
 from fullnet.tasks import addition, teacher_student
 

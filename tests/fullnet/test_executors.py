@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from fullnet.sampler import sample
 from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.trainer import _Training, train
+from fullnet.trainer import train
+from fullnet.training import Training
 from reduced.errors import InputError
 
 TEST = os.getpid()
@@ -90,15 +91,6 @@ Work = Callable[..., xr.Dataset]
 BOTH = pytest.mark.parametrize("work", [sampled, trained])
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As the workers do."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
 
@@ -167,9 +159,9 @@ def test_a_piece_that_fails_stops_the_others_which_keep_their_state(
 ) -> None:
     """The reason that is told is its own, though it is the last in the list."""
     whole = trained(local_task(), tmp_path / "whole.nc")
-    advance, reached = _Training.advance, threading.Barrier(4, timeout=60)
+    advance, reached = Training.advance, threading.Barrier(4, timeout=60)
 
-    def failing(self: _Training) -> None:
+    def failing(self: Training) -> None:
         if self.step == 10:
             reached.wait()
             at = self.members[-1]
@@ -179,7 +171,7 @@ def test_a_piece_that_fails_stops_the_others_which_keep_their_state(
 
     out = tmp_path / "a.nc"
     with monkeypatch.context() as patch:
-        patch.setattr(_Training, "advance", failing)
+        patch.setattr(Training, "advance", failing)
         with pytest.raises(kind, match="its own reason"):
             train(local_task(), **{**TRAIN, "workers": 4}, out=out)
     kept = {p.name for p in (tmp_path / "a.nc.parts").iterdir()}
@@ -187,12 +179,12 @@ def test_a_piece_that_fails_stops_the_others_which_keep_their_state(
     assert [t for t in threading.enumerate() if "ThreadPool" in t.name] == []
     begun = 0
 
-    def counted(self: _Training) -> None:
+    def counted(self: Training) -> None:
         nonlocal begun
         begun += 1
         advance(self)
 
-    monkeypatch.setattr(_Training, "advance", counted)
+    monkeypatch.setattr(Training, "advance", counted)
     xr.testing.assert_identical(trained(local_task(), out), whole)
     assert begun < 4 * 40 - 3 * 9
 

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from fullnet.data import SOURCES, fetch, read_idx
-from fullnet.ensemble import Ensemble, initial_parameters
+from fullnet.engine.ensemble import Ensemble, initial_parameters
+from fullnet.engine.samples import Data
 from fullnet.find import find_task
-from fullnet.samples import Data
 from fullnet.tasks import mnist
 from fullnet.tasks.mnist import _digits, _first
 from groktime.cli import main

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 
 import numpy as np
@@ -13,22 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from fullnet.ensemble import initial_parameters
+from fullnet.engine.ensemble import initial_parameters
 from fullnet.sphere import Cell, Metrics, minimise
 from fullnet.task import Adam, Problem, Split, Targets, Task
 from fullnet.tasks import addition
 
 GOAL = torch.tensor([2.0, 0.5])
 LOSSES = ("train_loss", "test_loss")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only lose by threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def squared(output: Tensor, targets: Targets) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullnet.ensemble import initial_parameters
+from fullnet.engine.ensemble import initial_parameters
 from fullnet.find import BUILT_IN, find_task
 from fullnet.seeding import generator
 from fullnet.task import Problem, Split, Task

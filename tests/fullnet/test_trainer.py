@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,29 +17,22 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import fullnet.trainer
-from fullnet.ensemble import initial_parameters
-from fullnet.optimizer import MOMENTUM
-from fullnet.parts import Checkpoint
+import fullnet.training
+from fullnet.engine.ensemble import initial_parameters
+from fullnet.engine.optimizer import MOMENTUM
+from fullnet.engine.parts import Checkpoint
+from fullnet.engine.samples import Data, Minibatches
 from fullnet.runs import CURVES, Runs, open_runs
-from fullnet.samples import Data, Minibatches
 from fullnet.seeding import generator
 from fullnet.task import Adam, Problem, Split, Targets, Task
 from fullnet.tasks import addition, teacher_student
-from fullnet.trainer import Member, _Plan, _Training, _work, train
+from fullnet.trainer import train
+from fullnet.training import Member, Plan, Training, training_of
 from reduced.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
 LOSSES = ("train_loss", "test_loss")
 ACCURACIES = ("train_accuracy", "test_accuracy")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only lose by threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def squared(output: Tensor, targets: Targets) -> Tensor:
@@ -81,7 +74,7 @@ def small_task(n_test: int = 10, layers: int = 2, batch: int = 0) -> Task:
     )
 
 
-def plan_of(task: Task, **change: Any) -> _Plan:
+def plan_of(task: Task, **change: Any) -> Plan:
     usual: dict[str, Any] = {
         "steps": 200,
         "optimizer": "adamw",
@@ -92,12 +85,12 @@ def plan_of(task: Task, **change: Any) -> _Plan:
         "dtype": "float64",
         "device": torch.device("cpu"),
     }
-    return _Plan(task=task, **{**usual, **change})
+    return Plan(task=task, **{**usual, **change})
 
 
-def trained(plan: _Plan, members: list[Member], folder: Path) -> Arrays:
+def trained(plan: Plan, members: list[Member], folder: Path) -> Arrays:
     """The arrays of one piece."""
-    return _work(plan, members)(lambda steps: None, Checkpoint(folder / "none.npz"))
+    return training_of(plan, members)(lambda steps: None, Checkpoint(folder / "none.npz"))
 
 
 def crowd(count: int, n_train: int = 20) -> list[Member]:
@@ -223,9 +216,9 @@ class Plain:
         return out
 
 
-def steps_equal_the_plain_loop(plan: _Plan, members: list[Member], rtol: float = 1e-10) -> None:
+def steps_equal_the_plain_loop(plan: Plan, members: list[Member], rtol: float = 1e-10) -> None:
     """Every step, by a training that is evaluated after each."""
-    training = _Training(replace(plan, resolution=1e-9), members)
+    training = Training(replace(plan, resolution=1e-9), members)
     plain = [Plain(plan.task, c, plan.optimizer, plan.batch, plan.representation) for c in members]
     for step in range(plan.steps + 1):
         if step:
@@ -269,7 +262,7 @@ def tiny_addition() -> Task:
 def test_the_gradient_of_the_representation_is_autograds(kind: str) -> None:
     task = tiny_addition()
     members = [replace(c, n_train=11) for c in TRIO]
-    training = _Training(plan_of(task, representation=kind), members)
+    training = Training(plan_of(task, representation=kind), members)
     _, _, slow = training.ensemble.loss_and_gradient(training.train.samples())
     assert slow is not None
     for k, c in enumerate(members):
@@ -470,7 +463,7 @@ class Interrupted(Exception):
     """Raised by the tests in the middle of a piece."""
 
 
-def _of_kind(kind: str) -> tuple[_Plan, list[Member]]:
+def _of_kind(kind: str) -> tuple[Plan, list[Member]]:
     task = tiny_addition() if kind == "free" else small_task()
     members = learners()
     if kind == "free":
@@ -492,18 +485,18 @@ def test_an_interrupted_piece_goes_on_bit_by_bit(
         assert whole["diverged"].tolist() == [k == 2 for k in range(9)]
         assert (whole["steps_done"] < steps).sum() >= 4
     # Told to stop, a piece keeps its state at once; killed, it has what it kept from time to time.
-    monkeypatch.setattr(fullnet.trainer, "_CHECKPOINT_SECONDS", 1e9 if how == "told to stop" else -1.0)
+    monkeypatch.setattr(fullnet.training, "_CHECKPOINT_SECONDS", 1e9 if how == "told to stop" else -1.0)
     checkpoint = Checkpoint(tmp_path / "state.npz")
-    advance, begun = _Training.advance, 0
+    advance, begun = Training.advance, 0
 
-    def counted(self: _Training) -> None:
+    def counted(self: Training) -> None:
         nonlocal begun
         begun += 1
         if how == "killed" and begun in (30, 31, 101):
             raise Interrupted
         advance(self)
 
-    monkeypatch.setattr(_Training, "advance", counted)
+    monkeypatch.setattr(Training, "advance", counted)
 
     moments = [100, 30]
 
@@ -512,7 +505,7 @@ def test_an_interrupted_piece_goes_on_bit_by_bit(
             moments.pop()
             raise Interrupted
 
-    work = _work(plan, members)
+    work = training_of(plan, members)
     for _ in range(2 if how == "told to stop" else 3):
         with pytest.raises(Interrupted):
             work(on_steps, checkpoint)
@@ -530,11 +523,11 @@ def test_a_damaged_checkpoint_or_piece_is_computed_again(tmp_path: Path) -> None
     plan, members = _of_kind("sgd")
     whole = trained(plan, members, tmp_path)
     checkpoint = Checkpoint(tmp_path / "state.npz")
-    checkpoint.save(_Training(plan, members).state())
+    checkpoint.save(Training(plan, members).state())
     content = checkpoint.path.read_bytes()
     for damaged in (b"", content[: len(content) // 2], b"PK\x03\x04 nonsense", b"nonsense"):
         checkpoint.path.write_bytes(damaged)
-        again = _work(plan, members)(lambda steps: None, checkpoint)
+        again = training_of(plan, members)(lambda steps: None, checkpoint)
         for name, values in whole.items():
             np.testing.assert_array_equal(again[name], values, err_msg=name)
 
@@ -626,7 +619,7 @@ def test_wrong_arguments_are_refused_before_training(
         raise AssertionError("no training may begin")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fullnet.trainer, "_work", never)
+    monkeypatch.setattr(fullnet.trainer, "training_of", never)
     usual: dict[str, Any] = {"gamma": 0.1, "alpha": 1.0, "seeds": [0, 1, 2], "steps": 3, "progress": False}
     with pytest.raises(InputError, match=rf"^{names}\b") as caught:
         train(**{"task": small_task(), "out": "small.nc", **usual, **change})

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from groktime.cli import main, parser, values
+from groktime.cli import main, parser
+from groktime.ranges import values
 from reduced.errors import InputError
 from reduced.landscape import Landscape
 

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 import groktime as gt
-from fullnet.ensemble import Ensemble, initial_parameters
+from fullnet.engine.ensemble import Ensemble, initial_parameters
+from fullnet.engine.samples import Data
 from fullnet.find import find_task
-from fullnet.samples import Data
 from fullnet.task import Task
 from groktime.cli import main
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from fullnet.representation import Line, Representation
-from fullnet.samples import Data, Samples, slices
+from fullnet.engine.representation import Line, Representation
+from fullnet.engine.samples import Data, Samples, slices
 from fullnet.seeding import global_seed
 from fullnet.task import Task
 

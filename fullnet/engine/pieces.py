@@ -18,9 +18,9 @@ import cloudpickle
 import torch
 from numpy.typing import NDArray
 
-from fullnet.memory import keep_freed_memory
-from fullnet.parts import Checkpoint, Parts
-from fullnet.progress import Progress
+from fullnet.engine.memory import keep_freed_memory
+from fullnet.engine.parts import Checkpoint, Parts
+from fullnet.engine.progress import Progress
 from reduced.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]

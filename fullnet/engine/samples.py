@@ -59,7 +59,7 @@ class Data:
         dtype: torch.dtype | None = None,
     ) -> Data:
         """The data of the members, given one split each; splits that hold the same tensors are stored
-        once. `symbols`: inputs are the splits' symbols (`fullnet.representation.Free`). `dtype` of the
+        once. `symbols`: inputs are the splits' symbols (`fullnet.engine.representation.Free`). `dtype` of the
         floating-point tensors: their own, unless given."""
         pools: dict[tuple[int, ...], int] = {}
         parts: list[Split] = []
