@@ -1,6 +1,6 @@
 """The ensemble engine against one network at a time in plain PyTorch, in member-steps per second.
 
-    python benchmarks/engine.py [--threads N] [--members N] [--steps N] [--rounds N] [--json]
+    python benchmarks/engine.py [--threads N] [--members N] [--steps N] [--rounds N] [--compiled] [--json]
     python benchmarks/engine.py --growth FILE.png
 
 Both sides train the same networks on the same machine in the same run, in turns (A B C A B C ...): same
@@ -63,6 +63,7 @@ class Job:
     steps: int
     sphere: bool
     dtype: torch.dtype = torch.float32
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def _train_together(job: Job) -> tuple[Ensemble, Data]:
     task, cells = job.task, job.cells
     data = Data.of([task.problem(c.seed, c.n_train).train for c in cells], dtype=job.dtype)
     flat = torch.stack([initial_parameters(task, c.seed) * c.alpha for c in cells]).to(job.dtype)
-    engine = Ensemble(task, flat, torch.tensor([[c.m] for c in cells], dtype=job.dtype))
+    m = torch.tensor([[c.m] for c in cells], dtype=job.dtype)
+    engine = Ensemble(task, flat, m, compiled=job.compiled)
     batches = Minibatches([c.seed for c in cells], cells[0].n_train, task.batch, torch.device("cpu"))
     rate, decay = task.optimizer.rate, 0.0 if job.sphere else DECAY
     optimizer = Optimizer("adamw", flat, [Setting(rate, decay, task.optimizer.betas)] * len(cells))
@@ -253,6 +255,9 @@ def compare(name: str, job: Job, rounds: int, threads: int, peak: float) -> Resu
     if not apart <= TOLERANCE:
         raise SystemExit(f"{name}: losses differ by {apart:.2g} (allowed: {TOLERANCE:g})")
     best = best_form(job, threads)
+    if job.compiled:  # for both sizes of a piece, as a long run would have it
+        ensemble(replace(job, steps=2), threads)
+        ensemble(replace(some_of(job), steps=2), threads)
     few = some_of(job)
     speeds = []
     for turn in range(rounds):
@@ -371,6 +376,9 @@ def main() -> None:
     parser.add_argument(
         "--growth", type=Path, metavar="FILE", help="draw the cost against the members instead"
     )
+    parser.add_argument(
+        "--compiled", action="store_true", help="compile the ensemble before the time is taken"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args()
     if min(options.steps, options.members, options.rounds, options.threads) < 1:
@@ -382,16 +390,11 @@ def main() -> None:
         ("teacher-student", teacher_student(), 1),
         ("mnist", mnist(), 3),
     )
-    jobs = [
-        (
-            name,
-            Job(
-                task, cells(task, max(1, options.members // share)), max(1, options.steps // share**2), sphere
-            ),
-        )
-        for name, task, share in named
-        for sphere in ((True, False) if share == 1 else (False,))
-    ]
+    jobs = []
+    for name, task, share in named:
+        some, steps = cells(task, max(1, options.members // share)), max(1, options.steps // share**2)
+        job = Job(task, some, steps, sphere=False, compiled=options.compiled)
+        jobs += [(name, job)] if share > 1 else [(name, replace(job, sphere=True)), (name, job)]
     if options.growth:
         growth([(name, job) for name, job in jobs if not job.sphere], options.growth)
         return

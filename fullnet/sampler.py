@@ -44,6 +44,7 @@ def sample(
     cells_at_once: int | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
+    compiled: bool = False,
     progress: bool = True,
     overwrite: bool = False,
 ) -> Landscape:
@@ -61,6 +62,8 @@ def sample(
     device : "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
     workers : pieces trained side by side (default: one a core on the CPU). `executor`: where to train
         them instead; anything with the `submit` of concurrent.futures.
+    compiled : have torch compile the networks for this machine, which takes some seconds and pays for
+        runs of minutes. Numbers are the same to rounding.
     out : the file. It is written whole at the end; until then finished pieces lie beside it, and
         the same call goes on where it was stopped.
 
@@ -86,6 +89,7 @@ def sample(
         refine=refine,
         device=where,
         workers=default_workers(where) if workers is None else whole("workers", workers, 1),
+        compiled=compiled,
         most=None if cells_at_once is None else whole("cells_at_once", cells_at_once, 1),
     )
     plan.check()
@@ -137,6 +141,7 @@ class _Plan:
     device: torch.device
     workers: int
     most: int | None
+    compiled: bool
 
     def check(self) -> None:
         if self.gradient not in ("tangent", "full"):
@@ -174,6 +179,7 @@ class _Plan:
             "budgets": list(self.budgets),
             "refine": self.refine,
             "dtype": "float32",
+            "compiled": self.compiled,
         }
 
     def order(self) -> list[tuple[int, int, int, int]]:
@@ -196,7 +202,8 @@ def _run(
 
     def work(piece: Sequence[Cell]) -> Callable[[OnSteps, Checkpoint], Arrays]:
         def minimised(on_steps: OnSteps, _: Checkpoint) -> Arrays:
-            return asdict(minimise(plan.task, piece, plan.budgets, plan.gradient, plan.device, on_steps))
+            how = (plan.gradient, plan.device, on_steps, plan.compiled)
+            return asdict(minimise(plan.task, piece, plan.budgets, *how))
 
         return minimised
 

@@ -58,7 +58,13 @@ class _Spheres:
     """The cells still in training; each row of every tensor is one of them."""
 
     def __init__(
-        self, task: Task, cells: Sequence[Cell], steps: int, gradient: str, device: torch.device
+        self,
+        task: Task,
+        cells: Sequence[Cell],
+        steps: int,
+        gradient: str,
+        device: torch.device,
+        compiled: bool,
     ) -> None:
         problems = {(c.seed, c.n_train): task.problem(c.seed, c.n_train) for c in cells}
         own = [problems[c.seed, c.n_train] for c in cells]
@@ -72,7 +78,7 @@ class _Spheres:
         self.slow = torch.tensor([[c.m] for c in cells], device=device, dtype=self.flat.dtype)
         self.target = weight_norm(self.flat)
         self.history = torch.full((len(cells), steps), torch.nan, device=device)
-        self.ensemble = Ensemble(task, self.flat, self.slow)
+        self.ensemble = Ensemble(task, self.flat, self.slow, compiled=compiled)
         setting = Setting(task.optimizer.rate, betas=task.optimizer.betas)
         self.optimizer = Optimizer("adam", self.flat, [setting] * len(cells))
 
@@ -121,6 +127,7 @@ def minimise(
     gradient: str = "tangent",
     device: torch.device | str = "cpu",
     on_steps: Callable[[int], None] = lambda member_steps: None,
+    compiled: bool = False,
 ) -> Metrics:
     """Train all cells on their spheres and take snapshots at the budgets (steps, ascending).
 
@@ -132,9 +139,9 @@ def minimise(
     "full" gradient (as published) the iteration does **not** come to rest at the minimum, and stalls
     at a far higher loss where w is small. With the "tangent" one, g - (g·w)w/|w|², it does.
 
-    `on_steps` is told the member-steps done.
+    `on_steps` is told the member-steps done. `compiled`: see `fullnet.engine.ensemble.Ensemble`.
     """
-    spheres = _Spheres(task, cells, budgets[-1], gradient, torch.device(device))
+    spheres = _Spheres(task, cells, budgets[-1], gradient, torch.device(device), compiled)
     out = Metrics.blank(len(budgets), len(cells))
     everyone = np.ones(len(cells), bool)
     for done in range(1, budgets[-1] + 1):

@@ -51,6 +51,7 @@ def train(
     members: int | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
+    compiled: bool = False,
     progress: bool = True,
     overwrite: bool = False,
 ) -> Runs:
@@ -70,6 +71,7 @@ def train(
     stop_at : test accuracy at which a run is done, once it has held for three evaluations, as has 95 %
         of training accuracy (default: no run stops before `steps`).
     members : trained together (default: what fits the cache). `workers`, `executor`: as in `sample`.
+    compiled : as in `sample`.
     out : the runs file. Written whole at the end; until then finished pieces, and the state of those
         in work, lie beside it, and the same call goes on where it was stopped.
 
@@ -92,6 +94,7 @@ def train(
         stop_at=stop_at,
         dtype=dtype,
         device=where,
+        compiled=compiled,
     )
     plan.check(chosen)
     side_by_side = default_workers(where) if workers is None else whole("workers", workers, 1)

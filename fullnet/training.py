@@ -51,6 +51,7 @@ class Plan:
     stop_at: float | None
     dtype: str
     device: torch.device
+    compiled: bool = False
 
     def check(self, members: Sequence[Member]) -> None:
         if self.optimizer not in RULES:
@@ -78,6 +79,7 @@ class Plan:
             "resolution": self.resolution,
             "stop_at": self.stop_at,
             "dtype": self.dtype,
+            "compiled": self.compiled,
         }
 
     def times(self) -> NDArray[np.int64]:
@@ -114,7 +116,7 @@ class Training:
         self.slow_optimizer = Optimizer(
             plan.optimizer, self.slow, [Setting(c.eta_r, 0.0, betas) for c in members]
         )
-        self.ensemble = Ensemble(task, self.flat, self.slow, self.representation)
+        self.ensemble = Ensemble(task, self.flat, self.slow, self.representation, plan.compiled)
         self.rows = torch.arange(len(members))  # which of the piece's members are in training
         self.step = 0
         # what is kept of all members of the piece

@@ -161,6 +161,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         "out": options.output,
         "device": options.device,
         "workers": options.workers,
+        "compiled": options.compiled,
         "progress": not options.quiet,
         "overwrite": options.overwrite,
     }

@@ -7,12 +7,15 @@ it is trained in company. A module that cannot be mapped is run member by member
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.func import functional_call, vmap
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
 
 from fullnet.engine.representation import Line, Representation
 from fullnet.engine.samples import Data, Samples, slices
@@ -39,6 +42,8 @@ class Ensemble:
     flat : Tensor [member, parameter]; the ensemble works on this buffer in place.
     slow : Tensor [member, k], the slow variables of the representation (see there), in place; for a
         fixed one the messiness (default 1).
+    compiled : have torch compile the loss and its gradient into one program for this machine, which
+        takes some seconds at the first step; where that fails, go on without, with a warning.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Ensemble:
         flat: Tensor,
         slow: Tensor | None = None,
         representation: Representation | None = None,
+        compiled: bool = False,
     ) -> None:
         self.task = task
         self.representation = representation if representation is not None else Line(trained=False)
@@ -57,6 +63,7 @@ class Ensemble:
         self._shapes = [p.shape for p in named.values()]
         self._sizes = [p.numel() for p in named.values()]
         self._one_by_one = False
+        self._compiled = compiled
         self.adopt(flat, torch.ones(len(flat), 1).to(flat) if slow is None else slow)
 
     def adopt(self, flat: Tensor, slow: Tensor) -> None:
@@ -107,13 +114,34 @@ class Ensemble:
         that do not share their parameter's layout.
         """
         self.network.train()
+        if self._compiled:
+            try:
+                return self._by_program(samples)
+            except Exception as error:  # whatever a machine's compiler comes up with
+                self._compiled = False
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                text = f"{self.task.name}: cannot be compiled here ({reason}); goes on uncompiled, slower"
+                warnings.warn(text, stacklevel=2)
         loss = self._per_member(samples, lambda out, y: self.task.loss(out, y).mean())
         slow = [self._slow] if self.representation.trained else []
         gradients = torch.autograd.grad(loss.sum(), [*self._views.values(), *slow])
-        with torch.no_grad():
-            for view, gradient in zip(self._gradient_views.values(), gradients, strict=False):
-                view.copy_(gradient)
+        self._keep(gradients)
         return loss.detach(), self._gradient, gradients[-1].contiguous() if slow else None
+
+    @torch.no_grad()
+    def _keep(self, gradients: Iterable[Tensor]) -> None:
+        for view, gradient in zip(self._gradient_views.values(), gradients, strict=False):
+            view.copy_(gradient)
+
+    @torch.no_grad()
+    def _by_program(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor | None]:
+        program = _program(self.task, self.network, self.representation, samples.mapped)
+        views = {k: v.detach() for k, v in self._views.items()}
+        (by_weights, by_slow), loss = program(
+            views, self._slow.detach(), samples.inputs, samples.targets, samples.common
+        )
+        self._keep(by_weights[name] for name in self._names)
+        return loss, self._gradient, by_slow.contiguous() if self.representation.trained else None
 
     @torch.no_grad()
     def metrics(self, data: Data) -> tuple[Tensor, Tensor]:
@@ -136,6 +164,32 @@ class Ensemble:
             sums += self._per_member(samples.slice(first, last), loss_and_right)
         loss, right = sums.unbind(1)
         return loss / len(samples), right.cpu().double() / len(samples)
+
+
+_PROGRAMS: dict[tuple[object, ...], tuple[Task, Callable[..., Any]]] = {}
+_COMPILING = threading.Lock()
+
+
+def _program(
+    task: Task, network: nn.Module, representation: Representation, mapped: bool
+) -> Callable[..., Any]:
+    """Loss and gradient of stacked members, compiled once for all ensembles of a task."""
+    first = next(network.parameters())
+    key = (id(task), type(representation), mapped, first.dtype, first.device)
+    with _COMPILING:
+        if key not in _PROGRAMS:
+
+            def one(parameters: Named, slow: Tensor, inputs: Named, targets: Named, common: Named) -> Tensor:
+                out = functional_call(network, dict(parameters), (representation.inputs(slow, inputs),))
+                return task.loss(out, {**targets, **common}).mean()
+
+            with warnings.catch_warnings():  # of torch's compiler about torch, when it is first loaded
+                warnings.simplefilter("ignore", DeprecationWarning)
+                import_module("torch._inductor.compile_fx")
+            own = 0 if mapped else None
+            stacked = vmap(grad_and_value(one, argnums=(0, 1)), in_dims=(0, 0, own, own, own))
+            _PROGRAMS[key] = task, torch.compile(stacked)  # the task is kept, so that its id is its own
+        return _PROGRAMS[key][1]
 
 
 def _row(values: Named, k: int) -> Named:

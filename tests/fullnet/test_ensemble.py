@@ -199,3 +199,32 @@ def regression(network: Callable[[], nn.Module], inputs: Tensor) -> Task:
         optimizer=Adam(1e-3),
         steps=10,
     )
+
+
+def test_compiled_is_the_same_to_rounding_and_for_every_size() -> None:
+    task = teacher_student(n_train=10)
+    flat, splits = members(task, torch.float64)
+    plain, compiled = (Ensemble(task, flat.clone(), compiled=c) for c in (False, True))
+    for rows in (torch.arange(3), torch.tensor([2, 0])):
+        data = Data.of(splits).keep(rows)
+        for ensemble in (plain, compiled):
+            ensemble.adopt(flat[rows].contiguous(), torch.ones(len(rows), 1, dtype=torch.float64))
+        loss, gradient, _ = plain.loss_and_gradient(data.samples())
+        again, same, slow = compiled.loss_and_gradient(data.samples())
+        torch.testing.assert_close(again, loss, rtol=1e-12, atol=0)
+        torch.testing.assert_close(same, gradient, rtol=1e-10, atol=1e-14)
+        assert slow is None
+    assert compiled._compiled
+
+
+def test_where_nothing_can_be_compiled_it_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(*_: object, **__: object) -> None:
+        raise RuntimeError("no working C++ compiler\nand a page of reasons")
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    task = teacher_student(n_train=10)
+    flat, splits = members(task)
+    ensemble, samples = Ensemble(task, flat, compiled=True), Data.of(splits).samples()
+    with pytest.warns(UserWarning, match=r"cannot be compiled here \(no working C\+\+ compiler\)"):
+        loss, *_ = ensemble.loss_and_gradient(samples)
+    torch.testing.assert_close(loss, Ensemble(task, flat).loss_and_gradient(samples)[0])
