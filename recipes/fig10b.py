@@ -42,7 +42,7 @@ def main() -> None:
     ax.set(xscale="log", yscale="log", xlabel="weight decay γ", ylabel="optimizer steps")
     ax.set_title("MNIST, N = 1000, α = 9")
     ax.legend(frameon=False)
-    figure.savefig(options.out / "fig10b.png", dpi=150)
+    figure.savefig(options.out / "fig10b.png", dpi=110)
     print("## Fig. 10b: median steps to each test accuracy, by γ (∞: not within 20,000 steps)")
     table(["accuracy", *(f"γ = {g:g}" for g in DECAYS)], rows)
     table(["accuracy", "slope of ln t against ln γ, γ from 0.1 to 1", "90 %, seeds"], slopes)

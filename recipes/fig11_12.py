@@ -58,7 +58,7 @@ def main() -> None:
     right.set_xlim(left=1)
     right.legend(title="test (dotted: training)", frameon=False)
     figure.suptitle(f"MNIST, cross-entropy, N = {N}")
-    figure.savefig(options.out / "fig11_12.png", dpi=150)
+    figure.savefig(options.out / "fig11_12.png", dpi=110)
     print(f"\nFigure: {options.out / 'fig11_12.png'}")
 
 

@@ -147,7 +147,7 @@ def main() -> None:
     claims, found = (__doc__ or "").split("\n\n")[1], "\n".join(said)
     text = f"{claims}\n\nCame out, {number(options.seeds)} seeds:\n{found}"
     axes[1, 2].text(0, 1, text, va="top", wrap=True, fontsize="small")
-    figure.savefig(options.out / "fig2.png", dpi=150)
+    figure.savefig(options.out / "fig2.png", dpi=110)
     print(f"\nFigure: {options.out / 'fig2.png'}")
 
 

@@ -132,7 +132,7 @@ def main() -> None:
     axes[2].set(xscale="log", yscale="log", xlabel="training samples N", ylabel="optimizer steps")
     axes[2].set_title("α = 8, γ = 0.3: medians over seeds")
     axes[2].legend(frameon=False)
-    figure.savefig(options.out / "fig3.png", dpi=150)
+    figure.savefig(options.out / "fig3.png", dpi=110)
     print(f"\nFigure: {options.out / 'fig3.png'}; seeds: {span(seeds[0], seeds[-1])}")
 
 
