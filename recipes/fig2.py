@@ -17,6 +17,7 @@ from fullnet.tasks import teacher_student
 from reduced.figures.curves import draw_lu
 from reduced.figures.style import BLUE, GREEN, PALETTE, VERMILLION
 from reduced.landscape import open_landscape
+from reduced.prediction import predict
 from validation.measure import measure
 from validation.survival import slope, summary
 
@@ -37,7 +38,8 @@ def decay_rate(run: xr.Dataset, t_train: float, t_test: float) -> float:
 
 
 def times(delays: xr.Dataset, runs: xr.Dataset) -> list[str]:
-    """Times, norm at generalisation and rate of decay for each α and γ; the slopes, also in words."""
+    """Times beside the landscape's prediction for the same seed, norm at generalisation and rate of
+    decay for each α and γ; the slopes, also in words."""
     delays = delays.assign(
         rate=(
             "run",
@@ -45,19 +47,25 @@ def times(delays: xr.Dataset, runs: xr.Dataset) -> list[str]:
         ),
         w_c=delays["norm_at_test"] / runs["w0"],
     )
-    rows = []
+    rows, land = [], open_landscape("teacher-student")
     for group in _groups(summary(delays)):
-        own = of(delays, alpha=float(group["alpha"]), gamma=float(group["gamma"]))
+        alpha, gamma = float(group["alpha"]), float(group["gamma"])
+        own = of(delays, alpha=alpha, gamma=gamma)
+        p = predict(land, gamma=gamma, eta_d=ETA, alpha=alpha)
+        told = {seed.seed: seed.grokking_time for seed in p.seeds}
+        error = [told[int(s)] / float(t) - 1 for s, t in zip(own["seed"], own["t_test"], strict=True)]
         rows.append(
             [
                 *_of_group(group),
                 _missed(group),
+                p.grokking_time,
+                f"{min(error):+.0%} to {max(error):+.0%}",
                 span(float(own["w_c"].min()), float(own["w_c"].max())),
                 span(float(own["rate"].min()), float(own["rate"].max())),
             ]
         )
-    head = ["α", "γ", "t_train", "t_test", "not generalised", "w/w0 at generalising", "decay of w over ηγ"]
-    table(head, rows)
+    head = ["α", "γ", "t_train", "t_test", "not generalised", "predicted", "error, by seed"]
+    table([*head, "w/w0 at generalising", "decay of w over ηγ"], rows)
     lines, said = [], []
     for alpha in ALPHAS:
         own = of(delays, alpha=alpha)
