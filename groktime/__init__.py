@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reduced.landscape import Landscape, open_landscape, shipped
     from reduced.prediction import Prediction, predict
     from reduced.what_if import Recommendation, recommend, what_if
+    from validation.compare import Comparison, compare
     from validation.measure import measure
 
 __version__ = "0.1.0"
@@ -35,6 +36,8 @@ _HOME = {
     "Recommendation": "reduced.what_if",
     "Runs": "fullnet.runs",
     "open_runs": "fullnet.runs",
+    "Comparison": "validation.compare",
+    "compare": "validation.compare",
     "measure": "validation.measure",
     "recommend": "reduced.what_if",
     "what_if": "reduced.what_if",
@@ -48,6 +51,7 @@ _HOME = {
 
 __all__ = [
     "Adam",
+    "Comparison",
     "Finding",
     "InputError",
     "Landscape",
@@ -58,6 +62,7 @@ __all__ = [
     "Split",
     "Task",
     "check_task",
+    "compare",
     "measure",
     "open_landscape",
     "open_runs",

@@ -93,15 +93,20 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument(
         "--threshold", type=_number, help="test metric that counts as generalised (the file's accuracy)"
     )
-    measure.add_argument(
-        "--train-threshold", type=_number, help="train metric that counts as fitted (accuracy 0.95)"
-    )
-    measure.add_argument("--metric", default="accuracy", help="accuracy or loss: what the thresholds are of")
-    measure.add_argument("--rule", default="persist", help="persist, first or stable: which pass counts")
-    measure.add_argument(
-        "--persist", type=int, default=3, metavar="N", help="evaluations that a pass must last (3)"
-    )
+    _measuring(measure)
     _output(measure, "data (.nc)")
+
+    compare = commands.add_parser("compare", help="predicted beside measured times, run by run, and scores")
+    compare.add_argument("landscape", help="a shipped landscape by name, or a .nc file")
+    compare.add_argument("runs", help="a runs file (.nc)")
+    compare.add_argument(
+        "--threshold", type=_number, help="test metric that counts as generalised (the files' accuracy)"
+    )
+    _measuring(compare)
+    compare.add_argument("--level", type=_number, help="training loss of the printed form's contour (0.05)")
+    compare.add_argument("--m-rate", default="eq6", help="eq6, or representation: with 1/||R diff||^2")
+    compare.add_argument("--sampled-steps", type=int, metavar="STEPS", help="sampling budget (the largest)")
+    _output(compare, "folder of the report: table, summary and figures")
 
     tasks = commands.add_parser("tasks", help="the built-in tasks and the landscapes that ship")
     tasks.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -145,6 +150,17 @@ def _start(command: argparse.ArgumentParser, kind: Any) -> None:
     command.add_argument("--alpha", required=True, help="start: weight norm / its norm at init", **many)
     command.add_argument("--m", help="start: messiness, for landscapes of (w, m)", **many)
     command.add_argument("--m-rate", default="eq6", help="eq6, or representation: with 1/||R diff||^2")
+
+
+def _measuring(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--train-threshold", type=_number, help="train metric that counts as fitted (accuracy 0.95)"
+    )
+    command.add_argument("--metric", default="accuracy", help="accuracy or loss: what the thresholds are of")
+    command.add_argument("--rule", default="persist", help="persist, first or stable: which pass counts")
+    command.add_argument(
+        "--persist", type=int, default=3, metavar="N", help="evaluations that a pass must last (3)"
+    )
 
 
 def _output(command: argparse.ArgumentParser, what: str) -> None:

@@ -227,6 +227,28 @@ def _measure(options: argparse.Namespace) -> None:
             print(f"\nDelays      {options.output}")
 
 
+def _compare(options: argparse.Namespace) -> None:
+    from fullnet.runs import open_runs
+    from validation.compare import compare
+    from validation.folder import check_folder
+
+    if options.output:
+        check_folder(Path(options.output), options.overwrite)
+    same = ("threshold", "metric", "persist", "rule", "train_threshold", "m_rate", "sampled_steps")
+    level = {} if options.level is None else {"level": options.level}
+    comparison = compare(
+        _open(options), open_runs(options.runs), **{k: getattr(options, k) for k in same}, **level
+    )
+    if options.output:
+        comparison.report(options.output, overwrite=options.overwrite)
+    if options.json:
+        print(json.dumps(_plain(comparison.to_dict())))
+    else:
+        print(comparison.text())
+        if options.output:
+            print(f"\nReport      {options.output}")
+
+
 def _tasks(options: argparse.Namespace) -> None:
     from fullnet.find import BUILT_IN
     from reduced.landscape import open_landscape, shipped
@@ -267,6 +289,7 @@ _COMMANDS = {
     "train": _train,
     "figure": _figure,
     "measure": _measure,
+    "compare": _compare,
     "tasks": _tasks,
 }
 

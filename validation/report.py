@@ -23,7 +23,7 @@ def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
     censored = delays["train_censored"].values | delays["test_censored"].values
     until = np.where(censored, delays["last"].values, np.nan)
     columns = {k: delays[k].values for k in (*shown, "t_train", "t_test", "delay", "norm_at_test")}
-    runs = _table({**columns, "censored at": until})
+    runs = table({**columns, "censored at": until})
 
     counts = {k: medians[k].values for k in (*medians.coords, "n")}
     spans: dict[str, Iterable[object]] = {}
@@ -32,18 +32,19 @@ def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
         spans[f"{part} censored"] = medians[f"n_{part}_censored"].values
         spans[time] = medians[time].values
         ends = (medians[f"{time}_low"].values, medians[f"{time}_high"].values)
-        spans[f"{time}, {LEVEL:.0%}"] = [f"{_text(a)} to {_text(b)}" for a, b in zip(*ends, strict=True)]
+        spans[f"{time}, {LEVEL:.0%}"] = [f"{cell(a)} to {cell(b)}" for a, b in zip(*ends, strict=True)]
     how = delays.attrs
     lasting = "" if how["rule"] == "first" else f", {how['persist']} evaluations or more"
     return (
-        f"Times in optimizer steps: {how['metric']} passes {_text(how['train_threshold'])} (train), "
-        f"{_text(how['threshold'])} (test); rule {how['rule']}{lasting}\n{runs}\n\n"
-        f"Kaplan–Meier medians\n{_table({**counts, **spans})}"
+        f"Times in optimizer steps: {how['metric']} passes {cell(how['train_threshold'])} (train), "
+        f"{cell(how['threshold'])} (test); rule {how['rule']}{lasting}\n{runs}\n\n"
+        f"Kaplan–Meier medians\n{table({**counts, **spans})}"
     )
 
 
-def _table(columns: dict[str, Iterable[object]]) -> str:
-    cells = [[name, *(_text(v) for v in values)] for name, values in columns.items()]
+def table(columns: dict[str, Iterable[object]]) -> str:
+    """Columns of numbers and words, right-aligned under their names."""
+    cells = [[name, *(cell(v) for v in values)] for name, values in columns.items()]
     widths = [max(map(len, column)) for column in cells]
     return "\n".join(_row(row, widths) for row in zip(*cells, strict=True))
 
@@ -52,7 +53,8 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
-def _text(value: object) -> str:
+def cell(value: object) -> str:
+    """A number as short as it can be told; a dash where there is none."""
     if isinstance(value, str):
         return value
     if np.ndim(value):  # type: ignore[arg-type]

@@ -1,0 +1,329 @@
+"""Comparisons whose numbers are known: planted times on a landscape with an exact law."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import LAST, NAN, flat, grid, law, made_with, planted
+
+from reduced.errors import InputError
+from reduced.landscape import Landscape
+from validation.compare import Comparison, compare
+from validation.folder import FILES
+from validation.match import SPEED
+from validation.score import FORMS, PREDICTORS, column
+
+RUNS = grid()
+
+
+def score(
+    found: Comparison, name: str, predictor: str = "flow", runs: str = "all", of: str = "t_test"
+) -> float:
+    return float(found.summary[name].sel(quantity=of, runs=runs, predictor=predictor))
+
+
+def test_predictions_are_the_law() -> None:
+    table = compare(flat(), planted(law(RUNS["gamma"]), **RUNS)).table
+    for form in FORMS:
+        np.testing.assert_allclose(table[column("t_test", form)], law(RUNS["gamma"]), rtol=2e-3)
+        np.testing.assert_allclose(table[column("delay", form)], law(RUNS["gamma"]), rtol=2e-3)
+    np.testing.assert_allclose(table["predicted_norm_at_test"], 2 * 1.5, rtol=2e-3)
+    np.testing.assert_allclose(table["norm_at_test"], 2 * 1.5, rtol=1e-3)
+    np.testing.assert_allclose(table["norm_at_train"], 2 * 3.0, rtol=1e-3)
+    np.testing.assert_array_equal(table["predicted_t_train"], 0)
+    assert table["seed_matched"].all()
+    assert not table["short"].any()
+    assert set(table["predicted_status"].values) == {"generalizes"}
+
+
+@pytest.mark.parametrize("error", [0.0, 0.1, -0.2])
+def test_a_planted_error_is_found(error: float) -> None:
+    found = compare(flat(), planted(law(RUNS["gamma"]) / (1 + error), **RUNS))
+    for form in FORMS:
+        assert score(found, "n", form) == 9
+        for which in ("median", "mean"):
+            assert score(found, f"ape_{which}", form) == pytest.approx(abs(error), abs=3e-3)
+            for end in ("low", "high"):
+                assert score(found, f"ape_{which}_{end}", form) == pytest.approx(abs(error), abs=3e-3)
+        assert score(found, "slope", form) == pytest.approx(1, abs=1e-3)
+        assert score(found, "r2", form) == pytest.approx(1, abs=1e-5)
+        assert score(found, "rank", form) == pytest.approx(1)
+    np.testing.assert_allclose(found.table["log_error"], np.log(1 + error), atol=3e-3)
+    for which in ("measured", "predicted"):
+        assert float(found.summary[f"gamma_slope_{which}"][0]) == pytest.approx(-1, abs=1e-3)
+
+
+def test_censored_runs_are_counted_and_judged() -> None:
+    """Four runs: as predicted; predicted later than watched, soon, and never."""
+    gamma = np.array([0.1, 1e-5, 0.3, 0.0])
+    runs = planted([law(0.1), NAN, NAN, NAN], gamma=gamma, seed=[0, 1, 2, 0])
+    found = compare(flat(), runs)
+    table, scores = found.table, found.summary
+    np.testing.assert_array_equal(table["test_censored"], [False, True, True, True])
+    np.testing.assert_array_equal(np.isnan(table["log_error"]), [False, True, True, True])
+    assert table["predicted_status"].values.tolist() == ["generalizes"] * 3 + ["never"]
+    assert score(found, "n") == 1
+    left_out = scores["n_excluded"].sel(quantity="t_test", runs="all", predictor="flow")
+    assert left_out.values.tolist() == [0, 3, 0, 0, 0]
+    assert scores["confusion"].values.tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(table["inside_spread"][1:], [True, False, True])
+    assert int(scores["n_consistent_spread"].sel(runs="all")) == 2
+    assert int(scores["n_censored"].sel(runs="all")) == 3
+    assert not table["short"].any()  # watched for long enough to tell
+
+
+def test_a_diverged_run_is_not_dropped() -> None:
+    runs = planted([NAN], diverged=True, steps_done=1)
+    found = compare(flat(), runs)
+    assert found.summary["confusion"].values.tolist() == [[0, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
+    assert np.isnan(score(found, "ape_median"))
+    assert score(found, "n") == 0
+
+
+def test_off_the_grid_is_no_prediction_of_never() -> None:
+    found = compare(flat(), planted([100.0, 200.0], alpha=[20.0, 3.0]))
+    assert found.table["predicted_status"].values.tolist() == ["outside", "generalizes"]
+    assert found.summary["confusion"].values[3].tolist() == [1, 0, 0]
+    np.testing.assert_array_equal(np.isnan(found.table["spread_low"]), [True, False])
+    left_out = found.summary["n_excluded"].sel(quantity="t_test", runs="all", predictor="flow")
+    assert left_out.sel(reason="not_predicted") == 1
+
+
+def test_short_delays_are_told_apart() -> None:
+    times = law([0.1, 0.1, 0.1])
+    runs = planted([times[0], times[1], NAN], t_train=[times[0] / 6, times[1] / 5.9, NAN], gamma=0.1)
+    found = compare(flat(), runs)
+    # delay 5 and 4.9 times t_train; one that never fitted is not known to be long
+    np.testing.assert_array_equal(found.table["short"], [False, True, True])
+    assert score(found, "n", runs="long") == 1
+    assert score(found, "n") == 2
+
+
+def test_a_start_beyond_the_threshold() -> None:
+    """Predicted 0 steps: no logarithm, but an error of 100 %. Measured 0 steps: nothing to wait for."""
+    found = compare(flat(), planted([40.0, 0.0], t_train=0.0, alpha=[1.2, 1.2]))
+    assert found.table["predicted_status"].values.tolist() == ["already"] * 2
+    assert score(found, "ape_median") == 1
+    assert (score(found, "n"), score(found, "n_log")) == (1, 0)
+    assert found.summary["n_excluded"].sel(quantity="t_test", runs="all", predictor="flow")[2] == 1
+
+
+def test_seeds_that_the_landscape_does_not_hold() -> None:
+    land = flat(3)
+    grown = land.dataset.copy(deep=True)
+    for seed, factor in enumerate((0.9, 1.0, 1.2)):  # another critical norm each
+        moved = np.clip(0.9 - 0.2 * np.log(land.alpha / (1.5 * factor)), 0, 1)
+        grown["test_accuracy"][seed, 0, 0, 0] = moved
+    land = Landscape(grown, "grown")
+    runs = planted(law([0.1] * 4), seed=[0, 1, 2, 7], gamma=0.1)
+    table = compare(land, runs).table
+    np.testing.assert_array_equal(table["seed_matched"], [True, True, True, False])
+    expected = law(0.1) - np.log([0.9, 1.0, 1.2, 1.0]) / 1e-4  # the median over the seeds
+    np.testing.assert_allclose(table["predicted_t_test"], expected, rtol=5e-3)
+    assert np.isnan(table["predicted_low"][:3]).all()  # one seed of w alone has no uncertainty
+    np.testing.assert_allclose(table["predicted_high"][3], expected[0], rtol=5e-3)
+    np.testing.assert_allclose(table["spread_low"], expected[2], rtol=5e-3)
+    assert table["inside_spread"].all()
+    assert table["inside"].values.tolist() == [False] * 3 + [True]
+
+
+def test_momentum_is_ten_times_as_fast() -> None:
+    torch_side = pytest.importorskip("fullnet.optimizer")
+    assert pytest.approx(1 / (1 - torch_side.MOMENTUM)) == SPEED["momentum"]
+    assert set(torch_side.RULES) == set(SPEED)
+    runs = planted(law(RUNS["gamma"]) / 10, optimizer="momentum", **RUNS)
+    found = compare(flat(), runs)
+    np.testing.assert_allclose(found.table["predicted_t_test"], law(RUNS["gamma"]) / 10, rtol=2e-3)
+    assert score(found, "ape_mean", "inverse_gamma") == pytest.approx(0, abs=3e-3)
+
+
+def test_what_memorised_means_has_to_agree() -> None:
+    runs = planted(law(RUNS["gamma"]), **RUNS)
+    for how in ({"train_threshold": 0.9}, {"metric": "loss", "threshold": 0.1}):
+        found = compare(flat(), runs, **how)
+        assert np.isnan(found.table["predicted_t_train"]).all()
+        assert np.isnan(found.table["predicted_delay"]).all()
+        assert np.isfinite(found.table["predicted_t_test"]).all()
+        assert "t_train is measured by another threshold" in found.table.attrs["remarks"]
+
+
+def test_a_threshold_relative_to_the_ceiling() -> None:
+    """That of the run's seed of the landscape, for prediction and measurement alike."""
+    alpha, m = np.linspace(2.4, 4.0, 17), np.linspace(0, 0.1, 11)
+    on_plateau = 1 / (1 + np.exp(200 * (np.log(alpha)[None] - np.log(2.7 + 9 * m)[:, None])))
+    ceilings = (0.9, 0.8)
+    land = Landscape.from_arrays(
+        alpha=alpha,
+        m=m,
+        train_loss=np.stack([1e-5 + 0.1 * on_plateau] * 2),
+        test_accuracy=np.stack([np.repeat((c - 4 * m)[:, None], len(alpha), 1) for c in ceilings]),
+        w0=[9.0, 9.0],
+        task="planted",
+        loss="mse",
+        threshold=0.9,
+    )
+    land = Landscape(land.dataset.assign_attrs(threshold_relative=1), "slope")
+    runs = planted(
+        [500.0] * 3, seed=[0, 1, 5], alpha=3.6, m_start=0.06, eta_r=1e-2, eta_d=1e-2, gamma=1e-3,
+        threshold_relative=True, representation="line", w0=9.0,
+    )  # fmt: skip
+    table = compare(land, runs).table
+    np.testing.assert_allclose(table["threshold"], [0.81, 0.72, 0.765], rtol=1e-3)
+    assert (table["predicted_low"] <= table["predicted_t_test"]).all()
+    assert (table["predicted_t_test"] <= table["predicted_high"]).all()
+    fixed = planted([500.0], alpha=3.6, m_start=0.06, threshold_relative=True, w0=9.0, gamma=1e-3, eta_d=1e-2)
+    assert compare(land, fixed).table["predicted_status"].values[0] != "generalizes"  # m cannot move
+    with pytest.raises(InputError, match="has no m_start"):
+        compare(land, planted([500.0], threshold_relative=True))
+
+
+@pytest.mark.parametrize(
+    ("land", "runs", "named"),
+    [
+        ({}, {"task": "another"}, "^task: .*'another'.*expected"),
+        ({}, {"loss": "ce"}, "^loss: .*'ce'.*expected"),
+        ({}, {"threshold": 0.8}, "^threshold: .*0.9.*0.8.*--threshold"),
+        ({}, {"threshold_relative": True}, "^threshold: .*ceiling"),
+        (
+            {"configuration": made_with(a=1, b=2)},
+            {"configuration": {"settings": {"a": 1, "b": 3}}},
+            "^b: 2 .*",
+        ),
+        ({"configuration": made_with()}, {"configuration": {"settings": {"b": 3}}}, "^b: None .*train with"),
+        ({"configuration": made_with()}, {"w0": 2.5}, "^w0: seed 0 .*another network"),
+        ({}, {"n_train": [50, 60]}, "^n_train: .*50, 60.*one size"),
+        ({}, {"optimizer": "lion"}, "^optimizer: .*'lion'"),
+        ({}, {"optimizer": "adam"}, "^optimizer: .*decoupled"),
+        ({}, {"m_start": 0.5}, "^m: .*0.5.*landscape of"),
+    ],
+)
+def test_what_does_not_belong_together(land: dict[str, Any], runs: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=named) as told:
+        compare(flat(**land), planted([100.0, 200.0], **runs))
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 300
+
+
+def test_another_size_of_the_training_set() -> None:
+    land = flat()
+    land = Landscape(land.dataset.assign_coords(n_train=[100]), "hundred")
+    with pytest.raises(InputError, match=r"^n_train: .*has 50, and hundred only 100"):
+        compare(land, planted([100.0]))
+    assert compare(land, planted([100.0], n_train=100)).table.sizes["run"] == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "named"),
+    [
+        ({"metric": "taste"}, "metric"),
+        ({"metric": "loss"}, "threshold"),
+        ({"rule": "last"}, "rule"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"level": 0}, "level"),
+        ({"m_rate": "fast"}, "m_rate"),
+        ({"sampled_steps": 7}, "budget"),
+    ],
+)
+def test_bad_arguments(how: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        compare(flat(), planted([100.0]), **how)
+
+
+def test_stopped_below_the_threshold_is_remarked() -> None:
+    runs = planted([NAN], steps_done=10**6, configuration={"stop_at": 0.5})
+    assert "stopped at test accuracy 0.5" in compare(flat(), runs).table.attrs["remarks"]
+
+
+def test_a_file_is_predicted_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    import validation.compare as room
+
+    calls = []
+    whole = room.predict
+    monkeypatch.setattr(room, "predict", lambda *a, **k: calls.append(k) or whole(*a, **k))
+    compare(flat(), planted(law(RUNS["gamma"]), **RUNS))
+    assert len(calls) == 3
+
+
+@given(times=st.lists(st.one_of(st.none(), st.integers(2, LAST // 2)), min_size=1, max_size=4))
+@settings(max_examples=8, deadline=None)
+def test_every_run_is_accounted_for(times: list[int | None]) -> None:
+    found = compare(
+        flat(1), planted([NAN if t is None else t for t in times], seed=np.arange(len(times)) % 2)
+    )
+    scores = found.summary
+    assert int(scores["confusion"].sum()) == len(times)
+    whole = scores["n"] + scores["n_excluded"].sum("reason")
+    assert (whole == len(times)).all()
+    known = ~np.isnan(found.table["log_error"].values)
+    ratio = found.table["predicted_t_test"].values / found.table["measured_t_test"].values
+    np.testing.assert_allclose(np.exp(found.table["log_error"].values[known]), ratio[known])
+
+
+# --- the report -------------------------------------------------------------------------------
+
+
+def test_the_report_is_a_whole_folder(tmp_path: Path) -> None:
+    found = compare(flat(), planted([*law(RUNS["gamma"])[:-1], NAN], **RUNS))
+    folder = found.report(tmp_path / "report")
+    assert sorted(p.name for p in folder.iterdir()) == sorted(FILES)
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+    lines = (folder / "table.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(RUNS["gamma"])
+    assert {"gamma", "seed", *(column("t_test", p) for p in PREDICTORS)} <= set(lines[0].split(","))
+    with xr.open_dataset(folder / "table.nc") as opened:
+        assert opened.attrs["schema"] == "groktime-comparison/1"
+        np.testing.assert_allclose(opened["predicted_t_test"], found.table["predicted_t_test"])
+    with xr.open_dataset(folder / "summary.nc") as opened:
+        assert opened["n"].sel(quantity="t_test", runs="all", predictor="flow") == 8
+    assert (folder / "summary.txt").read_text() == found.text() + "\n"
+    for name in ("predicted.png", "errors.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+    with pytest.raises(InputError, match="exists already"):
+        found.report(folder)
+    found.report(folder, overwrite=True)
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"mine\.txt"):
+        found.report(folder, overwrite=True)
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_no_report_is_better_than_half_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import validation.figures as figures
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    found = compare(flat(), planted([100.0]))
+    old = found.report(tmp_path / "old")
+    before = (old / "table.csv").read_bytes()
+    monkeypatch.setattr(figures, "plot_errors", full)
+    for name in ("new", "old"):
+        with pytest.raises(InputError, match="No space left"):
+            found.report(tmp_path / name, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+    assert (old / "table.csv").read_bytes() == before
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    found = compare(flat(), planted([NAN]))
+    (tmp_path / "file").write_text("mine")
+    for place, words in (("file", "not a folder"), ("nowhere/report", "does not exist")):
+        with pytest.raises(InputError, match=words):
+            found.report(tmp_path / place, overwrite=True)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_report_of_runs_without_any_time(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = compare(flat(), planted([NAN, NAN], gamma=0.0, seed=[0, 1]))
+        assert len(list(found.report(tmp_path / "report").iterdir())) == len(FILES)
+    assert "never got there" in found.text()

@@ -1,0 +1,164 @@
+"""What a prediction has to beat. These may be fitted to the runs; groktime's own predictions are not.
+
+What a baseline was fitted on is left out of its score, and said in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+BASELINES = ("inverse_gamma", "norm_separation", "nearest")
+QUANTITIES = ("t_test", "delay")
+# What makes a setting; runs that differ in the seed alone are of one setting.
+_SETTING = ("gamma", "eta_d", "alpha", "eta_r", "n_train", "m_start")
+_NEAR = ("gamma", "eta_d", "alpha")
+_ROUND = 9  # digits of a distance: neighbours on a geometric grid are equally far but for rounding
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Times of each run in optimizer steps, [run], NaN where there is none.
+
+    `fitted` are the runs that it was fitted on; `told` says so in words.
+    """
+
+    t_test: Floats
+    delay: Floats
+    fitted: Bools
+    told: str
+
+
+def baselines(table: xr.Dataset) -> Mapping[str, Baseline]:
+    """All of them, by name, from a comparison's table with the measured times and norms."""
+    made = (inverse_gamma(table), norm_separation(table), nearest(table))
+    return dict(zip(BASELINES, made, strict=True))
+
+
+def inverse_gamma(table: xr.Dataset) -> Baseline:
+    """The bare law t = C/(ηγ), its constant from one run.
+
+    That run is the one with the median γ (the lower of two) among the lowest seed's runs that
+    generalised under decay, those with a long delay if there are any; of several the one with the
+    smallest α, η, …
+    """
+    rate = _rate(table)
+    k = _reference(table, (table["measured_t_test"].values > 0) & (rate > 0))
+    fitted = np.zeros(len(rate), bool)
+    if k is None:
+        return _none(rate, "not fitted: no run generalised under decay")
+    fitted[k] = True
+    constants = {q: float(table[f"measured_{q}"].values[k] * rate[k]) for q in QUANTITIES}
+    told = f"t = C/(eta gamma) with C = {constants['t_test']:.4g} from {_words(table, k)}"
+    return Baseline(
+        **{q: constants[q] / np.where(rate > 0, rate, np.nan) for q in QUANTITIES}, fitted=fitted, told=told
+    )
+
+
+def norm_separation(table: xr.Dataset) -> Baseline:
+    """t_test - t_train = ln(V_mem/V_post)/(2κηγ) (arXiv 2603.13331; κ: arXiv 2605.18845).
+
+    V is the squared weight norm at t_train and at t_test **of the very run that is predicted**: this
+    baseline looks at the end of what it tells, and cannot be used before the run. κ is the geometric
+    mean over the runs of one cell (one setting, all its seeds), the cell of the run that
+    `inverse_gamma` would choose among those whose norm fell.
+    """
+    rate = _rate(table)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        separation = 2 * np.log(table["norm_at_train"].values / table["norm_at_test"].values)
+        free = separation / (2 * np.where(rate > 0, rate, np.nan))  # the delay if κ were 1
+    delay = table["measured_delay"].values
+    usable = (delay > 0) & (free > 0)
+    k = _reference(table, usable)
+    if k is None:
+        return _none(rate, "not fitted: no run's norm fell between t_train and t_test")
+    cell = usable & _same_setting(table, k)
+    kappa = float(np.exp(np.mean(np.log(free[cell] / delay[cell]))))
+    told = (
+        f"ln(V_mem/V_post)/(2 kappa eta gamma) with kappa = {kappa:.4g} from {_words(table, k, 'cell')}; "
+        "V at the end of each run itself"
+    )
+    return Baseline(
+        t_test=table["measured_t_train"].values + free / kappa,
+        delay=free / kappa,
+        fitted=_same_setting(table, k),
+        told=told,
+    )
+
+
+def nearest(table: xr.Dataset) -> Baseline:
+    """The time of the nearest run of another setting that generalised, as it is.
+
+    Near in (ln γ, ln η, ln α). Of equally near runs: one of the same seed; then the one with the
+    smallest γ, η, α and seed.
+    """
+    place = np.log(np.stack([np.where(_column(table, n) > 0, _column(table, n), np.nan) for n in _NEAR], 1))
+    keys = [_column(table, n) for n in ("seed", *reversed(_NEAR))]
+    found: dict[str, Floats] = {}
+    for quantity in QUANTITIES:
+        times = table[f"measured_{quantity}"].values
+        told = np.isfinite(times) & np.isfinite(place).all(1)
+        out = np.full(len(times), np.nan)
+        for k in map(int, np.flatnonzero(np.isfinite(place).all(1))):
+            others = np.flatnonzero(told & ~_same_setting(table, k))
+            if others.size:
+                far = np.round(np.sum((place[others] - place[k]) ** 2, axis=1), _ROUND)
+                stranger = table["seed"].values[others] != table["seed"].values[k]
+                out[k] = times[others[np.lexsort([*(key[others] for key in keys), stranger, far])[0]]]
+        found[quantity] = out
+    return Baseline(
+        **found,
+        fitted=np.zeros(len(place), bool),
+        told="the time of the nearest run of another setting that generalised, near in (ln gamma, ln eta, "
+        "ln alpha)",
+    )
+
+
+def _rate(table: xr.Dataset) -> Floats:
+    return np.asarray(table["decay_rate"].values, float)
+
+
+def _column(table: xr.Dataset, name: str) -> Floats:
+    return np.asarray(table[name].values, float)
+
+
+def _none(like: Floats, told: str) -> Baseline:
+    nan = np.full(like.shape, np.nan)
+    return Baseline(nan, nan, np.zeros(like.shape, bool), told)
+
+
+def _reference(table: xr.Dataset, usable: Bools) -> int | None:
+    """The usable run with the median γ of the lowest seed that has one.
+
+    A short delay is mostly the fit, which neither law is about: it is only taken where all are short.
+    """
+    if not usable.any():
+        return None
+    long = usable & ~table["short"].values
+    usable = long if long.any() else usable
+    seed, gamma = table["seed"].values, _column(table, "gamma")
+    usable = usable & (seed == seed[usable].min())
+    decays = np.unique(gamma[usable])
+    chosen = np.flatnonzero(usable & (gamma == decays[(len(decays) - 1) // 2]))
+    order = [_column(table, n)[chosen] for n in ("m_start", "n_train", "eta_r", "eta_d", "alpha")]
+    return int(chosen[np.lexsort(order)[0]])
+
+
+def _same_setting(table: xr.Dataset, k: int) -> Bools:
+    same = np.ones(table.sizes["run"], bool)
+    for name in _SETTING:
+        values = _column(table, name)
+        same &= (values == values[k]) | (np.isnan(values) & np.isnan(values[k]))
+    return same
+
+
+def _words(table: xr.Dataset, k: int, what: str = "run") -> str:
+    where = ", ".join(f"{n} = {_column(table, n)[k]:.4g}" for n in _NEAR)
+    return f"the cell at {where}" if what == "cell" else f"run {k} (seed {table['seed'].values[k]}, {where})"

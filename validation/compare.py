@@ -1,0 +1,268 @@
+"""`compare`: what the theory says of trained networks beside what became of them, run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from fullnet.runs import SETTINGS, Runs
+from reduced.flow import Status
+from reduced.landscape import Landscape
+from reduced.prediction import LEVEL, MEMORIZED, Prediction, SeedPrediction, predict, systems
+from validation.baselines import QUANTITIES, baselines
+from validation.match import check_match, starts
+from validation.measure import TRAIN_ACCURACY, measure
+from validation.score import FORMS, PREDICTORS, column, summary
+
+Floats = NDArray[np.float64]
+
+SCHEMA = "groktime-comparison/1"
+LONG = 5.0  # a delay is long from so many times the time to fit
+_STEPS = "optimizer steps"
+_NORM = "L2 norm of all weights and biases"
+_UNITS = {
+    **{f"measured_{k}": _STEPS for k in ("t_train", "t_test", "delay")},
+    **{column(q, p): _STEPS for q in QUANTITIES for p in PREDICTORS},
+    **dict.fromkeys(("predicted_t_train", "predicted_low", "predicted_high"), _STEPS),
+    **dict.fromkeys(("spread_low", "spread_high", "last", "watched"), _STEPS),
+    **dict.fromkeys(("norm_at_train", "norm_at_test", "predicted_norm_at_test"), _NORM),
+    "decay_rate": "share of the norm, per optimizer step",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` returns: `table`, one row a run, and `summary`, the scores.
+
+    docs/comparing.md says what each column is; `validation.score.summary` what each score is.
+    """
+
+    table: xr.Dataset
+    summary: xr.Dataset = field(repr=False)
+
+    def text(self) -> str:
+        """Medians by settings and the scores, as tables for a person."""
+        from validation.comparison_text import text
+
+        return text(self.table, self.summary)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Table and summary as plain dicts, for scripts."""
+        return {"table": self.table.to_dict(), "summary": self.summary.to_dict()}
+
+    def report(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write table.csv, table.nc, summary.nc, summary.txt and figures into a folder, whole or not at all.
+
+        Raises
+        ------
+        InputError : for a folder or file that exists (unless `overwrite`, and never one that holds
+            anything else than such a report), or one that cannot be written.
+        """
+        from validation.folder import write_report
+
+        return write_report(self, Path(path), overwrite)
+
+
+def compare(
+    land: Landscape,
+    runs: Runs,
+    *,
+    threshold: float | None = None,
+    metric: str = "accuracy",
+    persist: int = 3,
+    rule: str = "persist",
+    train_threshold: float | None = None,
+    level: float = LEVEL,
+    m_rate: str = "eq6",
+    sampled_steps: int | None = None,
+) -> Comparison:
+    """Predicted and measured times of each run, and how good the predictions were.
+
+    Predictions use the landscape and the run's settings (gamma, eta_d, eta_r, alpha, m_start, N) and
+    nothing else: nothing is fitted. A run whose seed the landscape holds is predicted from that seed,
+    another from the median over the landscape's seeds. The baselines are fitted, and say on what.
+
+    Parameters
+    ----------
+    threshold, metric : what counts as generalised, of prediction and measurement alike (default: the
+        files' accuracy; one relative to the ceiling is taken from the landscape, seed by seed).
+    persist, rule, train_threshold : of the measurement, see `measure`.
+    level, m_rate, sampled_steps : of the prediction, see `predict`.
+
+    Raises
+    ------
+    InputError : naming an argument, or what keeps the two from being compared: another task or its
+        settings, loss, threshold, n_train, network, or an optimizer without a known law of decay.
+    """
+    remarks = check_match(land, runs, threshold, metric)
+    start = starts(land, runs)
+    how = {"sampled_steps": sampled_steps, "threshold": threshold, "metric": metric}
+    limits = _limits(land, runs, start, how)
+    delays = measure(runs, limits, persist, metric, train_threshold, rule)
+    fitted_alike = _fitted_alike(land, delays)
+    if not fitted_alike:
+        remarks.append(
+            f"t_train is measured by another threshold than the landscape's (train accuracy {MEMORIZED:g}, "
+            f"or without accuracies loss {LEVEL:g}): it and the delay are not predicted"
+        )
+    columns = _measured(runs, delays)
+    columns |= _predicted(land, runs, start, how | {"level": level, "m_rate": m_rate}, fitted_alike)
+    columns["threshold"] = np.broadcast_to(delays.attrs["threshold"], runs.dataset.sizes["run"]).copy()
+    columns["decay_rate"] = start["eta_d"] * start["gamma"]
+    table = xr.Dataset(
+        {k: ("run", v) for k, v in columns.items()},
+        {k: runs.dataset[k].variable for k in SETTINGS},
+        {
+            "schema": SCHEMA,
+            "landscape": land.source,
+            "runs": runs.source,
+            **{k: delays.attrs[k] for k in ("task", "loss", "metric", "rule", "persist", "train_threshold")},
+            "level": level,
+            "m_rate": m_rate,
+            "sampled_steps": land.budgets[-1] if sampled_steps is None else sampled_steps,
+            "long": LONG,
+            "remarks": "\n".join(remarks),
+        },
+    )
+    table = _judged(_with_baselines(table))
+    for name in table.data_vars:
+        if name in _UNITS:
+            table[name].attrs["units"] = _UNITS[str(name)]
+    return Comparison(table, summary(table))
+
+
+def _limits(
+    land: Landscape, runs: Runs, start: Mapping[str, Floats], how: Mapping[str, Any]
+) -> ArrayLike | None:
+    """The test threshold of the measurement: one for all, or that of each run's landscape seed."""
+    relative = land.dataset.attrs["threshold_relative"]
+    if how["threshold"] is not None or how["metric"] != "accuracy" or not relative:
+        return how["threshold"]  # type: ignore[no-any-return]
+    found: dict[tuple[int, int], float] = {}
+    sizes = start["n_train"].astype(int)
+    for n in np.unique(sizes):
+        each = {s.seed: s.threshold for s in systems(land, n_train=int(n), **how)}
+        middle = float(np.median(list(each.values())))
+        for seed in np.unique(runs.dataset["seed"].values):
+            found[int(n), int(seed)] = each.get(int(seed), middle)
+    seeds = runs.dataset["seed"].values
+    return [found[int(n), int(s)] for n, s in zip(sizes, seeds, strict=True)]
+
+
+def _fitted_alike(land: Landscape, delays: xr.Dataset) -> bool:
+    """Whether "memorised" means the same in the landscape's prediction and in the measurement."""
+    accuracies = not np.isnan(land.dataset["train_accuracy"].values).all()
+    limit = np.unique(delays.attrs["train_threshold"])
+    if delays.attrs["metric"] == "accuracy":
+        return accuracies and bool(np.all(limit == TRAIN_ACCURACY)) and MEMORIZED == TRAIN_ACCURACY
+    return not accuracies and bool(np.all(limit == LEVEL))
+
+
+def _measured(runs: Runs, delays: xr.Dataset) -> dict[str, NDArray[Any]]:
+    t_train, t_test, last = (delays[k].values.astype(float) for k in ("t_train", "t_test", "last"))
+    delay = delays["delay"].values
+    censored, diverged = delays["test_censored"].values, runs.dataset["diverged"].values.astype(bool)
+    # of a run that never generalised, the delay is at least as long as it was watched
+    shown = np.where(censored, last - t_train, delay)
+    at = np.searchsorted(runs.step, np.nan_to_num(t_train))
+    norms = np.take_along_axis(runs.dataset["weight_norm"].values, at[:, None], axis=1)[:, 0]
+    return {
+        "measured_t_train": t_train,
+        "measured_t_test": t_test,
+        "measured_delay": delay,
+        "train_censored": delays["train_censored"].values,
+        "test_censored": censored,
+        "diverged": diverged,
+        "last": last,
+        # up to where it was, or had it not been done, would have been watched
+        "watched": np.where(censored, last, float(runs.step[-1])),
+        "short": ~(shown >= LONG * t_train),
+        "norm_at_train": np.where(np.isnan(t_train), np.nan, norms),
+        "norm_at_test": delays["norm_at_test"].values,
+    }
+
+
+def _predicted(
+    land: Landscape, runs: Runs, start: Mapping[str, Floats], how: Mapping[str, Any], fitted_alike: bool
+) -> dict[str, NDArray[Any]]:
+    made: dict[tuple[float, ...], Prediction] = {}
+    rows: list[dict[str, Any]] = []
+    names = list(start)
+    for seed, *values in zip(runs.dataset["seed"].values, *start.values(), strict=True):
+        key = tuple(float(f"{x:.15g}") for x in values)  # as text NaN equals NaN, but not as a number
+        known = tuple(-1.0 if np.isnan(x) else x for x in key)
+        if known not in made:
+            given: dict[str, Any] = dict(zip(names, key, strict=True))
+            given["n_train"] = int(given["n_train"])
+            if not land.two_dimensional:
+                given |= {"m": None, "eta_r": None}
+            made[known] = predict(land, **given, **how)
+        rows.append(_row(made[known], int(seed), fitted_alike))
+    return {k: np.array([row[k] for row in rows]) for k in rows[0]}
+
+
+def _row(p: Prediction, seed: int, fitted_alike: bool) -> dict[str, Any]:
+    """The columns of one run's prediction: from its own seed, or from all where there is none."""
+    own = next((s for s in p.seeds if s.seed == seed), None)
+    one: Prediction | SeedPrediction = p if own is None else own
+    nan = float("nan")
+    low, high = p.interval if own is None else (own.low, own.high)
+    spread = p.interval
+    # Nothing is said where nothing was sampled; and one seed of w alone has a time, but no uncertainty.
+    if one.status is Status.OUTSIDE or (own is not None and not p.landscape.two_dimensional):
+        low = high = nan
+    if p.status is Status.OUTSIDE:
+        spread = (nan, nan)
+    times = dict(zip(FORMS, (one.grokking_time, one.closed_form, one.corrected), strict=True))
+    fit = one.memorization_time if fitted_alike else nan
+    return {
+        "seed_matched": own is not None,
+        "predicted_status": one.status.value,
+        "predicted_t_train": fit,
+        **{column("t_test", form): time for form, time in times.items()},
+        **{column("delay", form): time - fit for form, time in times.items()},
+        "predicted_low": low,
+        "predicted_high": high,
+        "spread_low": spread[0],
+        "spread_high": spread[1],
+        "predicted_norm_at_test": _norm(p.typical if own is None else own, p.settings["eta_d"]),
+    }
+
+
+def _norm(one: SeedPrediction, eta_d: float) -> float:
+    """The norm at which the flow generalises."""
+    if one.status is Status.ALREADY:
+        return one.geometry.w_start
+    if one.path is None or not np.isfinite(one.grokking_time):
+        return float("nan")
+    return float(np.exp(one.path.at(one.grokking_time * eta_d)[0][0]))
+
+
+def _with_baselines(table: xr.Dataset) -> xr.Dataset:
+    for name, made in baselines(table).items():
+        table[column("t_test", name)] = ("run", made.t_test, {"fitted": made.told})
+        table[column("delay", name)] = ("run", made.delay, {"fitted": made.told})
+        table[f"fitted_{name}"] = ("run", made.fitted)
+    return table
+
+
+def _judged(table: xr.Dataset) -> xr.Dataset:
+    """The table with signed log errors, and whether the measured times are inside the intervals."""
+    measured, last = table["measured_t_test"].values, table["last"].values
+    censored = np.isnan(measured)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for name in PREDICTORS:
+            error = np.log(table[column("t_test", name)].values / measured)
+            suffix = "" if name == "flow" else f"_{name}"
+            table[f"log_error{suffix}"] = ("run", np.where(np.isfinite(error), error, np.nan))
+    for part, inside in (("predicted", "inside"), ("spread", "inside_spread")):
+        low, high = (table[f"{part}_{end}"].values for end in ("low", "high"))
+        # a run that never got there says only that its time is later than it was watched
+        table[inside] = ("run", np.where(censored, high >= last, (low <= measured) & (measured <= high)))
+    return table

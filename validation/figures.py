@@ -1,0 +1,151 @@
+"""Figures of a comparison: predicted against measured, and the error by what was set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from reduced.figures.file import check_figure, save
+from reduced.figures.style import BLACK, BLUE, PALETTE, STEPS, VERMILLION, new_figure, remark, scale_x
+from validation.survival import LEVEL
+
+if TYPE_CHECKING:
+    from validation.compare import Comparison
+
+Floats = NDArray[np.float64]
+
+_NAMES = {
+    "gamma": "weight decay  γ",
+    "alpha": "start  α",
+    "eta_d": r"learning rate  $\eta_D$",
+    "seed": "seed",
+}
+_ASIDE = 0.012  # of the axis: runs of equal settings side by side
+
+
+def plot_predicted(comparison: Comparison, path: str | Path, overwrite: bool = False) -> Path:
+    """Predicted (flow) against measured t_test of each run, on log axes, with the line of equality.
+
+    Colours: α at the start. Filled: delay at least five times t_train; open circles: short. Open
+    triangles: runs that never generalised, at the last step to which they were watched; their time is
+    further right. Bars: the 90 % interval of the run's own seed, or where it has none, over seeds.
+    """
+    path = check_figure(path, overwrite)
+    table = comparison.table
+    figure = new_figure(7.5, 7.0)
+    ax = figure.subplots()
+    predicted, measured = table["predicted_t_test"].values, table["measured_t_test"].values
+    censored = np.isnan(measured)
+    x = np.where(censored, table["last"].values, measured)
+    known = (predicted > 0) & (x > 0)
+    if not known.any():
+        remark(ax, "no run has both a predicted and a measured time above 0")
+        return save(figure, path, overwrite)
+    low, high = (_own_or_spread(comparison, end) for end in ("low", "high"))
+    alpha, short = table["alpha"].values, table["short"].values.astype(bool)
+    for k, a in enumerate(np.unique(alpha[known])):
+        colour, mine = PALETTE[k % len(PALETTE)], known & (alpha == a)
+        ax.plot([], [], "o", color=colour, label=f"α = {a:g}")
+        bars = mine & np.isfinite(low) & (low > 0)
+        top = np.where(np.isfinite(high), high, 10 * np.nanmax(predicted[known]))
+        ax.vlines(x[bars], low[bars], top[bars], color=colour, linewidth=1, alpha=0.5)
+        for chosen, marker, fill in (
+            (~censored & ~short, "o", colour),
+            (~censored & short, "o", "white"),
+            (censored, ">", "white"),
+        ):
+            ax.scatter(
+                x[mine & chosen], predicted[mine & chosen], s=28, marker=marker, facecolors=fill,
+                edgecolors=colour, linewidths=1.2, zorder=3,
+            )  # fmt: skip
+    ends = np.array(
+        [min(x[known].min(), predicted[known].min()), max(x[known].max(), predicted[known].max())]
+    )
+    ends *= (0.8, 1.25)
+    ax.plot(ends, ends, color=BLACK, linewidth=1, zorder=1, label="predicted = measured")
+    if (known & np.isfinite(low) & (low > 0)).any():
+        ax.vlines([], [], [], color=BLACK, linewidth=1, alpha=0.5, label=f"interval, {LEVEL:.0%}")
+    if (known & short & ~censored).any():
+        ax.plot([], [], "o", color=BLACK, markerfacecolor="white", label="short delay")
+    if (known & censored).any():
+        ax.plot([], [], ">", color=BLACK, markerfacecolor="white", label="never generalised: later than here")
+    ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+    ax.set(xlabel=f"measured, {STEPS}", ylabel=f"predicted by the flow, {STEPS}")
+    ax.grid(alpha=0.25)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    without = int((~known).sum())
+    also = f"; not drawn: {without} without a predicted time above 0" if without else ""
+    figure.suptitle(f"{_heading(comparison)}{also}", fontsize="medium")
+    return save(figure, path, overwrite)
+
+
+def plot_errors(comparison: Comparison, path: str | Path, overwrite: bool = False) -> Path:
+    """Predicted over measured t_test against γ, α, η and the seed; the printed form where it differs."""
+    path = check_figure(path, overwrite)
+    table = comparison.table
+    figure = new_figure(10.0, 7.0)
+    panels = np.ravel(np.asarray(figure.subplots(2, 2, sharey=True), object))
+    forms = {"flow": ("log_error", BLUE, "o")}
+    if not np.allclose(table["log_error"], table["log_error_printed"], atol=0.02, equal_nan=True):
+        forms["as printed"] = ("log_error_printed", VERMILLION, "x")
+    left = {name: np.isfinite(table[column].values) for name, (column, _, _) in forms.items()}
+    if not any(some.any() for some in left.values()):
+        for ax in panels:
+            remark(ax, "no run has both times")
+        return save(figure, path, overwrite)
+    for ax, setting in zip(panels, _NAMES, strict=True):
+        values = table[setting].values.astype(float)
+        logarithmic = _scale(ax, values[np.any(list(left.values()), axis=0)])
+        for k, (name, (column, colour, marker)) in enumerate(forms.items()):
+            some = left[name]
+            ratio, at = np.exp(table[column].values[some]), values[some]
+            shown = _aside(at, table["alpha"].values[some], k - (len(forms) - 1) / 2, logarithmic)
+            ax.scatter(shown, ratio, s=16, marker=marker, color=colour, alpha=0.6, linewidths=1, label=name)
+            each = np.unique(at)
+            middle = [np.median(ratio[at == v]) for v in each]
+            ax.plot(each, middle, color=colour, linewidth=1.5)
+        ax.axhline(1, color=BLACK, linewidth=1)
+        ax.set(xlabel=_NAMES[setting], yscale="log")
+        ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        ax.yaxis.set_minor_formatter(lambda y, _: f"{y:g}")
+        ax.grid(alpha=0.25, which="both", axis="y")
+    for ax in panels[::2]:
+        ax.set_ylabel("predicted / measured")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    n = int(np.isfinite(table["log_error"].values).sum())
+    figure.suptitle(f"{_heading(comparison)}: the {n} with both times; lines: medians", fontsize="medium")
+    return save(figure, path, overwrite)
+
+
+def _heading(comparison: Comparison) -> str:
+    how = comparison.table.attrs
+    return f"{Path(how['landscape']).name} against {comparison.table.sizes['run']} runs"
+
+
+def _own_or_spread(comparison: Comparison, end: str) -> Floats:
+    own, spread = (comparison.table[f"{part}_{end}"].values for part in ("predicted", "spread"))
+    return np.where(np.isnan(own), spread, own)
+
+
+def _scale(ax: Axes, values: Floats) -> bool:
+    each = np.unique(values)
+    if len(each) < 8 and not (each.min() > 0 and each.max() > 5 * each.min()):
+        ax.set_xticks(each, [f"{v:g}" for v in each])
+    scale_x(ax, each)
+    if len(each) == 1:
+        ax.set_xlim(each[0] - (abs(each[0]) or 1), each[0] + (abs(each[0]) or 1))
+    return str(ax.get_xscale()) == "log"
+
+
+def _aside(at: Floats, alpha: Floats, way: float, logarithmic: bool) -> Floats:
+    """The places, each start α a little beside the others so that they do not hide one another."""
+    each, which = np.unique(alpha, return_inverse=True)
+    steps = _ASIDE * (which - (len(each) - 1) / 2 + way / 2)
+    if logarithmic:
+        return np.asarray(at * (at.max() / at.min()) ** steps)
+    return np.asarray(at + steps * (np.ptp(at) or abs(at[0]) or 1.0))
