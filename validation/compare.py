@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from fullnet.runs import SETTINGS, Runs
 from reduced.flow import Status
 from reduced.landscape import Landscape
-from reduced.prediction import LEVEL, MEMORIZED, Prediction, SeedPrediction, predict, systems
+from reduced.prediction import Prediction, SeedPrediction, predict
+from reduced.system import LEVEL, MEMORIZED, systems
 from validation.baselines import QUANTITIES, baselines
 from validation.match import check_match, starts
 from validation.measure import TRAIN_ACCURACY, measure

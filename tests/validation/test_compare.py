@@ -135,7 +135,7 @@ def test_seeds_that_the_landscape_does_not_hold() -> None:
 
 
 def test_momentum_is_ten_times_as_fast() -> None:
-    torch_side = pytest.importorskip("fullnet.optimizer")
+    torch_side = pytest.importorskip("fullnet.engine.optimizer")
     assert pytest.approx(1 / (1 - torch_side.MOMENTUM)) == SPEED["momentum"]
     assert set(torch_side.RULES) == set(SPEED)
     runs = planted(law(RUNS["gamma"]) / 10, optimizer="momentum", **RUNS)
