@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from common import folder, of, sampled, span, table, took, trained
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from fullnet.tasks import mnist
 from reduced.figures.style import PALETTE, cell_edges
@@ -130,6 +131,11 @@ def main() -> None:
         t = np.where(np.isfinite(groups["t_test"]), groups["t_test"], np.nan)
         axes[2].plot(groups["n_train"], t, "o-", color=colour, label=f"{threshold:.0%} test accuracy")
     axes[2].set(xscale="log", yscale="log", xlabel="training samples N", ylabel="optimizer steps")
+    sizes = near.dataset["n_train"].values
+    axes[2].set_xticks(np.unique(sizes), labels=[str(n) for n in np.unique(sizes)])
+    axes[2].xaxis.set_minor_locator(NullLocator())
+    axes[2].yaxis.set_minor_formatter(FuncFormatter(lambda t, _: f"{t:,.0f}"))
+    axes[2].yaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{t:,.0f}"))
     axes[2].set_title("α = 8, γ = 0.3: medians over seeds")
     axes[2].legend(frameon=False)
     figure.savefig(options.out / "fig3.png", dpi=110)
