@@ -27,12 +27,13 @@ def device_of(name: str) -> torch.device:
 
 
 def members_at_once(device: torch.device, parameters: int, members: int, workers: int) -> int:
-    """How many of the members, of so many parameters each, train together: what fits the cache, but
-    no more than leaves work for every worker."""
+    """How many of the members, of so many parameters each, train together: as many as fit the cache, and
+    the same for every worker in every round."""
     if device.type != "cpu":
         return 1024
     most = min(max(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8), 256)
-    return max(min(most, math.ceil(members / workers)), 1)
+    rounds = math.ceil(members / (workers * most))
+    return math.ceil(members / (workers * rounds))
 
 
 def workers(device: torch.device) -> int:
