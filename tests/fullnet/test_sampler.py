@@ -148,6 +148,7 @@ def test_the_configuration_in_the_file_is_the_whole_of_it(tmp_path: Path) -> Non
         "budgets": [4, 12],
         "refine": 0,
         "dtype": "float32",
+        "compiled": False,
     }
 
 
