@@ -19,7 +19,18 @@ from groktime.ranges import values
 from reduced.errors import InputError
 from reduced.landscape import Landscape
 
-COMMANDS = ("predict", "whatif", "recommend", "sample", "train", "figure", "measure", "compare", "tasks")
+COMMANDS = (
+    "predict",
+    "whatif",
+    "recommend",
+    "sample",
+    "sample-path",
+    "train",
+    "figure",
+    "measure",
+    "compare",
+    "tasks",
+)
 START = ["--gamma", "1e-3", "--eta-d", "1e-3", "--alpha", "9"]
 ONE = ["teacher-student", "--seed", "0"]
 SLOPE = ["--eta-d", "1e-2", "--alpha", "3.6", "--m", "0.06"]
