@@ -48,10 +48,13 @@ class Way:
     records: int  # after the one at τ = 0
     fit_steps: int
     fit_loss: float | None
+    fit: str
 
     def check(self, members: Sequence[Member]) -> None:
         if self.plan.stop_at is not None and not 0 < self.plan.stop_at <= 1:
             raise InputError(f"stop_at = {self.plan.stop_at}: expected a test accuracy in (0, 1]")
+        if self.fit not in ("first", "along"):
+            raise InputError(f"fit = {self.fit!r}: expected 'first' or 'along'")
         self.plan.check(members)
 
 
@@ -81,6 +84,9 @@ class Walk(Training):
             self.target = np.full(len(loss), self.way.fit_loss)
         elif self.plan.task.stop_loss:
             self.target = np.full(len(loss), self.plan.task.stop_loss)
+        if self.way.fit == "along":
+            self.fit_end[:] = 0
+            self._record(np.ones(len(loss), bool))
         self._look()
 
     def one_step(self) -> int:
@@ -89,14 +95,16 @@ class Walk(Training):
         walking, since = end >= 0, self.step - end
         shrinks = walking & (since % self.refit == 0)
         if shrinks.any():
-            rows = torch.as_tensor(np.flatnonzero(shrinks), device=self.flat.device)
+            shrinking = torch.as_tensor(np.flatnonzero(shrinks), device=self.flat.device)
             with torch.no_grad():  # the representation's variables never decay
-                self.flat[rows] *= math.exp(-self.way.dtau)
+                self.flat[shrinking] *= math.exp(-self.way.dtau)
         self.advance()
         due = walking & ((since + 1) % self.refit == 0)
         if due.any():
             self._record(due)
-        if not walking.all() and (self.step % _LOOK == 0 or self.step == self.way.fit_steps):
+        rows = self.rows.numpy()
+        fitting = (self.fit_end[rows] < 0) | np.isnan(self.t_fit[rows])
+        if fitting.any() and (self.step % _LOOK == 0 or self.step == self.way.fit_steps):
             self._look()
         return int(walking.sum())
 
@@ -112,7 +120,7 @@ class Walk(Training):
         loss, accuracy = (v.cpu().double().numpy() for v in self.ensemble.metrics(self.train))
         rows = self.rows.numpy()
         fitting = self.fit_end[rows] < 0
-        first = fitting & (accuracy >= MEMORIZED) & np.isnan(self.t_fit[rows])
+        first = (accuracy >= MEMORIZED) & np.isnan(self.t_fit[rows]) & (self.step <= self.way.fit_steps)
         self.t_fit[rows[first]] = self.step
         fitted = (loss <= self.target[rows]) & ~np.isnan(self.t_fit[rows]) & (self.step % _ROUND == 0)
         ends = fitting & (fitted | ~np.isfinite(loss) | (self.step >= self.way.fit_steps))
@@ -153,6 +161,7 @@ def sample_path(
     dtau: float = 0.01,
     refit: int | Sequence[int] = (25, 50, 100, 200),
     tau: float = 1.0,
+    fit: str = "along",
     fit_steps: int | None = None,
     fit_loss: float | None = None,
     optimizer: str = "adamw",
@@ -170,7 +179,7 @@ def sample_path(
     progress: bool = True,
     overwrite: bool = False,
 ) -> DecayPath:
-    """Fit a task's networks without decay, then shrink and refit them, and record them against τ = ηγt.
+    """Shrink a task's networks and refit them, again and again, and record them against τ = ηγt.
 
     Parameters
     ----------
@@ -180,8 +189,11 @@ def sample_path(
     dtau, refit : the weights are multiplied by exp(-dtau) and refitted with so many steps. `refit` steps
         per dtau are training at γ = dtau/(refit η); of several, the finer ones tell the error.
     tau : where the path ends.
-    fit_loss : training loss at which the fit ends, if 95 % of the training set is right, too (default:
-        the task's `stop_loss`, or a thousandth of the loss at the start).
+    fit : "along": the weights are shrunk from the first step on, as decay does. "first": the training set
+        is fitted without decay, and the path begins there. Where delays are long against the fit the two
+        agree; where they are not, "first" leaves out what decay and fit do to each other.
+    fit_loss : training loss at which a fit without decay ends, if 95 % of the training set is right,
+        too (default: the task's `stop_loss`, or a thousandth of the loss at the start).
     fit_steps : at which it ends in any case (default: the task's sampling budget).
     stop_at : test accuracy at which a member is done, once it has held it for five records (default:
         all go on up to `tau`).
@@ -218,11 +230,12 @@ def sample_path(
         records=max(round(tau / dtau), 1),
         fit_steps=whole("fit_steps", task.steps if fit_steps is None else fit_steps, 1),
         fit_loss=fit_loss,
+        fit=fit,
     )
     way.check(chosen)
     configuration = plan.configuration() | {
         "kind": "decay path", "dtau": dtau, "records": way.records, "fit_steps": way.fit_steps,
-        "fit_loss": fit_loss, "refit": refits,
+        "fit": fit, "fit_loss": fit_loss, "refit": refits,
     }  # fmt: skip
     for name in ("steps", "resolution"):
         del configuration[name]
@@ -310,6 +323,7 @@ def _assembled(
         dtau=way.dtau,
         optimizer=plan.optimizer,
         representation=plan.representation,
+        fit=way.fit,
         task=task.name,
         loss=task.loss_name,
         threshold=task.threshold,

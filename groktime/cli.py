@@ -75,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
         help="optimizer steps after each shrink: the resolutions (25 50 100 200)",
     )  # fmt: skip
     path.add_argument("--tau", type=_number, default=1.0, help="end of the path, in eta*gamma*steps (1)")
+    path.add_argument(
+        "--fit", default="along", help="along: decay acts in the fit, too; first: fit without it"
+    )
     path.add_argument("--fit-steps", type=int, help="the most steps of the fit (the task's)")
     path.add_argument("--fit-loss", type=_number, help="training loss that ends it (start's / 1000)")
     path.add_argument("--optimizer", default="adamw", help="adamw, sgd or momentum, without decay")

@@ -141,7 +141,7 @@ def _sample_path(options: argparse.Namespace) -> None:
         for name in ("alpha", "m")
         if getattr(options, name) is not None
     }
-    same = ("n_train", "eta_d", "eta_r", "dtau", "refit", "tau", "fit_steps", "fit_loss", "optimizer")
+    same = ("n_train", "eta_d", "eta_r", "dtau", "refit", "tau", "fit", "fit_steps", "fit_loss", "optimizer")
     taken = {name: getattr(options, name) for name in (*same, "representation", "stop_at", "batch")}
     path = sample_path(task, **lists, **taken, **_work(options))
     diverged = int(path.dataset["diverged"].sum())

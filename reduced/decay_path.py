@@ -32,7 +32,7 @@ CURVES = (*LOSSES, *ACCURACIES, "weight_norm", "m")
 OPTIMIZERS = ("adamw", "adam", "sgd", "momentum")
 _ATTRIBUTES = (
     "task", "loss", "accuracy_threshold", "threshold_relative", "stop_rule", "configuration",
-    "eta_d", "eta_r", "dtau", "optimizer", "representation",
+    "eta_d", "eta_r", "dtau", "optimizer", "representation", "fit",
 )  # fmt: skip
 _UNITS = {
     "alpha": "w / w0",
@@ -70,6 +70,7 @@ class DecayPath:
         dtau: float,
         optimizer: str = "adamw",
         representation: str = "fixed",
+        fit: str = "along",
         task: str = "user",
         loss: str = "loss",
         threshold: float = 0.95,
@@ -100,6 +101,7 @@ class DecayPath:
                 "dtau": float(dtau),
                 "optimizer": optimizer,
                 "representation": representation,
+                "fit": fit,
                 "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
             },
         )
@@ -152,6 +154,11 @@ class DecayPath:
     def gamma_eff(self) -> Floats:
         """The weight decay γ that each resolution amounts to, [refit]: dtau is spent in `refit` steps."""
         return self.dtau / (np.array(self.refit) * self.eta_d * self.speed)
+
+    @property
+    def fit(self) -> str:
+        """Whether the training set was fitted "first", without decay, or "along" the path."""
+        return str(self.dataset.attrs["fit"])
 
     def w0(self, seed: int) -> float:
         """Norm of a seed's network as it was initialised."""
@@ -225,6 +232,8 @@ def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:
         raise wrong(f"axis tau is not 0, dtau, 2 dtau, … with dtau = {dtau:g}")
     if attrs["optimizer"] not in OPTIMIZERS:
         raise wrong(f"attribute optimizer is {attrs['optimizer']!r}; expected one of {', '.join(OPTIMIZERS)}")
+    if attrs["fit"] not in ("first", "along"):
+        raise wrong(f"attribute fit is {attrs['fit']!r}; expected 'first' or 'along'")
     threshold = attrs["accuracy_threshold"]
     if not isinstance(threshold, float | int | np.number) or not 0 < threshold <= 1:
         raise wrong(f"attribute accuracy_threshold is {threshold!r}; expected a number in (0, 1]")

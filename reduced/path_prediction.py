@@ -50,7 +50,7 @@ class SeedOnPath:
     status: Status
     grokking_time: float
     memorization_time: float
-    low: float  # of the numerical resolution; inf where the seed does not generalise
+    low: float  # of the numerical resolution, and of the fit; inf where the seed does not generalise
     high: float
     tau_c: float
     tau_error: float  # NaN for a path of one resolution, which tells no error
@@ -63,9 +63,10 @@ class PathPrediction:
 
     `grokking_time` is the median over seeds, of which those that never generalise count as infinite; NaN
     with a `status` that says why where more than half never do. `interval` is 90 %, over seeds and the
-    numerical error. `gamma_eff` are the resolutions that were read, as weight decays; `resolved` tells
-    whether the run's γ lies among the sampled ones or below, `long` whether the delay is at least five
-    times the fit, where the resolution hardly matters.
+    numerical error; upwards, where the path was fitted first, over the time of the fit, too: what decay
+    does meanwhile may count for a run, as is predicted, or be lost. `gamma_eff` are the resolutions that
+    were read, as weight decays; `resolved` tells whether the run's γ lies among the sampled ones or below,
+    `long` whether the delay is at least five times the fit, where the resolution hardly matters.
     """
 
     settings: dict[str, Any]
@@ -199,7 +200,8 @@ def predict_on_path(
     m = float(path.m_start[0]) if m is None else m
     place = (path.place("n_train", n_train), path.place("m_start", m))
     chosen = path.seeds if seed is None else [path.seeds[path.place("seed", seed)]]
-    if np.isnan(path.dataset[f"test_{metric}"].values).all():
+    unknown = np.isnan(path.dataset[f"test_{metric}"].values).all(-1)
+    if np.all(unknown) and not path.dataset["diverged"].values.all():
         raise InputError(f"metric = {metric!r}: {path.source} holds no test_{metric}")
 
     read = _resolutions(path.gamma_eff, gamma)
@@ -304,13 +306,17 @@ def _of_seed(
     if eta_d * gamma * path.speed >= 1:
         return none(Status.COLLAPSES, t_fit, level)
     if math.isnan(t_fit):
-        return none(Status.OUTSIDE, nan, level)
+        lost = path.dataset["diverged"].values[at].any()
+        return none(Status.COLLAPSES if lost else Status.OUTSIDE, nan, level)
     needed = {*read.rows, *(read.pair or ())}
     tau: dict[int, float] = dict.fromkeys(needed, 0.0)
     found = []
     for (a, w), own in zip(starts, levels, strict=True):
         for k in needed:
             status, tau_c = _crossing(path, (*at, a, k), own, metric)
+            in_fit = max(float(fits[a]) * path.dtau / path.refit[k], path.dtau)
+            if path.fit == "along" and tau_c <= in_fit:  # no drift was waited for
+                status, tau_c = Status.ALREADY, 0.0
             tau[k] += w * tau_c
             if k in read.rows:
                 found.append(status)
@@ -323,7 +329,11 @@ def _of_seed(
         error = read.share * abs(tau[read.pair[0]] - tau[read.pair[1]])
     rate = eta_d * gamma * path.speed
     spread = 0.0 if read.pair is None else (math.inf if math.isnan(error) else error)
-    time, low, high = (max(x / rate, t_fit) for x in (tau_c, tau_c - spread, tau_c + spread))
+    time, low = (max(x / rate, t_fit) for x in (tau_c, tau_c - spread))
+    high = (tau_c + spread) / rate
+    if path.fit == "first":  # what decay does while a run fits may be lost
+        high += t_fit
+    high = max(high, time)
     status = Status.ALREADY if all(s is Status.ALREADY for s in found) else Status.GENERALIZES
     return SeedOnPath(seed, status, time, t_fit, low, high, tau_c, error, level)
 
