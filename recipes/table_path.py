@@ -78,6 +78,35 @@ def resolutions(path: DecayPath) -> list[list[str]]:
     return out
 
 
+def rivals(delays: xr.Dataset, path: DecayPath) -> list[list[str]]:
+    """Steps and error at the weakest decay: of each resolution alone, and of a real run with a stronger
+    decay whose time is rescaled by 1/γ."""
+    out = []
+    weakest = float(delays["gamma"].values[delays["gamma"].values > 0].min())
+    for alpha in path.alpha:
+        own = of(delays, alpha=alpha)
+        target = of(own, gamma=weakest)
+        target = target.isel(run=np.isin(target["seed"].values, path.seeds))
+        scale = weakest * path.eta_d
+        for k, gamma in zip(path.refit, path.gamma_eff, strict=True):
+            p = predict_on_path(path, gamma=float(gamma), eta_d=path.eta_d, alpha=float(alpha))
+            tau = {q.seed: q.tau_c for q in p.seeds}
+            steps = float(np.mean([t / path.dtau * k for t in tau.values()]))
+            errors = [tau[int(r["seed"])] / scale / float(r["t_test"]) - 1 for r in _runs(target)]
+            out.append([number(alpha), f"path, refit {k}", number(gamma), number(steps), size(errors)])
+        for gamma in sorted({float(g) for g in own["gamma"].values if g > weakest}, reverse=True):
+            run = of(own, gamma=gamma)
+            time = {int(r["seed"]): float(r["t_test"]) for r in _runs(run)}
+            errors = [time[int(r["seed"])] * gamma / weakest / float(r["t_test"]) - 1 for r in _runs(target)]
+            steps = float(np.mean([time[int(s)] for s in target["seed"]]))
+            out.append([number(alpha), "run, rescaled", number(gamma), number(steps), size(errors)])
+    return out
+
+
+def _runs(ds: xr.Dataset) -> list[xr.Dataset]:
+    return [ds.isel(run=k) for k in range(ds.sizes["run"])]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -94,12 +123,16 @@ def main() -> None:
     alpha = [float(a) for a in np.unique(delays["alpha"]) if a in (2.0, 3.0)]
     delays = delays.isel(run=np.isin(delays["alpha"].values, alpha))
     paths = [sampled(options.out, alpha, options.seeds, float(eta[0]), fit) for fit in ("along", "first")]
-    of_path = ["steps", "error by seed, %", "mean of |error|, %"]
+    of_path = ["steps", "error by seed, %", "mean absolute error, %"]
     table(
         ["α", "γ", "delay/t_train", "measured", *of_path, *(f"{x} (fitted first)" for x in of_path)],
         rows(delays, paths),
     )
     table(["α", "refit", "γ_eff", "steps of the path, mean", "τ_c by seed"], resolutions(paths[0]))
+    table(
+        ["α", "predictor of the weakest γ", "its γ", "steps to its crossing, mean", "mean absolute error, %"],
+        rivals(delays, paths[0]),
+    )
 
 
 if __name__ == "__main__":
