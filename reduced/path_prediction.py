@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 PERSIST = 3  # records that a pass must last
 MEMORIZED = 0.95
+_APART = 0.05  # share of τ_c by which resolutions may differ without a remark
 LONG = 5.0  # a delay of so many t_fit is long against the fit
 _ROUND = 1e-6  # of an accuracy stored in single precision
 _BAD = (Status.COLLAPSES, Status.OUTSIDE)  # the worse first
@@ -66,7 +67,8 @@ class PathPrediction:
     numerical error; upwards, where the path was fitted first, over the time of the fit, too: what decay
     does meanwhile may count for a run, as is predicted, or be lost. `gamma_eff` are the resolutions that
     were read, as weight decays; `resolved` tells whether the run's γ lies among the sampled ones or below,
-    `long` whether the delay is at least five times the fit, where the resolution hardly matters.
+    `long` whether the delay is at least five times the fit. Whether a path has converged is told by the
+    difference of its resolutions, `tau_error` of each seed.
     """
 
     settings: dict[str, Any]
@@ -131,7 +133,12 @@ class PathPrediction:
     def _remarks(self) -> list[str]:
         out = []
         if self.status is Status.GENERALIZES and not self.long:
-            out.append("The delay is not long against the fit: the resolution matters, trust it less.")
+            out.append("The delay is not long against the fit: it is not as 1/gamma.")
+        apart = [q.tau_error / q.tau_c for q in self.seeds if q.tau_c > 0 and math.isfinite(q.tau_error)]
+        if apart and max(apart) > _APART:
+            out.append(
+                f"The resolutions differ by up to {max(apart):.0%}: a larger `refit` would tell better."
+            )
         if not self.resolved:
             out.append("gamma is above what the path resolves: a smaller `refit` would resolve it.")
         if len(self.path.refit) == 1:

@@ -151,6 +151,12 @@ def test_seeds_that_never_generalise_count() -> None:
     assert at(made_up(lambda s, a, k: 3.0 if s else 0.5)).status == "outside"
 
 
+def test_resolutions_that_differ_are_remarked_on() -> None:
+    rough = made_up(lambda s, a, k: 0.2 + 4 / k, seeds=1, refit=(20, 40))
+    assert "resolutions differ by up to 33%" in at(rough).report()
+    assert "resolutions differ" not in at(made_up(lambda s, a, k: 0.5)).report()
+
+
 def test_one_resolution_tells_no_error() -> None:
     p = at(made_up(refit=(40,)), seed=0)
     assert np.isnan(p.seeds[0].tau_error)
