@@ -82,7 +82,7 @@ def train(
     out = Path(out)
     clean(out)
     check_output(out, overwrite)
-    chosen = _members(task, paired, gamma, eta_d, eta_r, alpha, m, n_train, seeds)
+    chosen = members_of(task, paired, gamma, eta_d, eta_r, alpha, m, n_train, seeds)
     where = device_of(device)
     plan = Plan(
         task=task,
@@ -137,7 +137,7 @@ def train(
     return runs
 
 
-def _members(
+def members_of(
     task: Task,
     paired: bool,
     gamma: Any,
@@ -148,6 +148,7 @@ def _members(
     n_train: Any,
     seeds: Sequence[int],
 ) -> list[Member]:
+    """The runs of these settings, in the order of their combinations; bad settings are told by name."""
     eta_d = task.optimizer.rate if eta_d is None else eta_d
     n_train = task.n_train if n_train is None else n_train
     given = {"gamma": gamma, "eta_d": eta_d, "alpha": alpha, "m": m, "n_train": n_train, "seed": seeds}

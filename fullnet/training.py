@@ -23,7 +23,7 @@ from reduced.errors import InputError
 
 _CHECKPOINT_SECONDS = 60.0
 _PERSIST = 3  # evaluations in a row beyond both thresholds after which a run may stop
-_MEMORIZED = 0.95
+MEMORIZED = 0.95
 
 
 @dataclass(frozen=True)
@@ -135,24 +135,29 @@ class Training:
             self.slow_optimizer.step(slow)
         self.step += 1
 
-    def evaluate(self, column: int) -> None:
-        """Record the curves, and retire the members that are done or have diverged."""
+    def measured(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The curves' values now, [curve, member in training], and which members have diverged."""
         values = [*self.ensemble.metrics(self.train), *self.ensemble.metrics(self.test)]
         train_loss, train_accuracy, test_loss, test_accuracy = (v.cpu().double().numpy() for v in values)
-        rows = self.rows.numpy()
-        of_m = zip(self.slow, rows, strict=True)
+        of_m = zip(self.slow, self.rows.tolist(), strict=True)
         m = [self.representation.messiness(slow, self.problems[row]) for slow, row in of_m]
         norm = weight_norm(self.flat).cpu().double().numpy()
-        record = (train_loss, test_loss, train_accuracy, test_accuracy, norm, m)
-        self.curves[:, rows, column] = np.array(record)
-
+        record = np.array((train_loss, test_loss, train_accuracy, test_accuracy, norm, m))
         watched = [train_loss, norm]  # every number that a runs file takes to be finite
         watched += [] if self.test.empty else [test_loss]
         watched += [np.array(m)] if self.representation.trained else []
-        lost = ~np.isfinite(watched).all(0)
+        finite: NDArray[np.bool_] = np.isfinite(np.array(watched)).all(axis=0)
+        return record, ~finite
+
+    def evaluate(self, column: int) -> None:
+        """Record the curves, and retire the members that are done or have diverged."""
+        record, lost = self.measured()
+        rows = self.rows.numpy()
+        self.curves[:, rows, column] = record
+        train_accuracy, test_accuracy = (record[CURVES.index(k)] for k in ("train_accuracy", "test_accuracy"))
         beyond = np.zeros(len(rows), bool)
         if self.plan.stop_at is not None:
-            beyond = (test_accuracy >= self.plan.stop_at) & (train_accuracy >= _MEMORIZED)
+            beyond = (test_accuracy >= self.plan.stop_at) & (train_accuracy >= MEMORIZED)
         self.passed[rows] = np.where(beyond, self.passed[rows] + 1, 0)
         finished = lost | (self.passed[rows] >= _PERSIST)
         if finished.any():
@@ -171,7 +176,7 @@ class Training:
         self.slow_optimizer.keep(rows, self.slow)
         self.ensemble.adopt(self.flat, self.slow)
 
-    _KEPT = ("curves", "passed", "steps_done", "diverged")
+    _KEPT: tuple[str, ...] = ("curves", "passed", "steps_done", "diverged")
 
     def state(self) -> Arrays:
         """Everything that a checkpoint needs; batches are a function of the step."""
@@ -208,20 +213,39 @@ def training_of(plan: Plan, members: Sequence[Member]) -> Callable[[OnSteps, Che
         else:
             training.restore(known)
             on_steps(training.step * len(members))
-        saved = time.monotonic()
-        while len(training.rows) and training.step < plan.steps:
+
+        def one_step() -> int:
             training.advance()
             trained = len(training.rows)
             if training.step in columns:
                 training.evaluate(columns[training.step])
-            try:
-                on_steps(trained)
-            except BaseException:  # told to stop
-                checkpoint.save(training.state())
-                raise
-            if time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                checkpoint.save(training.state())
-                saved = time.monotonic()
+            return trained
+
+        drive(
+            training, one_step, lambda: training.step < plan.steps, on_steps=on_steps, checkpoint=checkpoint
+        )
         return training.result()
 
     return curves
+
+
+def drive(
+    training: Training,
+    one_step: Callable[[], int],
+    goes_on: Callable[[], bool],
+    *,
+    on_steps: OnSteps,
+    checkpoint: Checkpoint,
+) -> None:
+    """Step after step, each of so many member-steps, while members are left; with checkpoints."""
+    saved = time.monotonic()
+    while len(training.rows) and goes_on():
+        done = one_step()
+        try:
+            on_steps(done)
+        except BaseException:  # told to stop
+            checkpoint.save(training.state())
+            raise
+        if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+            checkpoint.save(training.state())
+            saved = time.monotonic()

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from fullnet import tasks
     from fullnet.check.finding import Finding
     from fullnet.check.task import check_task
+    from fullnet.decay_path import sample_path
     from fullnet.runs import Runs, open_runs
     from fullnet.sampler import sample
     from fullnet.task import Adam, Problem, Split, Task
     from fullnet.trainer import train
+    from reduced.decay_path import DecayPath, open_path
+    from reduced.either import predict
     from reduced.errors import InputError
     from reduced.landscape import Landscape, open_landscape, shipped
-    from reduced.prediction import Prediction, predict
+    from reduced.path_prediction import PathPrediction
+    from reduced.prediction import Prediction
     from reduced.what_if import Recommendation, recommend, what_if
     from validation.compare import Comparison, compare
     from validation.measure import measure
@@ -32,7 +36,10 @@ _HOME = {
     "open_landscape": "reduced.landscape",
     "shipped": "reduced.landscape",
     "Prediction": "reduced.prediction",
-    "predict": "reduced.prediction",
+    "predict": "reduced.either",
+    "DecayPath": "reduced.decay_path",
+    "open_path": "reduced.decay_path",
+    "PathPrediction": "reduced.path_prediction",
     "Recommendation": "reduced.what_if",
     "Runs": "fullnet.runs",
     "open_runs": "fullnet.runs",
@@ -42,6 +49,7 @@ _HOME = {
     "recommend": "reduced.what_if",
     "what_if": "reduced.what_if",
     "sample": "fullnet.sampler",
+    "sample_path": "fullnet.decay_path",
     "train": "fullnet.trainer",
     "Finding": "fullnet.check.finding",
     "check_task": "fullnet.check.task",
@@ -52,9 +60,11 @@ _HOME = {
 __all__ = [
     "Adam",
     "Comparison",
+    "DecayPath",
     "Finding",
     "InputError",
     "Landscape",
+    "PathPrediction",
     "Prediction",
     "Problem",
     "Recommendation",
@@ -65,10 +75,12 @@ __all__ = [
     "compare",
     "measure",
     "open_landscape",
+    "open_path",
     "open_runs",
     "predict",
     "recommend",
     "sample",
+    "sample_path",
     "shipped",
     "tasks",
     "train",

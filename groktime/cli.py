@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    predict = commands.add_parser("predict", help="grokking time from a landscape: report and figure")
+    predict = commands.add_parser(
+        "predict", help="grokking time from a landscape or a decay path: report, figure"
+    )
     _landscape(predict)
     predict.add_argument("--gamma", type=_number, required=True, help="decoupled weight decay")
     _start(predict, _number)
@@ -58,6 +60,31 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--refine", type=int, default=0, metavar="ROUNDS", help="bisect the wall so often")
     sample.add_argument("--decay-every", type=int, help="steps between drops of the learning rate")
     _work(sample, "landscape file to write (.nc)")
+
+    path = commands.add_parser(
+        "sample-path", help="follow networks along their decay path (needs groktime[train])"
+    )
+    _task(path)
+    path.add_argument("--alpha", nargs="+", required=True, metavar="X", help=f"start: w/w0: {RANGES}")
+    path.add_argument("--m", nargs="+", metavar="X", help="start: messiness (1)")
+    path.add_argument("--eta-d", type=_number, help="learning rate, per step (the task's)")
+    path.add_argument("--eta-r", type=_number, help="that of the representation (eta-d)")
+    path.add_argument("--dtau", type=_number, default=0.01, help="shrink by exp(-dtau) at a time (0.01)")
+    path.add_argument(
+        "--refit", nargs="+", type=int, default=[25, 50, 100, 200], metavar="STEPS",
+        help="optimizer steps after each shrink: the resolutions (25 50 100 200)",
+    )  # fmt: skip
+    path.add_argument("--tau", type=_number, default=1.0, help="end of the path, in eta*gamma*steps (1)")
+    path.add_argument(
+        "--fit", default="along", help="along: decay acts in the fit, too; first: fit without it"
+    )
+    path.add_argument("--fit-steps", type=int, help="the most steps of the fit (the task's)")
+    path.add_argument("--fit-loss", type=_number, help="training loss that ends it (start's / 1000)")
+    path.add_argument("--optimizer", default="adamw", help="adamw, sgd or momentum, without decay")
+    path.add_argument("--representation", default="fixed", help="fixed, line (train m) or free (train R)")
+    path.add_argument("--batch", type=int, metavar="N", help="samples a step, 0 for all (the task's)")
+    path.add_argument("--stop-at", type=_number, help="test accuracy at which a path is done (none)")
+    _work(path, "path file to write (.nc)")
 
     train = commands.add_parser("train", help="train networks in full, with decay (needs groktime[train])")
     _task(train)

@@ -24,14 +24,20 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from reduced.prediction import predict
+    from reduced.either import open_either, predict
+    from reduced.landscape import Landscape
+    from reduced.path_prediction import PathPrediction
+    from reduced.prediction import Prediction
 
-    land = _open(options)
+    land = open_either(options.landscape)
     if options.output:
         _check_figure(options)
+        if not isinstance(land, Landscape):
+            raise InputError(f"--output: {land.source} is a decay path, of which no figure is drawn")
     level = {} if options.level is None else {"level": options.level}
-    p = predict(land, gamma=options.gamma, **_start(options), **_which(options), **level)
-    if options.output:
+    given = {"gamma": options.gamma, **_start(options), **_which(options), **level}
+    p: Prediction | PathPrediction = predict(land, **given)
+    if options.output and isinstance(p, Prediction):
         p.plot(options.output, overwrite=options.overwrite)
     if options.json:
         print(json.dumps(p.to_dict()))
@@ -123,6 +129,26 @@ def _train(options: argparse.Namespace) -> None:
     runs = train(task, **lists, **taken, **_work(options))
     diverged = int(runs.dataset["diverged"].sum())
     print(f"{options.output}: {runs.task}, {runs.dataset.sizes['run']} runs, {diverged} diverged")
+
+
+def _sample_path(options: argparse.Namespace) -> None:
+    with _needs_torch():
+        from fullnet.decay_path import sample_path
+
+    task = _task(options)
+    lists: dict[str, Any] = {
+        name: values(name, getattr(options, name))
+        for name in ("alpha", "m")
+        if getattr(options, name) is not None
+    }
+    same = ("n_train", "eta_d", "eta_r", "dtau", "refit", "tau", "fit", "fit_steps", "fit_loss", "optimizer")
+    taken = {name: getattr(options, name) for name in (*same, "representation", "stop_at", "batch")}
+    path = sample_path(task, **lists, **taken, **_work(options))
+    diverged = int(path.dataset["diverged"].sum())
+    print(
+        f"{options.output}: {path.task}, {len(path.seeds)} seeds, {len(path.alpha)} alpha, "
+        f"refit {', '.join(map(str, path.refit))}, {diverged} diverged"
+    )
 
 
 @contextmanager
@@ -286,6 +312,7 @@ _COMMANDS = {
     "whatif": _what_if,
     "recommend": _recommend,
     "sample": _sample,
+    "sample-path": _sample_path,
     "train": _train,
     "figure": _figure,
     "measure": _measure,

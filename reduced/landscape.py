@@ -25,6 +25,7 @@ from reduced.files import read_dataset, write_dataset
 Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-landscape/1"
+PATH_SCHEMA = "groktime-path/1"  # of `reduced.decay_path`
 DIMS = ("seed", "n_train", "budget", "m", "alpha")
 LOSSES = ("train_loss", "test_loss")
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -234,6 +235,10 @@ def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:
         return InputError(f"{source}: {text}")
 
     schema = dataset.attrs.get("schema")
+    if schema == PATH_SCHEMA:
+        raise wrong(
+            "is a decay path; expected a landscape (open_path opens it, `groktime predict` takes both)"
+        )
     if schema != SCHEMA:
         raise wrong(f"schema is {schema!r}; expected {SCHEMA!r}, a groktime landscape")
     for name in _ATTRIBUTES:

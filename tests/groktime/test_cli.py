@@ -19,7 +19,18 @@ from groktime.ranges import values
 from reduced.errors import InputError
 from reduced.landscape import Landscape
 
-COMMANDS = ("predict", "whatif", "recommend", "sample", "train", "figure", "measure", "compare", "tasks")
+COMMANDS = (
+    "predict",
+    "whatif",
+    "recommend",
+    "sample",
+    "sample-path",
+    "train",
+    "figure",
+    "measure",
+    "compare",
+    "tasks",
+)
 START = ["--gamma", "1e-3", "--eta-d", "1e-3", "--alpha", "9"]
 ONE = ["teacher-student", "--seed", "0"]
 SLOPE = ["--eta-d", "1e-2", "--alpha", "3.6", "--m", "0.06"]
@@ -380,3 +391,16 @@ def test_a_range_ends_where_it_says() -> None:
             assert ends[0] == first
             assert math.isclose(ends[-1], last, rel_tol=1e-15)
             assert ends[-1] <= last
+
+
+def test_sample_path_and_predict_from_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "path.nc")
+    few = ["--alpha", "0.5", "--seeds", "1", "--refit", "2", "4", "--tau", "0.06", "--device", "cpu"]
+    assert main(["sample-path", "teacher-student", *few, "-o", out, "--quiet"]) == 0
+    assert "1 seeds, 1 alpha, refit 2, 4, 0 diverged" in capsys.readouterr().out
+    assert main(["predict", out, "--gamma", "0.1", "--eta-d", "3e-4", "--alpha", "0.5", "--json"]) == 0
+    assert only_object(capsys.readouterr().out)["status"] in ("already", "generalizes", "outside")
+    assert main(["sample-path", "teacher-student", *few, "-o", out, "--quiet"]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["sample-path", "teacher-student", *few, "-o", str(tmp_path / "a"), "--quiet"]) == 2
+    assert "ends in .nc" in capsys.readouterr().err

@@ -1,0 +1,139 @@
+"""The decay path beside trained networks, teacher–student:
+`python recipes/table_path.py RUNS [--seeds 4] [-o out/table_path]`.
+
+RUNS is a runs file of teacher–student, such as that of recipes/fig2.py. For each α and γ in it: the time
+that the path of the same seed predicts, nothing fitted, beside the measured one. The path is sampled
+once with decay acting from the first step and once after a fit without decay.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from common import number, of, table
+
+from fullnet.decay_path import sample_path
+from fullnet.runs import open_runs
+from fullnet.tasks import teacher_student
+from reduced.decay_path import DecayPath, open_path
+from reduced.path_prediction import predict_on_path
+from validation.measure import measure
+
+REFIT = (25, 50, 100, 200, 400)
+TAU = 0.75
+
+
+def sampled(out: Path, alpha: list[float], seeds: int, eta_d: float, fit: str) -> DecayPath:
+    file = out / f"{fit}.nc"
+    if not file.exists():
+        sample_path(
+            teacher_student(), alpha=alpha, seeds=range(seeds), eta_d=eta_d, refit=REFIT, tau=TAU,
+            stop_at=0.95, fit=fit, out=file,
+        )  # fmt: skip
+    return open_path(file)
+
+
+def percent(errors: list[float]) -> str:
+    return ", ".join("–" if np.isnan(e) else f"{100 * e:+.1f}" for e in errors)
+
+
+def size(errors: list[float]) -> str:
+    return f"{100 * np.nanmean(np.abs(errors)):.1f}"
+
+
+def rows(delays: xr.Dataset, paths: list[DecayPath]) -> list[list[str]]:
+    """One row for each α and γ; of each path the median prediction and the errors by seed."""
+    out = []
+    starts = [(a, g) for a in np.unique(delays["alpha"]) for g in np.unique(delays["gamma"]) if g > 0]
+    for alpha, gamma in starts:
+        own = of(delays, alpha=alpha, gamma=gamma)
+        own = own.isel(run=np.isin(own["seed"].values, paths[0].seeds))
+        if not own.sizes["run"]:
+            continue
+        row = [number(alpha), number(gamma), number(float(own["delay"].median() / own["t_train"].median()))]
+        row.append(number(float(own["t_test"].median())))
+        for path in paths:
+            told = [
+                predict_on_path(path, gamma=gamma, eta_d=float(eta), alpha=alpha, seed=int(s)).grokking_time
+                for eta, s in zip(own["eta_d"], own["seed"], strict=True)
+            ]
+            errors = [t / float(x) - 1 for t, x in zip(told, own["t_test"], strict=True)]
+            row += [number(float(np.median(told))), percent(errors), size(errors)]
+        out.append(row)
+    return out
+
+
+def resolutions(path: DecayPath) -> list[list[str]]:
+    """τ_c by resolution, each seed."""
+    out = []
+    for alpha in path.alpha:
+        for k, gamma in zip(path.refit, path.gamma_eff, strict=True):
+            p = predict_on_path(path, gamma=float(gamma), eta_d=path.eta_d, alpha=float(alpha))
+            each = ", ".join(number(q.tau_c) for q in p.seeds)
+            steps = np.isfinite(path.dataset["test_loss"].sel(alpha=alpha, refit=k)).sum("tau") - 1
+            out.append([number(alpha), str(k), number(gamma), number(float(steps.mean()) * k), each])
+    return out
+
+
+def rivals(delays: xr.Dataset, path: DecayPath) -> list[list[str]]:
+    """Steps and error at the weakest decay: of each resolution alone, and of a real run with a stronger
+    decay whose time is rescaled by 1/γ."""
+    out = []
+    weakest = float(delays["gamma"].values[delays["gamma"].values > 0].min())
+    for alpha in path.alpha:
+        own = of(delays, alpha=alpha)
+        target = of(own, gamma=weakest)
+        target = target.isel(run=np.isin(target["seed"].values, path.seeds))
+        scale = weakest * path.eta_d
+        for k, gamma in zip(path.refit, path.gamma_eff, strict=True):
+            p = predict_on_path(path, gamma=float(gamma), eta_d=path.eta_d, alpha=float(alpha))
+            tau = {q.seed: q.tau_c for q in p.seeds}
+            steps = float(np.mean([t / path.dtau * k for t in tau.values()]))
+            errors = [tau[int(r["seed"])] / scale / float(r["t_test"]) - 1 for r in _runs(target)]
+            out.append([number(alpha), f"path, refit {k}", number(gamma), number(steps), size(errors)])
+        for gamma in sorted({float(g) for g in own["gamma"].values if g > weakest}, reverse=True):
+            run = of(own, gamma=gamma)
+            time = {int(r["seed"]): float(r["t_test"]) for r in _runs(run)}
+            errors = [time[int(r["seed"])] * gamma / weakest / float(r["t_test"]) - 1 for r in _runs(target)]
+            steps = float(np.mean([time[int(s)] for s in target["seed"]]))
+            out.append([number(alpha), "run, rescaled", number(gamma), number(steps), size(errors)])
+    return out
+
+
+def _runs(ds: xr.Dataset) -> list[xr.Dataset]:
+    return [ds.isel(run=k) for k in range(ds.sizes["run"])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, help="a runs file of teacher–student")
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/table_path"), help="folder of the paths")
+    parser.add_argument("--seeds", type=int, default=4, help="how many")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    delays = measure(open_runs(options.runs))
+    eta = np.unique(delays["eta_d"])
+    if len(eta) > 1:
+        raise SystemExit(f"{options.runs}: expected runs of one learning rate")
+    alpha = [float(a) for a in np.unique(delays["alpha"]) if a in (2.0, 3.0)]
+    delays = delays.isel(run=np.isin(delays["alpha"].values, alpha))
+    paths = [sampled(options.out, alpha, options.seeds, float(eta[0]), fit) for fit in ("along", "first")]
+    of_path = ["steps", "error by seed, %", "mean absolute error, %"]
+    table(
+        ["α", "γ", "delay/t_train", "measured", *of_path, *(f"{x} (fitted first)" for x in of_path)],
+        rows(delays, paths),
+    )
+    table(["α", "refit", "γ_eff", "steps of the path, mean", "τ_c by seed"], resolutions(paths[0]))
+    table(
+        ["α", "predictor of the weakest γ", "its γ", "steps to its crossing, mean", "mean absolute error, %"],
+        rivals(delays, paths[0]),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""`predict` from either source: a sampled landscape, or a decay path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, overload
+
+from reduced import prediction
+from reduced.decay_path import SCHEMA, DecayPath, open_path
+from reduced.errors import InputError
+from reduced.files import read_dataset
+from reduced.landscape import Landscape, open_landscape
+from reduced.path_prediction import PathPrediction, predict_on_path
+from reduced.prediction import Prediction
+
+_OF_LANDSCAPES = {
+    "eta_r": "the path was sampled with eta_R/eta_D = {ratio:g}, which holds for every eta_D",
+    "sampled_steps": "a path has no sampling budget; its resolution is refit",
+    "level": "a path has no contour",
+    "m_rate": "a path moves m as the networks do",
+}
+
+
+@overload
+def predict(source: Landscape, **settings: Any) -> Prediction: ...
+
+
+@overload
+def predict(source: DecayPath, **settings: Any) -> PathPrediction: ...
+
+
+def predict(source: Landscape | DecayPath, **settings: Any) -> Prediction | PathPrediction:
+    """Predict when a network that starts at w = alpha w0 generalises, before it is trained.
+
+    Parameters
+    ----------
+    source : a landscape (`reduced.prediction.predict` has the settings) or a decay path
+        (`reduced.path_prediction.predict_on_path`).
+    gamma, eta_d : decoupled weight decay, and learning rate of the network, per step.
+    alpha, m : start: norm over the norm at initialisation, messiness.
+    n_train, seed, threshold, metric : which size and seed, and what counts as generalised.
+    eta_r, sampled_steps, level, m_rate : of landscapes only.
+
+    Raises
+    ------
+    InputError : naming the argument and what was expected.
+    """
+    if isinstance(source, Landscape):
+        return prediction.predict(source, **settings)
+    if not isinstance(source, DecayPath):
+        raise InputError(f"predict: expected a Landscape or a DecayPath, not {type(source).__name__}")
+    for name, why in _OF_LANDSCAPES.items():
+        given = settings.pop(name, None)
+        if given is not None and (name, given) != ("m_rate", "eq6"):
+            attrs = source.dataset.attrs
+            why = why.format(ratio=float(attrs["eta_r"]) / float(attrs["eta_d"]))
+            raise InputError(f"{name}: {source.source} is a decay path; {why}; leave {name} out")
+    return predict_on_path(source, **settings)
+
+
+def open_either(name: str | Path) -> Landscape | DecayPath:
+    """A decay-path file, or a landscape by name or path."""
+    path = Path(name)
+    if path.is_file() and read_dataset(path, "a groktime file").attrs.get("schema") == SCHEMA:
+        return open_path(path)
+    return open_landscape(name)

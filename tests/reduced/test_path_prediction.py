@@ -1,0 +1,288 @@
+"""Predictions on made-up paths with known τ_c, and files that are no decay paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from groktime.cli import main
+from reduced.decay_path import DecayPath, open_path
+from reduced.either import open_either, predict
+from reduced.errors import InputError
+from reduced.landscape import Landscape, open_landscape
+from reduced.path_prediction import PathPrediction, predict_on_path
+
+ETA, DTAU = 1e-3, 0.01
+REFIT = (10, 20, 40)  # gamma_eff 1, 0.5, 0.25
+
+
+def law(seed: int, alpha: float, k: int) -> float:
+    """τ_c: linear in ln alpha, from above as 1/refit."""
+    return float(0.5 * np.log(alpha) + 0.02 * seed + 1.0 / k)
+
+
+def made_up(
+    tau_c: Callable[[int, float, int], float] = law,
+    *,
+    seeds: int = 3,
+    alpha: tuple[float, ...] = (2.0, 3.0, 4.0),
+    refit: tuple[int, ...] = REFIT,
+    t_fit: float = 20.0,
+    top: float = 1.0,
+    **change: Any,
+) -> DecayPath:
+    """Accuracies that rise with slope 1 and pass 0.95 of `top` at τ_c."""
+    tau = DTAU * np.arange(121)
+    shape = (seeds, 1, 1, len(alpha), len(refit))
+    where = np.array([[[tau_c(s, a, k) for k in refit] for a in alpha] for s in range(seeds)])
+    test = np.clip(0.95 * top + tau - where[:, None, None, ..., None], 0, top)
+    usual: dict[str, Any] = {
+        "coords": {"seed": range(seeds), "n_train": [100], "m_start": [1.0], "alpha": alpha, "refit": refit,
+                   "tau": tau},
+        "curves": {"test_accuracy": test, "test_loss": 1 - test, "train_accuracy": np.ones(test.shape),
+                   "train_loss": np.full(test.shape, 1e-6), "weight_norm": np.ones(test.shape)},
+        "t_fit": np.full(shape[:4], t_fit), "w0": np.ones(seeds), "eta_d": ETA, "dtau": DTAU,
+    }  # fmt: skip
+    return DecayPath.assemble(**(usual | change))
+
+
+def at(path: DecayPath, **change: Any) -> PathPrediction:
+    usual: dict[str, Any] = {"gamma": 0.01, "eta_d": ETA, "alpha": 3.0}
+    return predict_on_path(path, **(usual | change))
+
+
+def test_below_the_finest_resolution_it_is_read() -> None:
+    p = at(made_up())
+    assert p.status == "generalizes"
+    assert p.tau_c == pytest.approx(law(1, 3.0, 40))
+    assert p.grokking_time == pytest.approx(law(1, 3.0, 40) / (ETA * 0.01))
+    assert p.memorization_time == 20
+    assert p.long
+    assert p.resolved
+    assert p.gamma_eff == pytest.approx([0.25])
+    error = 1 / 20 - 1 / 40  # the difference of the two finest, which here is what is left
+    low, high = law(0, 3.0, 40) - error, law(2, 3.0, 40) + error
+    assert p.interval == pytest.approx((low / (ETA * 0.01), high / (ETA * 0.01)))
+
+
+def test_among_the_resolutions_it_is_read_at_the_runs_own() -> None:
+    p = at(made_up(), gamma=np.sqrt(0.25 * 0.5), seed=0)
+    assert p.gamma_eff == pytest.approx([0.5, 0.25])
+    assert p.tau_c == pytest.approx((law(0, 3.0, 20) + law(0, 3.0, 40)) / 2)
+    for gamma, k in zip((1.0, 0.5, 0.25), REFIT, strict=True):
+        assert at(made_up(), gamma=gamma, seed=0).tau_c == pytest.approx(law(0, 3.0, k))
+
+
+def test_above_the_coarsest_it_says_so() -> None:
+    p = at(made_up(), gamma=2.0, seed=0)
+    assert not p.resolved
+    assert p.tau_c == pytest.approx(law(0, 3.0, 10))
+    assert p.seeds[0].tau_error == pytest.approx(1 / 10 - 1 / 20)
+    assert "resolve" in p.report()
+
+
+def test_the_rate_scales_time_and_fit_but_not_the_resolution() -> None:
+    one, two = at(made_up(), gamma=0.3), at(made_up(), gamma=0.3, eta_d=4 * ETA)
+    assert two.tau_c == pytest.approx(one.tau_c)
+    assert two.grokking_time == pytest.approx(one.grokking_time / 4)
+    assert two.memorization_time == pytest.approx(one.memorization_time / 4)
+
+
+def test_momentum_is_ten_times_as_fast() -> None:
+    p = at(made_up(optimizer="momentum"))
+    assert p.grokking_time == pytest.approx(at(made_up()).grokking_time / 10)
+
+
+def test_between_starts_it_is_linear_in_ln_alpha() -> None:
+    assert at(made_up(), alpha=2.5).tau_c == pytest.approx(law(1, 2.5, 40))
+
+
+def test_never_before_the_fit() -> None:
+    p = at(made_up(t_fit=1e6))
+    assert p.grokking_time == p.memorization_time == 1e6
+    assert not p.long
+
+
+def test_a_path_fitted_first_may_lose_the_time_of_the_fit() -> None:
+    first, along = at(made_up(fit="first", t_fit=500.0)), at(made_up(t_fit=500.0))
+    assert first.grokking_time == along.grokking_time
+    assert first.interval[0] == along.interval[0]
+    assert first.interval[1] == pytest.approx(along.interval[1] + 500)
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "status"),
+    [
+        (made_up(), {"gamma": 0.0}, "never"),
+        (made_up(), {"gamma": 1 / ETA}, "collapses"),
+        (made_up(), {"alpha": 1.9}, "outside"),
+        (made_up(), {"alpha": 4.1}, "outside"),
+        (made_up(lambda s, a, k: 3.0), {}, "outside"),
+        (made_up(t_fit=float("nan")), {}, "outside"),
+        (made_up(lambda s, a, k: -1.0), {}, "already"),
+        (made_up(lambda s, a, k: 0.015, t_fit=80.0), {}, "already"),  # while it fits
+        (made_up(lambda s, a, k: 3.0, diverged=np.ones((3, 1, 1, 3, 3), bool)), {}, "collapses"),
+    ],
+)
+def test_statuses(path: DecayPath, change: dict[str, Any], status: str) -> None:
+    p = at(path, **change)
+    assert p.status == status
+    if status == "already":
+        assert p.grokking_time == p.memorization_time
+        assert p.delay == 0
+    else:
+        assert np.isnan(p.grokking_time)
+        assert p.interval == (np.inf, np.inf)
+    assert f"Status      {status}" in p.report()
+    json.dumps(p.to_dict(), allow_nan=False)
+
+
+def test_seeds_that_never_generalise_count() -> None:
+    p = at(made_up(lambda s, a, k: 3.0 if s == 2 else 0.5 + 0.1 * s))
+    assert p.tau_c == pytest.approx(0.55)  # of those that do
+    assert p.grokking_time == pytest.approx(0.6 / (ETA * 0.01))
+    assert p.interval[1] == np.inf
+    assert at(made_up(lambda s, a, k: 3.0 if s else 0.5)).status == "outside"
+
+
+def test_resolutions_that_differ_are_remarked_on() -> None:
+    rough = made_up(lambda s, a, k: 0.2 + 4 / k, seeds=1, refit=(20, 40))
+    assert "resolutions differ by up to 33%" in at(rough).report()
+    assert "resolutions differ" not in at(made_up(lambda s, a, k: 0.5)).report()
+
+
+def test_one_resolution_tells_no_error() -> None:
+    p = at(made_up(refit=(40,)), seed=0)
+    assert np.isnan(p.seeds[0].tau_error)
+    assert p.interval == pytest.approx((p.grokking_time,) * 2)
+    assert "tells nothing of its error" in p.report()
+
+
+def test_a_pass_has_to_last() -> None:
+    path = made_up()
+    test = path.dataset["test_accuracy"].values.copy()
+    test[..., 5:7] = 1.0
+    assert at(made_up(curves={"test_accuracy": test, "train_accuracy": np.ones(test.shape)})).tau_c > 0.3
+
+
+def test_thresholds() -> None:
+    relative = made_up(top=0.5, threshold_relative=True)
+    assert at(relative).tau_c == pytest.approx(law(1, 3.0, 40))
+    assert at(relative).seeds[0].threshold == pytest.approx(0.475)
+    assert at(made_up(), threshold=0.9).tau_c == pytest.approx(law(1, 3.0, 40) - 0.05)
+    assert at(made_up(), metric="loss", threshold=0.1).tau_c == pytest.approx(law(1, 3.0, 40) - 0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"gamma": -1.0}, "gamma"),
+        ({"eta_d": 0.0}, "eta_d"),
+        ({"alpha": "x"}, "alpha"),
+        ({"seed": 7}, "seed = 7"),
+        ({"m": 0.5}, "m_start = 0.5"),
+        ({"n_train": 5}, "n_train = 5"),
+        ({"metric": "loss"}, "threshold"),
+        ({"metric": "norm"}, "metric"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"eta_r": 0.1}, "eta_R/eta_D = 1"),
+        ({"level": 0.1}, "level"),
+        ({"sampled_steps": 10}, "sampled_steps"),
+        ({"m_rate": "representation"}, "m_rate"),
+    ],
+)
+def test_bad_arguments_are_told_by_name(change: dict[str, Any], word: str) -> None:
+    settings: dict[str, Any] = {"gamma": 0.01, "eta_d": ETA, "alpha": 3.0}
+    with pytest.raises(InputError, match=word):
+        predict(made_up(), **(settings | change))
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def test_a_file_is_what_was_saved(tmp_path: Path) -> None:
+    path = made_up()
+    path.save(tmp_path / "p.nc")
+    again = open_path(tmp_path / "p.nc")
+    assert again.dataset.equals(path.dataset)
+    assert isinstance(open_either(tmp_path / "p.nc"), DecayPath)
+    assert isinstance(open_either("teacher-student"), Landscape)
+    with pytest.raises(InputError, match=r"is a decay path.*open_path"):
+        open_landscape(tmp_path / "p.nc")
+    with pytest.raises(InputError, match="exists already"):
+        path.save(tmp_path / "p.nc")
+
+
+def _gap(ds: xr.Dataset) -> xr.Dataset:
+    ds["test_loss"][0, 0, 0, 0, 0, 3] = np.nan
+    return ds
+
+
+def _over(ds: xr.Dataset) -> xr.Dataset:
+    ds["test_accuracy"][0, 0, 0, 0, 0, 3] = 1.5
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda ds: ds.assign_attrs(schema="groktime-runs/1"), "schema"),
+        (lambda ds: ds.drop_attrs(deep=False).assign_attrs(schema="groktime-path/1"), "'task' is missing"),
+        (lambda ds: ds.drop_vars("t_fit"), "'t_fit' is missing"),
+        (lambda ds: ds.transpose(), "has dimensions"),
+        (lambda ds: ds.isel(alpha=[1, 0, 2]), "alpha is not ascending"),
+        (lambda ds: ds.isel(seed=[]), "seed is empty"),
+        (lambda ds: ds.assign_coords(alpha=[-1.0, 2.0, 3.0]), "norms above 0"),
+        (lambda ds: ds.assign_coords(m_start=[1.5]), "messiness"),
+        (lambda ds: ds.assign_coords(refit=[0, 1, 2]), "refit"),
+        (lambda ds: ds.isel(tau=slice(1, None)), "tau is not 0, dtau"),
+        (lambda ds: ds.assign_attrs(eta_d=0.0), "eta_d"),
+        (lambda ds: ds.assign_attrs(accuracy_threshold=2.0), "accuracy_threshold"),
+        (lambda ds: ds.assign_attrs(optimizer="lion"), "optimizer"),
+        (lambda ds: ds.assign_attrs(fit="later"), "fit"),
+        (lambda ds: ds.assign(w0=ds["w0"] * 0), "w0"),
+        (lambda ds: ds.assign(t_fit=ds["t_fit"] - 100), "t_fit"),
+        (_gap, "gap"),
+        (_over, "outside"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_sentence(
+    tmp_path: Path, spoil: Callable[[xr.Dataset], xr.Dataset], word: str
+) -> None:
+    file = tmp_path / "bad.nc"
+    spoil(made_up().dataset.copy(deep=True)).to_netcdf(file, engine="h5netcdf")
+    with pytest.raises(InputError, match=word) as told:
+        open_path(file)
+    assert str(told.value).startswith(str(file))
+    assert "\n" not in str(told.value)
+
+
+def test_what_is_no_file_at_all(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        open_path(tmp_path / "none.nc")
+    (tmp_path / "text.nc").write_text("no")
+    with pytest.raises(InputError, match="expected a groktime decay path"):
+        open_path(tmp_path / "text.nc")
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def test_predict_takes_both_kinds_of_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(made_up().save(tmp_path / "p.nc"))
+    start = ["--gamma", "0.01", "--eta-d", str(ETA), "--alpha", "3"]
+    assert main(["predict", file, *start, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["grokking_time"] == pytest.approx(law(1, 3.0, 40) / (ETA * 0.01))
+    assert main(["predict", file, *start]) == 0
+    assert "tau_c" in capsys.readouterr().out
+    assert main(["predict", file, *start, "-o", str(tmp_path / "a.png")]) == 2
+    assert "decay path" in capsys.readouterr().err
+    assert main(["whatif", file, *start]) == 2
+    assert "open_path" in capsys.readouterr().err
