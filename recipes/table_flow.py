@@ -159,10 +159,11 @@ def radau_times(case: Case, lanes: Iterable[tuple[float, float]] = LANES) -> Flo
 def closed_times(case: Case, lanes: Iterable[tuple[float, float]] = LANES) -> tuple[Floats, Floats]:
     """η_D γ t by the corrected form on the balance contour, and as printed (η_R = η_D) on l = 0.05."""
     start = (case.u_start, M_START, generalized)
-    fixed = geometry.on_level(case.wall, case.domain, A, *start)
+    sheet = geometry.Sheet.of(case.wall, case.domain, start[1])
+    fixed = geometry.on_level(case.wall, sheet, A, *start)
     corrected, printed = [], []
     for gamma, ratio in lanes:
-        balance = geometry.on_balance(case.wall, case.domain, A, *start, gamma, ratio)
+        balance = geometry.on_balance(case.wall, sheet, A, *start, gamma, ratio)
         corrected.append(gamma * closed_form.corrected(balance, gamma, 1.0, ratio))
         printed.append(gamma * closed_form.printed(fixed, gamma, 1.0))
     return np.array(corrected), np.array(printed)

@@ -41,20 +41,36 @@ class Geometry:
     m: Floats
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """The loss and its slopes [row of m, column of u] below the start's m, where contours are looked for."""
+
+    rows: Floats
+    grid: Floats
+    loss: Floats
+    lu: Floats
+    lm: Floats
+
+    @staticmethod
+    def of(surface: LossSurface, domain: Domain, m: float) -> Sheet:
+        rows = np.linspace(domain.m_low, m, _ROWS)
+        grid = np.linspace(domain.u_low, domain.u_high, _COLUMNS)
+        u, at = np.broadcast_arrays(grid[None], rows[:, None])
+        values = surface.derivatives(u.ravel(), at.ravel(), second=False)[:3]
+        return Sheet(rows, grid, *(v.reshape(u.shape) for v in values))
+
+
 def on_level(
-    surface: LossSurface, domain: Domain, level: float, u: float, m: float, generalized: Test
+    surface: LossSurface, sheet: Sheet, level: float, u: float, m: float, generalized: Test
 ) -> Geometry:
     """The geometry on the contour on which the training loss is `level` (a convention)."""
-    rows, grid = _grid(domain, m)
-    loss = _over(surface, rows, grid)[0]
-    return _geometry(
-        _last_crossing(grid, np.log(loss) - np.log(level)), rows, level, u, m, surface, generalized
-    )
+    place = _last_crossing(sheet.grid, np.log(sheet.loss) - np.log(level))
+    return _geometry(place, sheet.rows, level, u, m, surface, generalized)
 
 
 def on_balance(
     surface: LossSurface,
-    domain: Domain,
+    sheet: Sheet,
     level: float,
     u: float,
     m: float,
@@ -68,8 +84,7 @@ def on_balance(
     (∂l/∂u)²/w² + ρ (∂l/∂m)² + γ ∂l/∂u = 0 (reduced.derivation.balance_condition). It is looked for
     from the contour of `level` on, towards larger w first.
     """
-    rows, grid = _grid(domain, m)
-    loss, lu, lm = _over(surface, rows, grid)
+    rows, grid, loss, lu, lm = sheet.rows, sheet.grid, sheet.loss, sheet.lu, sheet.lm
     wins = lu**2 * np.exp(-2 * grid)[None] + ratio * lm**2 + gamma * lu  # > 0: loss outweighs decay
     wins = np.where(lu < 0, wins, -np.inf)
     place = np.full(len(rows), np.nan)
@@ -95,17 +110,6 @@ def critical_norm(domain: Domain, u: float, m: float, generalized: Test) -> floa
         return float("nan")
     last = int(passed[-1])
     return float(grid[last]) if last == len(grid) - 1 else _between(grid, margin, last)
-
-
-def _grid(domain: Domain, m: float) -> tuple[Floats, Floats]:
-    return np.linspace(domain.m_low, m, _ROWS), np.linspace(domain.u_low, domain.u_high, _COLUMNS)
-
-
-def _over(surface: LossSurface, rows: Floats, grid: Floats) -> tuple[Floats, Floats, Floats]:
-    u, m = np.broadcast_arrays(grid[None], rows[:, None])
-    values = surface.derivatives(u.ravel(), m.ravel(), second=False)[:3]
-    loss, lu, lm = (v.reshape(u.shape) for v in values)
-    return loss, lu, lm
 
 
 def _last_crossing(grid: Floats, height: Floats) -> Floats:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reduced import closed_form
 from reduced.errors import InputError
 from reduced.flow import Path, Status
-from reduced.geometry import Geometry, critical_norm, on_balance, on_level
+from reduced.geometry import Geometry, Sheet, critical_norm, on_balance, on_level
 from reduced.landscape import Landscape
 from reduced.system import LEVEL, System, rate_of_m, systems
 
@@ -193,8 +193,9 @@ def _predict_seed(
     result, low, high = system.flow(gamma=gamma, ratio=ratio, u=u, m=m, wall=True, record=True)
     inside = bool(domain.contains(np.array(u), np.array(m)))
     if surface.two_dimensional and inside:
-        geometry = on_level(surface, domain, level, u, m, system.generalized)
-        balance = on_balance(surface, domain, level, u, m, system.generalized, gamma, ratio)
+        sheet = Sheet.of(surface, domain, m)
+        geometry = on_level(surface, sheet, level, u, m, system.generalized)
+        balance = on_balance(surface, sheet, level, u, m, system.generalized, gamma, ratio)
         forms = (
             closed_form.printed(geometry, gamma, eta_d),
             closed_form.corrected(balance, gamma, eta_d, eta_r),
