@@ -175,19 +175,19 @@ def _likeliest(m: Floats, place: Floats, deviation: Floats) -> tuple[float, floa
     t = (m - m[0]) / (m[-1] - m[0])
     line = np.stack([np.ones_like(t), t], 1)
     unit, spread = float(np.median(deviation)), float(np.var(place)) + 1e-12
-    best = (np.inf, 0.0, spread)
-    for scatter in _SCATTERS * unit:
-        noise = np.diag(deviation**2 + scatter**2)
-        for strength in _STRENGTHS * spread:
-            covariance = noise + strength * _kernel(t, t)
-            half = np.linalg.cholesky(covariance)
-            x, r = np.linalg.solve(half, line), np.linalg.solve(half, place)
-            gram = x.T @ x
-            rest = r - x @ np.linalg.solve(gram, x.T @ r)
-            cost = 2 * np.log(np.diag(half)).sum() + np.linalg.slogdet(gram)[1] + rest @ rest
-            if cost < best[0]:
-                best = (float(cost), float(scatter), float(strength))
-    return best[1], best[2]
+    scatters, strengths = (
+        x.ravel() for x in np.meshgrid(_SCATTERS * unit, _STRENGTHS * spread, indexing="ij")
+    )
+    noise = (deviation**2 + scatters[:, None] ** 2)[:, :, None] * np.eye(len(t))
+    covariance = noise + strengths[:, None, None] * _kernel(t, t)  # [trial, row, row]
+    half = np.linalg.cholesky(covariance)
+    whitened = np.linalg.solve(half, np.column_stack([line, place])[None])
+    x, r = whitened[..., :2], whitened[..., 2:]
+    gram = x.mT @ x
+    rest = r - x @ np.linalg.solve(gram, x.mT @ r)
+    volume = 2 * np.log(np.diagonal(half, axis1=1, axis2=2)).sum(1) + np.linalg.slogdet(gram)[1]
+    best = int(np.argmin(volume + np.square(rest).sum((1, 2))))
+    return float(scatters[best]), float(strengths[best])
 
 
 def _posterior(
