@@ -11,6 +11,7 @@ from reduced.errors import InputError
 
 _BYTES_PER_PARAMETER = 16  # weights, gradient and two moments in float32
 _CACHE = 16 * 2**20  # a piece that stays in the last-level cache trains twice as fast
+_ENOUGH = 24  # members beyond which more together save nothing (benchmarks/engine.py --growth)
 
 
 def device_of(name: str) -> torch.device:
@@ -31,7 +32,7 @@ def members_at_once(device: torch.device, parameters: int, members: int, workers
     the same for every worker in every round."""
     if device.type != "cpu":
         return 1024
-    most = min(max(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8), 256)
+    most = min(max(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8), _ENOUGH)
     rounds = math.ceil(members / (workers * most))
     return math.ceil(members / (workers * rounds))
 
