@@ -51,6 +51,7 @@ from fullnet.tasks import addition, mnist, teacher_student
 CHECKED = 50
 TOLERANCE = 1e-6
 DECAY = 0.1
+MILLISECONDS = (0.2, 0.3, 0.5, 1, 2, 3)
 MEMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -336,6 +337,7 @@ def growth(jobs: Iterable[tuple[str, Job]], path: Path) -> None:
         ylabel="ms per member and step",
     )
     ax.set_xticks(MEMBERS, labels=[str(n) for n in MEMBERS])
+    ax.set_yticks(MILLISECONDS, labels=[f"{t:g}" for t in MILLISECONDS])
     ax.minorticks_off()
     ax.grid(alpha=0.3)
     ax.legend(frameon=False)
