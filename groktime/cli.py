@@ -154,7 +154,9 @@ def _task(command: argparse.ArgumentParser) -> None:
 
 def _work(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or mps")
-    command.add_argument("--compiled", action="store_true", help="compile first: pays for runs of minutes")
+    command.add_argument(
+        "--compiled", action="store_true", help="compile first: can pay for long runs of small networks"
+    )
     command.add_argument("--workers", type=int, help="pieces trained side by side (one a core)")
     command.add_argument("-o", "--output", required=True, help=what)
     command.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
