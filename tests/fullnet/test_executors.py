@@ -160,6 +160,7 @@ def test_a_piece_that_fails_stops_the_others_which_keep_their_state(
     """The reason that is told is its own, though it is the last in the list."""
     whole = trained(local_task(), tmp_path / "whole.nc")
     advance, reached = Training.advance, threading.Barrier(4, timeout=60)
+    others = threading.enumerate()  # torch's compiler keeps threads, if another test has used it
 
     def failing(self: Training) -> None:
         if self.step == 10:
@@ -176,7 +177,7 @@ def test_a_piece_that_fails_stops_the_others_which_keep_their_state(
             train(local_task(), **{**TRAIN, "workers": 4}, out=out)
     kept = {p.name for p in (tmp_path / "a.nc.parts").iterdir()}
     assert kept == {"configuration.json", *(f"train-3-{k}.checkpoint.npz" for k in range(3))}
-    assert [t for t in threading.enumerate() if "ThreadPool" in t.name] == []
+    assert [t for t in threading.enumerate() if "ThreadPool" in t.name and t not in others] == []
     begun = 0
 
     def counted(self: Training) -> None:
