@@ -25,10 +25,11 @@ from fullnet.engine.progress import Progress
 from fullnet.runs import CURVES
 from fullnet.task import Task, whole
 from fullnet.trainer import members_of
-from fullnet.training import MEMORIZED, Member, Plan, Training, drive
+from fullnet.training import Member, Plan, Training, drive
 from reduced.decay_path import DIMS, DecayPath
 from reduced.errors import InputError
 from reduced.files import check_output
+from reduced.system import MEMORIZED
 
 Bools = NDArray[np.bool_]
 

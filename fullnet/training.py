@@ -20,10 +20,10 @@ from fullnet.engine.samples import Data, Minibatches
 from fullnet.runs import CURVES
 from fullnet.task import Task
 from reduced.errors import InputError
+from reduced.system import MEMORIZED
 
 _CHECKPOINT_SECONDS = 60.0
 _PERSIST = 3  # evaluations in a row beyond both thresholds after which a run may stop
-MEMORIZED = 0.95
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ _UNITS = {
     "weight_norm": "L2 norm of all weights and biases",
     "w0": "L2 norm of all weights and biases at initialisation",
 }
-_MOMENTUM_SPEED = 10.0  # torch's momentum of 0.9 makes decay and gradient ten times as fast
+MOMENTUM_SPEED = 10.0  # torch's momentum of 0.9 makes decay and gradient ten times as fast
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class DecayPath:
     @property
     def speed(self) -> float:
         """How much faster than ηγ the optimizer decays, and than η it follows the gradient."""
-        return _MOMENTUM_SPEED if self.dataset.attrs["optimizer"] == "momentum" else 1.0
+        return MOMENTUM_SPEED if self.dataset.attrs["optimizer"] == "momentum" else 1.0
 
     @property
     def gamma_eff(self) -> Floats:

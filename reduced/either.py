@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, overload
 
-from reduced import prediction
-from reduced.decay_path import SCHEMA, DecayPath, open_path
+from reduced import decay_path, landscape, prediction
+from reduced.decay_path import SCHEMA, DecayPath
 from reduced.errors import InputError
 from reduced.files import read_dataset
 from reduced.landscape import Landscape, open_landscape
@@ -61,6 +61,9 @@ def predict(source: Landscape | DecayPath, **settings: Any) -> Prediction | Path
 def open_either(name: str | Path) -> Landscape | DecayPath:
     """A decay-path file, or a landscape by name or path."""
     path = Path(name)
-    if path.is_file() and read_dataset(path, "a groktime file").attrs.get("schema") == SCHEMA:
-        return open_path(path)
-    return open_landscape(name)
+    if not path.is_file():  # a shipped landscape, or a mistake that `open_landscape` tells
+        return open_landscape(name)
+    dataset = read_dataset(path, "a groktime landscape or decay path")
+    if dataset.attrs.get("schema") == SCHEMA:
+        return DecayPath(decay_path.checked(dataset, str(path)), str(path))
+    return Landscape(landscape.checked(dataset, str(path)), str(name))

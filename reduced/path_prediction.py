@@ -20,27 +20,14 @@ from reduced.decay_path import DecayPath
 from reduced.errors import InputError
 from reduced.flow import Status
 from reduced.prediction import check_each
+from reduced.system import MEMORIZED
 
 Floats = NDArray[np.float64]
 
 PERSIST = 3  # records that a pass must last
-MEMORIZED = 0.95
-_APART = 0.05  # share of τ_c by which resolutions may differ without a remark
 LONG = 5.0  # a delay of so many t_fit is long against the fit
 _ROUND = 1e-6  # of an accuracy stored in single precision
 _BAD = (Status.COLLAPSES, Status.OUTSIDE)  # the worse first
-_NOTE = {
-    Status.NEVER: "Without decay (gamma = 0) nothing moves along the valley.",
-    Status.ALREADY: "The network generalises as it fits: nothing to wait for.",
-    Status.COLLAPSES: (
-        "Decay makes the network forget its training set before it generalises, or eta_d * gamma is\n"
-        "            1 or more, or the path diverged: a smaller gamma, a smaller learning rate."
-    ),
-    Status.OUTSIDE: (
-        "The start lies outside what was sampled, the training set was not fitted, or the path ends\n"
-        "            before the threshold is passed; nothing is extrapolated: sample more, or a longer path."
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -94,75 +81,15 @@ class PathPrediction:
 
     def report(self) -> str:
         """The prediction as a page that a person can read."""
-        s, path = self.settings, self.path
-        start = f"alpha = {s['alpha']:g}" + ("" if s["m"] is None else f", m = {s['m']:g}")
-        lines = [
-            f"Path        {path.source}: {path.task}, {len(self.seeds)} seed(s), N = {s['n_train']}, "
-            f"dtau = {path.dtau:g}, refit = {', '.join(map(str, path.refit))}",
-            f"Start       {start}",
-            f"Rates       gamma = {s['gamma']:g}, eta_D = {s['eta_d']:g}",
-            f"Generalised test {s['metric']} {'>=' if s['metric'] == 'accuracy' else '<='} "
-            f"{self.seeds[0].threshold:.3g}",
-            "",
-            f"Status      {self.status.value}: {sum(map(_passes, self.seeds))} of {len(self.seeds)} seeds",
-        ]
-        if self.status in _NOTE:
-            lines.append(f"            {_NOTE[self.status]}")
-        if math.isfinite(self.grokking_time):
-            low, high = self.interval
-            lines += [
-                f"Grokking    {_steps(self.grokking_time)} steps (90 %: {_steps(low)} to {_steps(high)})",
-                f"Memorised   {_steps(self.memorization_time)} steps; delay {_steps(self.delay)}",
-                f"Path        tau_c = {self.tau_c:.4g}, read at gamma_eff = "
-                + " and ".join(f"{g:.3g}" for g in self.gamma_eff),
-            ]
-            lines += [f"            {text}" for text in self._remarks()]
-        if len(self.seeds) > 1:
-            lines += [
-                "",
-                "By seed",
-                "  seed  status            steps        low       high    tau_c    error",
-            ]
-            lines += [
-                f"  {q.seed:>4}  {q.status.value:<12}{_steps(q.grokking_time):>11}{_steps(q.low):>11}"
-                f"{_steps(q.high):>11}{_short(q.tau_c):>9}{_short(q.tau_error):>9}"
-                for q in self.seeds
-            ]
-        return "\n".join(lines)
+        from reduced.path_report import report
 
-    def _remarks(self) -> list[str]:
-        out = []
-        if self.status is Status.GENERALIZES and not self.long:
-            out.append("The delay is not long against the fit: it is not as 1/gamma.")
-        apart = [q.tau_error / q.tau_c for q in self.seeds if q.tau_c > 0 and math.isfinite(q.tau_error)]
-        if apart and max(apart) > _APART:
-            out.append(
-                f"The resolutions differ by up to {max(apart):.0%}: a larger `refit` would tell better."
-            )
-        if not self.resolved:
-            out.append("gamma is above what the path resolves: a smaller `refit` would resolve it.")
-        if len(self.path.refit) == 1:
-            out.append("The path has one resolution, which tells nothing of its error.")
-        return out
+        return report(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for scripts (None where there is no number)."""
-        numbers = ("grokking_time", "memorization_time", "delay", "tau_c")
-        of_seed = ("grokking_time", "memorization_time", "tau_c", "tau_error", "threshold")
-        return {
-            "settings": self.settings,
-            "status": self.status.value,
-            **{name: _plain(getattr(self, name)) for name in numbers},
-            "interval": [_plain(x) for x in self.interval],
-            "gamma_eff": list(self.gamma_eff),
-            "resolved": self.resolved,
-            "long": self.long,
-            "seeds": [
-                {"seed": q.seed, "status": q.status.value, "interval": [_plain(q.low), _plain(q.high)]}
-                | {name: _plain(getattr(q, name)) for name in of_seed}
-                for q in self.seeds
-            ],
-        }
+        from reduced.path_report import as_dict
+
+        return as_dict(self)
 
 
 def predict_on_path(
@@ -391,24 +318,6 @@ def _crossing(path: DecayPath, at: tuple[int, ...], level: float, metric: str) -
     return Status.GENERALIZES, float((j - 1 + share) * path.dtau)
 
 
-def _passes(q: SeedOnPath) -> bool:
-    return q.status in (Status.GENERALIZES, Status.ALREADY)
-
-
 def _median(values: list[float]) -> float:
     known = [v for v in values if math.isfinite(v)]
     return float(np.median(known)) if known else float("nan")
-
-
-def _steps(t: float) -> str:
-    if not math.isfinite(t):
-        return "-" if math.isnan(t) else "never"
-    return f"{t:,.0f}" if t >= 100 or t == 0 else f"{t:.3g}"
-
-
-def _short(x: float) -> str:
-    return f"{x:.4f}" if math.isfinite(x) else "-"
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -59,8 +59,8 @@ def report(p: Prediction) -> str:
     if math.isfinite(p.grokking_time):
         low, high = p.interval
         lines += [
-            f"Grokking    {_steps(p.grokking_time)} steps (90 %: {_steps(low)} to {_steps(high)})",
-            f"Memorised   {_steps(p.memorization_time)} steps; delay {_steps(p.delay)}",
+            f"Grokking    {steps(p.grokking_time)} steps (90 %: {steps(low)} to {steps(high)})",
+            f"Memorised   {steps(p.memorization_time)} steps; delay {steps(p.delay)}",
         ]
     lines += ["", f"Phases of seed {p.typical.seed} (the one nearest to the median)", *_phases(p), ""]
     lines += ["Three predictions, in steps (median over the seeds that have one)", *_three(p)]
@@ -72,22 +72,22 @@ def report(p: Prediction) -> str:
 def _three(p: Prediction) -> list[str]:
     g, b = p.geometry, p.typical.balance
     if not p.landscape.two_dimensional:
-        w_c = _number(g.w_end, ".2f")
+        w_c = number(g.w_end, ".2f")
         return [
-            f"  closed form  {_steps(p.closed_form):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
-            f"  flow, Eq. 6  {_steps(p.grokking_time):>12}  differs where the loss holds the norm up",
+            f"  closed form  {steps(p.closed_form):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
+            f"  flow, Eq. 6  {steps(p.grokking_time):>12}  differs where the loss holds the norm up",
         ]
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
     return [
-        f"  as printed   {_steps(p.closed_form):>12}  (L + h tan theta)/(eta_D gamma), at loss {g.level:g}",
-        f"  corrected    {_steps(p.corrected):>12}  metric 1/w^2, rates, where decay and loss balance",
-        f"  flow, Eq. 6  {_steps(p.grokking_time):>12}  integrated; no contour is assumed",
+        f"  as printed   {steps(p.closed_form):>12}  (L + h tan theta)/(eta_D gamma), at loss {g.level:g}",
+        f"  corrected    {steps(p.corrected):>12}  metric 1/w^2, rates, where decay and loss balance",
+        f"  flow, Eq. 6  {steps(p.grokking_time):>12}  integrated; no contour is assumed",
         f"Why they differ, for seed {p.typical.seed}",
-        f"  contour      printed: L = {_number(g.L, '.3f')}, h = {_number(g.h, '.4f')}, "
-        f"theta = {_number(theta, '.1f')} deg; balance: L = {_number(b.L, '.3f')}, "
-        f"h = {_number(b.h, '.4f')}, theta = {_number(theta_b, '.1f')} deg",
-        f"  slide        h tan theta = {_number(g.h * math.tan(g.theta), '.4f')} in the plain metric; "
-        f"{_number(_slide(p), '.4f')} with 1/w^2 and the rates",
+        f"  contour      printed: L = {number(g.L, '.3f')}, h = {number(g.h, '.4f')}, "
+        f"theta = {number(theta, '.1f')} deg; balance: L = {number(b.L, '.3f')}, "
+        f"h = {number(b.h, '.4f')}, theta = {number(theta_b, '.1f')} deg",
+        f"  slide        h tan theta = {number(g.h * math.tan(g.theta), '.4f')} in the plain metric; "
+        f"{number(_slide(p), '.4f')} with 1/w^2 and the rates",
     ]
 
 
@@ -127,7 +127,7 @@ def _phases(p: Prediction) -> list[str]:
         where = f"w = {w:8.3f} (alpha {w / w0:.3f})"
         if p.landscape.two_dimensional:
             where += f", m = {m:.4f}"
-        out.append(f"  {name}  t = {_steps(t):>10}  {where}  {word}")
+        out.append(f"  {name}  t = {steps(t):>10}  {where}  {word}")
     return out
 
 
@@ -158,8 +158,8 @@ def _at(path: Path | None, s: float, w: float, m: float) -> tuple[float, float]:
 def _by_seed(p: Prediction) -> list[str]:
     head = "  seed  status         flow        low       high    printed  corrected"
     rows = [
-        f"  {q.seed:>4}  {q.status.value:<12}{_steps(q.grokking_time):>11}{_steps(q.low):>11}"
-        f"{_steps(q.high):>11}{_steps(q.closed_form):>11}{_steps(q.corrected):>11}"
+        f"  {q.seed:>4}  {q.status.value:<12}{steps(q.grokking_time):>11}{steps(q.low):>11}"
+        f"{steps(q.high):>11}{steps(q.closed_form):>11}{steps(q.corrected):>11}"
         for q in p.seeds
     ]
     return [head, *rows]
@@ -169,11 +169,13 @@ def _count(p: Prediction) -> int:
     return sum(q.status in (Status.GENERALIZES, Status.ALREADY) for q in p.seeds)
 
 
-def _number(value: float, form: str) -> str:
+def number(value: float, form: str) -> str:
+    """A number by its format, a dash where there is none."""
     return format(value, form) if math.isfinite(value) else "-"
 
 
-def _steps(t: float) -> str:
+def steps(t: float) -> str:
+    """A time in optimizer steps."""
     if math.isnan(t):
         return "-"
     if math.isinf(t):
@@ -186,27 +188,27 @@ def as_dict(p: Prediction) -> dict[str, Any]:
 
     def geometry(g: Any) -> dict[str, Any]:
         names = ("level", "L", "h", "theta", "w_start", "w_boundary", "w_end", "m_start", "m_end")
-        return {name: _plain(getattr(g, name)) for name in names}
+        return {name: plain(getattr(g, name)) for name in names}
 
     return {
         "settings": p.settings,
         "status": p.status.value,
-        "grokking_time": _plain(p.grokking_time),
-        "memorization_time": _plain(p.memorization_time),
-        "delay": _plain(p.delay),
-        "interval": [_plain(x) for x in p.interval],
-        "closed_form": _plain(p.closed_form),
-        "corrected": _plain(p.corrected),
+        "grokking_time": plain(p.grokking_time),
+        "memorization_time": plain(p.memorization_time),
+        "delay": plain(p.delay),
+        "interval": [plain(x) for x in p.interval],
+        "closed_form": plain(p.closed_form),
+        "corrected": plain(p.corrected),
         "geometry": geometry(p.geometry),
         "seeds": [
             {
                 "seed": q.seed,
                 "status": q.status.value,
-                "grokking_time": _plain(q.grokking_time),
-                "interval": [_plain(q.low), _plain(q.high)],
-                "closed_form": _plain(q.closed_form),
-                "corrected": _plain(q.corrected),
-                "threshold": _plain(q.threshold),
+                "grokking_time": plain(q.grokking_time),
+                "interval": [plain(q.low), plain(q.high)],
+                "closed_form": plain(q.closed_form),
+                "corrected": plain(q.corrected),
+                "threshold": plain(q.threshold),
                 "geometry": geometry(q.geometry),
             }
             for q in p.seeds
@@ -214,5 +216,6 @@ def as_dict(p: Prediction) -> dict[str, Any]:
     }
 
 
-def _plain(value: float) -> float | None:
+def plain(value: float) -> float | None:
+    """A number for JSON, which has no NaN and no infinity."""
     return float(value) if math.isfinite(value) else None

@@ -14,17 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 from fullnet.runs import SETTINGS, Runs
 from reduced.flow import Status
 from reduced.landscape import Landscape
+from reduced.path_prediction import LONG
 from reduced.prediction import Prediction, SeedPrediction, predict
 from reduced.system import LEVEL, MEMORIZED, systems
 from validation.baselines import QUANTITIES, baselines
 from validation.match import check_match, starts
-from validation.measure import TRAIN_ACCURACY, measure
+from validation.measure import measure
 from validation.score import FORMS, PREDICTORS, column, summary
 
 Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-comparison/1"
-LONG = 5.0  # a delay is long from so many times the time to fit
 _STEPS = "optimizer steps"
 _NORM = "L2 norm of all weights and biases"
 _UNITS = {
@@ -161,7 +161,7 @@ def _fitted_alike(land: Landscape, delays: xr.Dataset) -> bool:
     accuracies = not np.isnan(land.dataset["train_accuracy"].values).all()
     limit = np.unique(delays.attrs["train_threshold"])
     if delays.attrs["metric"] == "accuracy":
-        return accuracies and bool(np.all(limit == TRAIN_ACCURACY)) and MEMORIZED == TRAIN_ACCURACY
+        return accuracies and bool(np.all(limit == MEMORIZED))
     return not accuracies and bool(np.all(limit == LEVEL))
 
 

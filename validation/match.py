@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullnet.runs import Runs
+from reduced.decay_path import MOMENTUM_SPEED
 from reduced.errors import InputError
 from reduced.landscape import Landscape
 
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 
 # By how much an optimizer's decay and gradient are faster than η says. torch's momentum sums the
 # last 1/(1 - 0.9) steps, of the decay as of the gradient; "adam" is without decay.
-SPEED = {"adamw": 1.0, "sgd": 1.0, "adam": 1.0, "momentum": 10.0}
+SPEED = {"adamw": 1.0, "sgd": 1.0, "adam": 1.0, "momentum": MOMENTUM_SPEED}
 _W0 = 0.01  # the same seed of the same network starts with the same norm, but for rounding
 
 

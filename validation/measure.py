@@ -8,13 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fullnet.runs import SETTINGS, Runs
 from reduced.errors import InputError
+from reduced.system import MEMORIZED
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 SCHEMA = "groktime-delays/1"
 RULES = ("persist", "first", "stable")
-TRAIN_ACCURACY = 0.95  # that counts as fitted
 _ROUND = 1e-6  # of an accuracy stored in single precision: 9 of 10 right is at 0.9
 _UNITS = {
     "t_train": "optimizer steps",
@@ -148,7 +148,7 @@ def _test_default(runs: Runs, given: ArrayLike | None, metric: str) -> ArrayLike
 def _train_default(given: ArrayLike | None, test: ArrayLike | None, metric: str) -> ArrayLike:
     if given is None and metric == "loss" and test is not None:
         return test
-    return TRAIN_ACCURACY if given is None else given
+    return MEMORIZED if given is None else given
 
 
 def _limit(name: str, given: ArrayLike, metric: str, ds: xr.Dataset) -> Floats:
