@@ -42,10 +42,13 @@ class Comparison:
     """What `compare` returns: `table`, one row a run, and `summary`, the scores.
 
     docs/comparing.md says what each column is; `validation.score.summary` what each score is.
+    `land` and `runs` are what was compared.
     """
 
     table: xr.Dataset
     summary: xr.Dataset = field(repr=False)
+    land: Landscape = field(repr=False)
+    runs: Runs = field(repr=False)
 
     def text(self) -> str:
         """Medians by settings and the scores, as tables for a person."""
@@ -135,7 +138,7 @@ def compare(
     for name in table.data_vars:
         if name in _UNITS:
             table[name].attrs["units"] = _UNITS[str(name)]
-    return Comparison(table, summary(table))
+    return Comparison(table, summary(table), land, runs)
 
 
 def _limits(
