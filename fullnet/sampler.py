@@ -18,7 +18,7 @@ from fullnet.engine.ensemble import initial_parameters
 from fullnet.engine.parts import Checkpoint, Parts, clean
 from fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
 from fullnet.engine.progress import Progress
-from fullnet.sphere import STOP_RULE, Cell, Metrics, minimise
+from fullnet.sphere import STOP_RULE, Cell, Metrics, descend, minimise
 from fullnet.task import Task, whole
 from reduced.boundary import bracket
 from reduced.errors import InputError
@@ -38,6 +38,7 @@ def sample(
     steps: int | None = None,
     budgets: Sequence[int] | None = None,
     gradient: str = "tangent",
+    start: str = "fresh",
     refine: int = 0,
     out: str | Path,
     device: str = "auto",
@@ -57,6 +58,10 @@ def sample(
     steps : optimizer steps per cell (default: the task's). `budgets`: ascending step counts at
         which snapshots are taken (default: a third, two thirds and all of `steps`).
     gradient : "tangent" or "full" (as published); see `fullnet.sphere.minimise`.
+    start : where a cell's networks start. "fresh": at their initial weights, scaled to the sphere.
+        "above": with the solution on the next larger sphere, as weight decay would bring them there; the
+        largest alpha ought to be that of the runs. `steps` a cell are then training at a weight decay
+        of about -d ln(alpha)/(steps * rate), d ln(alpha) the grid's.
     refine : rounds of bisection along alpha, after the grid, of the cell in which the foot of the
         wall lies; each halves `foot_low`..`foot_high` of the landscape.
     device : "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
@@ -86,6 +91,7 @@ def sample(
             sorted({steps // 3, 2 * steps // 3, steps} - {0}) if budgets is None else map(int, budgets)
         ),
         gradient=gradient,
+        start=start,
         refine=refine,
         device=where,
         workers=default_workers(where) if workers is None else whole("workers", workers, 1),
@@ -97,9 +103,11 @@ def sample(
 
     grid = plan.grid()
     with Progress(len(grid) * plan.budgets[-1], f"sampling {task.name}", progress) as bar:
-        metrics = _run(plan, parts, "grid", grid, bar, executor)
+        if start == "above":
+            metrics, order = _descend(plan, parts, bar, executor)
+        else:
+            metrics, order = _run(plan, parts, "grid", grid, bar, executor), plan.order()
     dataset_shape = (len(plan.seeds), len(plan.n_train), len(plan.m), len(plan.alpha))
-    order = plan.order()
     arrays = {f.name: _unsort(getattr(metrics, f.name), order, dataset_shape) for f in fields(Metrics)}
     if refine:
         arrays |= _bisect(plan, parts, arrays["train_loss"][:, :, -1], progress, executor)
@@ -137,6 +145,7 @@ class _Plan:
     n_train: tuple[int, ...]
     budgets: tuple[int, ...]
     gradient: str
+    start: str
     refine: int
     device: torch.device
     workers: int
@@ -146,6 +155,10 @@ class _Plan:
     def check(self) -> None:
         if self.gradient not in ("tangent", "full"):
             raise InputError(f"gradient = {self.gradient!r}: expected 'tangent' or 'full'")
+        if self.start not in ("fresh", "above"):
+            raise InputError(f"start = {self.start!r}: expected 'fresh' or 'above'")
+        if self.start == "above" and self.refine:
+            raise InputError("refine: bisects with fresh networks; expected 0 with start = 'above'")
         if not self.seeds or list(self.seeds) != sorted(set(self.seeds)) or self.seeds[0] < 0:
             raise InputError(f"seeds = {self.seeds}: expected ascending whole numbers from 0")
         if not self.n_train or list(self.n_train) != sorted(set(self.n_train)):
@@ -171,6 +184,7 @@ class _Plan:
             "settings": dict(self.task.settings),
             "optimizer": {"name": "Adam", **asdict(self.task.optimizer)},
             "gradient": self.gradient,
+            **({"start": self.start} if self.start != "fresh" else {}),
             "stop_loss": self.task.stop_loss,
             "alpha": self.alpha.tolist(),
             "m": self.m.tolist(),
@@ -189,10 +203,15 @@ class _Plan:
         return [(s, n, j, i) for n, i, s, j in itertools.product(*map(range, sizes))]
 
     def grid(self) -> list[Cell]:
-        return [
-            Cell(self.seeds[s], self.n_train[n], float(self.m[j]), float(self.alpha[i]))
-            for s, n, j, i in self.order()
-        ]
+        return [self.cell(*indices) for indices in self.order()]
+
+    def cell(self, s: int, n: int, j: int, i: int) -> Cell:
+        return Cell(self.seeds[s], self.n_train[n], float(self.m[j]), float(self.alpha[i]))
+
+    def at_once(self, cells: int) -> int:
+        """How many cells are trained together."""
+        parameters = len(initial_parameters(self.task, 0))
+        return self.most or members_at_once(self.device, parameters, cells, self.workers)
 
 
 def _run(
@@ -207,14 +226,44 @@ def _run(
 
         return minimised
 
-    parameters = len(initial_parameters(plan.task, 0))
-    at_once = plan.most or members_at_once(plan.device, parameters, len(cells), plan.workers)
+    at_once = plan.at_once(len(cells))
     pieces = [
         Piece(f"{name}-{at_once}-{k}", len(some) * plan.budgets[-1], work(some))
         for k, some in enumerate(_pieces(cells, at_once))
     ]
-    arrays = run(pieces, parts, bar, plan.workers, executor)
-    return Metrics(**{f.name: np.concatenate([a[f.name] for a in arrays], 1) for f in fields(Metrics)})
+    return _joined(run(pieces, parts, bar, plan.workers, executor))
+
+
+def _descend(
+    plan: _Plan, parts: Parts, bar: Progress, executor: Executor | None
+) -> tuple[Metrics, list[tuple[int, int, int, int]]]:
+    """Train the grid from the largest alpha down; returns the cells' indices, too, as `_Plan.order`."""
+    last = len(plan.alpha) - 1
+    columns = sorted((c for c in plan.order() if c[3] == last), key=lambda c: c[1])
+    at_once = plan.at_once(len(columns))
+    pieces: list[Piece] = []
+    order: list[tuple[int, int, int, int]] = []
+
+    def work(piece: Sequence[Cell]) -> Callable[[OnSteps, Checkpoint], Arrays]:
+        def descended(on_steps: OnSteps, _: Checkpoint) -> Arrays:
+            how = (plan.gradient, plan.device, on_steps, plan.compiled)
+            return asdict(descend(plan.task, piece, plan.alpha[::-1].tolist(), plan.budgets, *how))
+
+        return descended
+
+    for _, group in itertools.groupby(columns, key=lambda c: c[1]):
+        same = list(group)
+        for first in range(0, len(same), at_once):
+            some = same[first : first + at_once]
+            cells = [plan.cell(*c) for c in some]
+            steps = len(cells) * len(plan.alpha) * plan.budgets[-1]
+            pieces.append(Piece(f"above-{at_once}-{len(pieces)}", steps, work(cells)))
+            order += [(s, n, j, i) for i in range(last, -1, -1) for s, n, j, _ in some]
+    return _joined(run(pieces, parts, bar, plan.workers, executor)), order
+
+
+def _joined(results: Sequence[Arrays]) -> Metrics:
+    return Metrics(**{f.name: np.concatenate([r[f.name] for r in results], 1) for f in fields(Metrics)})
 
 
 def _pieces(cells: Sequence[Cell], at_once: int) -> Iterator[Sequence[Cell]]:

@@ -5,7 +5,7 @@ all directions at fixed weight norm, for many cells at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -77,14 +77,15 @@ class _Spheres:
         self.flat = torch.stack([start[c.seed] * c.alpha for c in cells]).to(device)
         self.slow = torch.tensor([[c.m] for c in cells], device=device, dtype=self.flat.dtype)
         self.target = weight_norm(self.flat)
-        self.history = torch.full((len(cells), steps), torch.nan, device=device)
+        self.history = self.flat.new_full((len(cells), steps), torch.nan)
         self.ensemble = Ensemble(task, self.flat, self.slow, compiled=compiled)
         setting = Setting(task.optimizer.rate, betas=task.optimizer.betas)
         self.optimizer = Optimizer("adam", self.flat, [setting] * len(cells))
 
-    def step(self, step: int) -> None:
-        """One optimizer step on the direction, then back to the sphere."""
-        loss, gradient, _ = self.ensemble.loss_and_gradient(self.batches.of_step(self.train, step))
+    def step(self, step: int, before: int = 0) -> None:
+        """One optimizer step on the direction, then back to the sphere. `before`: the steps on other
+        spheres, which go on through the minibatches."""
+        loss, gradient, _ = self.ensemble.loss_and_gradient(self.batches.of_step(self.train, before + step))
         if self.tangent:
             radial = (gradient * self.flat).sum(1, keepdim=True)
             gradient.addcmul_(self.flat, radial / self.target.square().unsqueeze(1), value=-1)
@@ -109,6 +110,12 @@ class _Spheres:
             getattr(out, f"{split}_loss")[budgets, cells] = loss.cpu().numpy()[chosen]
             getattr(out, f"{split}_accuracy")[budgets, cells] = accuracy.cpu().numpy()[chosen]
         out.converged[budgets, cells] = converged[chosen]
+
+    def shrink(self, factor: float) -> None:
+        """Go on from here on smaller spheres."""
+        self.target = self.target * factor
+        project(self.flat, self.target)
+        self.history.fill_(torch.nan)
 
     def keep(self, rows: Tensor) -> None:
         """Retire all other rows; what is kept goes on as if it had always been alone."""
@@ -158,4 +165,36 @@ def minimise(
                 spheres.keep(torch.nonzero(~finished).squeeze(1))
                 if not len(spheres.cells):
                     break
+    return out
+
+
+def descend(
+    task: Task,
+    columns: Sequence[Cell],
+    alpha: Sequence[float],
+    budgets: Sequence[int],
+    gradient: str = "tangent",
+    device: torch.device | str = "cpu",
+    on_steps: Callable[[int], None] = lambda member_steps: None,
+    compiled: bool = False,
+) -> Metrics:
+    """As `minimise`, on one sphere after the other, from large to small, as weight decay does.
+
+    Each of the `columns`, whose own alpha does not count, goes through all of `alpha` (descending):
+    its networks start on a sphere with the solution on the next larger one, shrunk, Adam's moments
+    with them. Returns the metrics [budget, alpha * column]. No cell stops before its budget.
+    """
+    start = [replace(c, alpha=alpha[0]) for c in columns]
+    spheres = _Spheres(task, start, budgets[-1], gradient, torch.device(device), compiled)
+    cells, out = spheres.cells, Metrics.blank(len(budgets), len(alpha) * len(columns))
+    for k in range(len(alpha)):
+        if k:
+            spheres.shrink(alpha[k] / alpha[k - 1])
+        spheres.cells = cells + k * len(columns)  # where these are written
+        for done in range(1, budgets[-1] + 1):
+            spheres.step(done - 1, k * budgets[-1])
+            on_steps(len(columns))
+            if done in budgets:
+                at = budgets.index(done)
+                spheres.record(out, slice(at, at + 1), torch.arange(len(columns)), spheres.converged(done))
     return out

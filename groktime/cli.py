@@ -57,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument(
         "--gradient", default="tangent", help="tangent: the minimum on the sphere; full: as published"
     )
+    sample.add_argument(
+        "--start", default="fresh", help="fresh: initial weights on every sphere; above: from the next larger"
+    )
     sample.add_argument("--refine", type=int, default=0, metavar="ROUNDS", help="bisect the wall so often")
     sample.add_argument("--decay-every", type=int, help="steps between drops of the learning rate")
     _work(sample, "landscape file to write (.nc)")

@@ -108,6 +108,7 @@ def _sample(options: argparse.Namespace) -> None:
         steps=options.steps,
         budgets=options.budgets,
         gradient=options.gradient,
+        start=options.start,
         refine=options.refine,
         **_work(options),
     )

@@ -195,6 +195,7 @@ def test_a_stopped_refinement_goes_on_where_it_was(tmp_path: Path, monkeypatch: 
         {"n_train": [9, 20]},
         {"budgets": [4, 13]},
         {"gradient": "full"},
+        {"start": "above"},
         {"refine": 1},
         {"task": replace(small_task(), settings={"hidden": 9})},
         {"task": replace(small_task(), stop_loss=1e-3)},
@@ -245,6 +246,8 @@ def test_an_existing_output_is_refused_before_training_and_stays_as_it_is(
         ({"m": [0.0, 0.25, 0.5, 1.5]}, "m"),
         ({"m": [-0.1, 0.25, 0.5, 1.0]}, "m"),
         ({"gradient": "natural"}, "gradient"),
+        ({"start": "below"}, "start"),
+        ({"start": "above", "refine": 1}, "refine"),
         ({"n_train": [10, 21]}, "n_train"),
         ({"n_train": [0, 20]}, "n_train"),
         ({"seeds": [1, 1]}, "seeds"),
@@ -400,3 +403,67 @@ def test_the_result_does_not_depend_on_how_many_cells_are_trained_at_once(tmp_pa
         return sample(small_task(), **{**GRID, "cells_at_once": cells}, out=out).dataset
 
     xr.testing.assert_allclose(with_pieces_of(7), with_pieces_of(1000), rtol=1e-4)
+
+
+class TestFromAbove:
+    """start = "above": each sphere from the solution on the next larger one."""
+
+    def test_the_largest_sphere_starts_afresh(self, tmp_path: Path) -> None:
+        fresh, above = (
+            sample(small_task(), **GRID, start=start, out=tmp_path / f"{start}.nc").dataset
+            for start in ("fresh", "above")
+        )
+        for name in (*LOSSES, *ACCURACIES):
+            np.testing.assert_allclose(above[name][..., -1], fresh[name][..., -1], rtol=1e-5)
+            assert not np.allclose(above[name][..., 0], fresh[name][..., 0])
+
+    def test_is_adam_on_one_sphere_after_the_other(self, tmp_path: Path) -> None:
+        task, alpha = replace(small_task(), messiness=False), [0.5, 1.0, 2.0, 3.0]
+        land = sample(
+            task, alpha=alpha, seeds=[2], steps=7, budgets=[7], start="above", out=tmp_path / "a.nc"
+        )
+        data = task.problem(2, task.n_train).train
+        with global_seed(2, "weights"):
+            net = task.network()
+        with torch.no_grad():
+            for p in net.parameters():
+                p *= alpha[-1]
+        optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+
+        def rescale(to: Tensor) -> None:
+            now = torch.cat([p.flatten() for p in net.parameters()]).norm()
+            with torch.no_grad():
+                for p in net.parameters():
+                    p *= to / now
+
+        w0 = torch.cat([p.detach().flatten() for p in net.parameters()]).norm() / alpha[-1]
+        for a in reversed(alpha):
+            rescale(w0 * a)
+            for _ in range(7):
+                optimizer.zero_grad()
+                squared(net(data.inputs), data.targets).mean().backward()
+                grads = torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+                flat = torch.cat([p.detach().flatten() for p in net.parameters()])
+                radial = (grads @ flat) / (w0 * a) ** 2
+                for p in net.parameters():
+                    assert p.grad is not None
+                    p.grad -= radial * p.detach()
+                optimizer.step()
+                rescale(w0 * a)
+            loss = squared(net(data.inputs), data.targets).mean().item()
+            found = float(land.dataset["train_loss"].sel(alpha=a).squeeze())
+            assert found == pytest.approx(loss, rel=1e-3), a
+
+    def test_a_column_is_the_same_whoever_is_beside_it(self, tmp_path: Path) -> None:
+        one, all_ = (
+            sample(
+                small_task(), **{**GRID, "cells_at_once": n}, start="above", out=tmp_path / f"{n}.nc"
+            ).dataset
+            for n in (1, 100)
+        )
+        for name in (*LOSSES, *ACCURACIES):
+            np.testing.assert_allclose(one[name], all_[name], rtol=1e-4)
+
+    def test_says_so_in_the_file(self, tmp_path: Path) -> None:
+        land = sample(small_task(), **GRID, start="above", out=tmp_path / "a.nc")
+        assert json.loads(land.dataset.attrs["configuration"])["start"] == "above"
