@@ -48,9 +48,9 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _what_if(options: argparse.Namespace) -> None:
-    from reduced.what_if import what_if
+    from reduced.either import open_either, what_if
 
-    land = _open(options)
+    land = open_either(options.landscape)
     data = bool(options.output) and Path(options.output).suffix == ".nc"
     if options.output and not data:
         _check_figure(options, ".nc, ")
@@ -80,10 +80,11 @@ def _what_if(options: argparse.Namespace) -> None:
 
 
 def _recommend(options: argparse.Namespace) -> None:
-    from reduced.what_if import recommend
+    from reduced.either import open_either
+    from reduced.recommend import recommend
 
     start = _start(options)
-    r = recommend(_open(options), budget=options.budget, **start, **_which(options))
+    r = recommend(open_either(options.landscape), budget=options.budget, **start, **_which(options))
     if options.json:
         numbers = {k: getattr(r, k) for k in ("budget", "gamma", "cautious", "strongest")}
         print(json.dumps(_plain(numbers | {"prediction": r.prediction.to_dict()})))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from reduced.crossings import crossings
 from reduced.decay_path import DecayPath
@@ -109,7 +108,10 @@ def predict_on_path(
     ------
     InputError : naming the argument and what was expected.
     """
-    check_path_settings(path, gamma, eta_d, alpha, threshold, metric)
+    check_each("gamma", gamma, "0 or more", lambda x: x >= 0)
+    check_each("eta_d", eta_d, "above 0", lambda x: x > 0)
+    check_each("alpha", alpha, "above 0", lambda x: x > 0)
+    check_threshold(path, threshold, metric)
     n_train = path.n_train[-1] if n_train is None else n_train
     m = float(path.m_start[0]) if m is None else m
     chosen = path.seeds if seed is None else [path.seeds[path.place("seed", seed)]]
@@ -166,18 +168,8 @@ def _of_seed(r: Readings, k: int, seed: int) -> SeedOnPath:
     )
 
 
-def check_path_settings(
-    path: DecayPath,
-    gamma: ArrayLike,
-    eta_d: ArrayLike,
-    alpha: ArrayLike,
-    threshold: float | None,
-    metric: str,
-) -> None:
-    """Refuse what no path can be read at, in one sentence that names it."""
-    check_each("gamma", gamma, "0 or more", lambda x: x >= 0)
-    check_each("eta_d", eta_d, "above 0", lambda x: x > 0)
-    check_each("alpha", alpha, "above 0", lambda x: x > 0)
+def check_threshold(path: DecayPath, threshold: float | None, metric: str) -> None:
+    """Refuse a threshold or metric that the path cannot be read at, in one sentence that names it."""
     if metric not in ("accuracy", "loss"):
         raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
     if threshold is None and metric == "loss":
