@@ -25,19 +25,14 @@ def run(options: argparse.Namespace) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from reduced.either import open_either, predict
-    from reduced.landscape import Landscape
-    from reduced.path_prediction import PathPrediction
-    from reduced.prediction import Prediction
 
-    land = open_either(options.landscape)
+    source = open_either(options.landscape)
     if options.output:
         _check_figure(options)
-        if not isinstance(land, Landscape):
-            raise InputError(f"--output: {land.source} is a decay path, of which no figure is drawn")
     level = {} if options.level is None else {"level": options.level}
     given = {"gamma": options.gamma, **_start(options), **_which(options), **level}
-    p: Prediction | PathPrediction = predict(land, **given)
-    if options.output and isinstance(p, Prediction):
+    p = predict(source, **given)
+    if options.output:
         p.plot(options.output, overwrite=options.overwrite)
     if options.json:
         print(json.dumps(p.to_dict()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,12 @@ class PathPrediction:
         from reduced.path_report import as_dict
 
         return as_dict(self)
+
+    def plot(self, path: str | FilePath, overwrite: bool = False) -> FilePath:
+        """Draw the curves against τ, and where they pass, into a PNG, PDF or SVG."""
+        from reduced.figures import plot_path
+
+        return plot_path(self, path, overwrite=overwrite)
 
 
 def predict_on_path(

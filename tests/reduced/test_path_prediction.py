@@ -281,5 +281,27 @@ def test_predict_takes_both_kinds_of_file(tmp_path: Path, capsys: pytest.Capture
     assert told["grokking_time"] == pytest.approx(exact(1, 3.0) / (ETA * 0.01))
     assert main(["predict", file, *start]) == 0
     assert "tau_c" in capsys.readouterr().out
+    assert main(["predict", file, *start, "-o", str(tmp_path / "a.png")]) == 0
+    assert "a.png" in capsys.readouterr().out
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert main(["predict", file, *start, "-o", str(tmp_path / "a.png")]) == 2
-    assert "decay path" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        (made_up(), {"alpha": 2.6}),
+        (made_up(), {"alpha": 9.0}),
+        (made_up(), {"gamma": 0.0}),
+        (made_up(lambda s, a, k: 3.0), {}),
+        (made_up(lambda s, a, k: 3.0 if s == 2 else 0.5), {}),  # an interval open above
+        (made_up(lambda s, a, k: -1.0), {}),
+        (made_up(refit=(40,), seeds=1), {}),
+        (made_up(), {"metric": "loss", "threshold": 0.1}),
+        (made_up(optimizer="momentum", fit="first", t_fit=1e6), {}),
+    ],
+)
+def test_it_is_drawn(path: DecayPath, change: dict[str, Any], tmp_path: Path) -> None:
+    file = at(path, **change).plot(tmp_path / "p.png")
+    assert file.read_bytes().startswith(b"\x89PNG")
