@@ -126,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="predicted beside measured times, run by run, and scores")
     compare.add_argument("landscape", help="a shipped landscape by name, or a .nc file")
     compare.add_argument("runs", help="a runs file (.nc)")
+    compare.add_argument("--path", metavar="FILE", help="a decay path, one more predictor (.nc)")
     compare.add_argument(
         "--threshold", type=_number, help="test metric that counts as generalised (the files' accuracy)"
     )

@@ -251,6 +251,7 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from fullnet.runs import open_runs
+    from reduced.decay_path import open_path
     from validation.compare import compare
     from validation.folder import check_folder
 
@@ -258,8 +259,9 @@ def _compare(options: argparse.Namespace) -> None:
         check_folder(Path(options.output), options.overwrite)
     same = ("threshold", "metric", "persist", "rule", "train_threshold", "m_rate", "sampled_steps")
     level = {} if options.level is None else {"level": options.level}
+    path = None if options.path is None else open_path(options.path)
     comparison = compare(
-        _open(options), open_runs(options.runs), **{k: getattr(options, k) for k in same}, **level
+        _open(options), open_runs(options.runs), path, **{k: getattr(options, k) for k in same}, **level
     )
     if options.output:
         comparison.report(options.output, overwrite=options.overwrite)
