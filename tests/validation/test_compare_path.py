@@ -14,6 +14,7 @@ from planted import LAST, NAN, flat, grid, law, planted, planted_path
 from groktime.cli import main
 from reduced.errors import InputError
 from validation.compare import Comparison, compare
+from validation.comparison_text import by_settings
 from validation.measure import measure
 from validation.on_path import path_columns
 from validation.score import predictors
@@ -101,6 +102,15 @@ def test_the_threshold_of_the_run_is_that_of_its_prediction() -> None:
     found = against(how={"threshold": 0.93})
     expected = (np.log(3 / 1.5) + 0.1) / (1e-3 * RUNS["gamma"])
     np.testing.assert_allclose(found.table["predicted_t_test_path"], expected, rtol=1e-6)
+
+
+def test_medians_of_an_even_number_of_seeds_are_of_one_kind() -> None:
+    times = np.array([1e4, 2e4, 3e4, 4e4])
+    table = compare(flat(4), planted(times, seed=np.arange(4)), planted_path(range(4))).table
+    for name in ("predicted_t_test", "predicted_t_test_path"):
+        table[name] = ("run", times)
+    errors = by_settings(table).splitlines()[-1].split()[-2:]
+    assert [float(e) for e in errors] == [0, 0]
 
 
 def test_what_memorised_means_has_to_agree() -> None:
