@@ -8,12 +8,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from reduced.flow import Status
 from validation.baselines import BASELINES
 from validation.report import cell, groups, table
 from validation.score import column
 from validation.survival import LEVEL, median_time
 
+Floats = NDArray[np.float64]
+
 _CHOICES = {"all": "all runs", "long": "runs whose delay is at least {:g} times t_train"}
+_WHOSE = {
+    "": "of the run's own seed",
+    "_spread": "over the landscape's seeds",
+    "_path": "of the decay path, the run's own seed",
+}
 _REASONS = {
     "short": "short delay",
     "censored": "never got there (censored)",
@@ -34,6 +42,7 @@ def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
         f"{int((~rows['seed_matched'].values).sum())} of seeds that the landscape does not hold\n"
         f"Times in optimizer steps until the test {how['metric']} passes {limit}; "
         f"rule {how['rule']}{lasting}",
+        *_path_heading(rows),
         *how["remarks"].splitlines(),
         "\n" + by_settings(rows),
     ]
@@ -50,9 +59,23 @@ def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
     return "\n".join(parts)
 
 
+def _path_heading(rows: xr.Dataset) -> list[str]:
+    if "path_status" not in rows:
+        return []
+    strangers = int((~rows["path_seed_matched"].values).sum())
+    outside = int((rows["path_status"].values == Status.OUTSIDE).sum())
+    coarse = int((~rows["path_resolved"].values & (rows["path_status"].values != Status.OUTSIDE)).sum())
+    told = [f"{n} {why}" for n, why in (
+        (strangers, "of seeds that it does not hold"),
+        (outside, "outside of it, which it does not predict"),
+        (coarse, "with a gamma above its resolutions"),
+    ) if n]  # fmt: skip
+    return [f"Decay path {rows.attrs['path']}" + (f": runs {', '.join(told)}" if told else "")]
+
+
 def by_settings(rows: xr.Dataset) -> str:
     """Medians over the seeds, predicted and measured (Kaplan and Meier's), and their difference."""
-    names = groups(rows)
+    names, with_path = groups(rows), "predicted_t_test_path" in rows
     settings = np.stack([rows[k].values.astype(float) for k in names], axis=1)
     _, first, which = np.unique(
         np.nan_to_num(settings, nan=-1.0), axis=0, return_index=True, return_inverse=True
@@ -62,23 +85,30 @@ def by_settings(rows: xr.Dataset) -> str:
         mine = rows.isel(run=which.ravel() == k)
         censored = mine["test_censored"].values
         measured = median_time(mine["measured_t_test"].values, censored, mine["last"].values)[0]
-        times = mine["predicted_t_test"].values
-        predicted = float(np.median(np.where(np.isnan(times), np.inf, times)))
-        both = np.isfinite(predicted) and np.isfinite(measured) and measured > 0
-        row = {
-            "runs": mine.sizes["run"],
-            "censored": int(censored.sum()),
-            "predicted": predicted if np.isfinite(predicted) else np.nan,
-            "measured": measured if np.isfinite(measured) else np.nan,
-            "error %": round(100 * (predicted / measured - 1), 1) if both else np.nan,
-        }
+        told = {"predicted": _middle(mine["predicted_t_test"].values)}
+        if with_path:
+            told["path"] = _middle(mine["predicted_t_test_path"].values)
+        row: dict[str, float] = {"runs": mine.sizes["run"], "censored": int(censored.sum()), **told}
+        row["measured"] = measured if np.isfinite(measured) else np.nan
+        for name, predicted in told.items():
+            both = np.isfinite(predicted) and np.isfinite(measured) and measured > 0
+            error = round(100 * (predicted / measured - 1), 1) if both else np.nan
+            row["error %" if name == "predicted" else f"error % ({name})"] = error
         for name, value in row.items():
             found.setdefault(name, []).append(value)
-    for name in ("predicted", "measured"):
+    for name in ("predicted", *(["path"] if with_path else []), "measured"):
         found[name] = [round(x) if np.isfinite(x) else x for x in found[name]]
-    return "Medians of t_test over the seeds (flow)\n" + table(
+    whose = "flow, and decay path" if with_path else "flow"
+    return f"Medians of t_test over the seeds ({whose})\n" + table(
         {**{k: settings[first, j] for j, k in enumerate(names)}, **found}
     )
+
+
+def _middle(times: Floats) -> float:
+    """The median, in which what never generalises is infinite; NaN where that is most. Of an even number
+    it is the lower of the two in the middle, as Kaplan and Meier's median of the measured times is."""
+    middle = float(np.quantile(np.where(np.isnan(times), np.inf, times), 0.5, method="lower"))
+    return middle if np.isfinite(middle) else float("nan")
 
 
 def _scores(scores: xr.Dataset) -> str:
@@ -115,7 +145,9 @@ def _slopes(scores: xr.Dataset) -> str:
     names = [k for k in ("alpha", "eta_d", "eta_r", "n_train", "m_start") if _told(scores[k].values, k)]
     columns: dict[str, Iterable[object]] = {k: scores[k].values for k in names}
     columns["n"] = scores["n_gamma_slope"].values
-    for which in ("measured", "predicted"):
+    for which in ("measured", "predicted", "path"):
+        if f"gamma_slope_{which}" not in scores:
+            continue
         ends = (scores[f"gamma_slope_{which}{end}"].values for end in ("", "_low", "_high"))
         columns[which] = [_spread(*each, digits=3) for each in zip(*ends, strict=True)]
     return "Slope of ln t_test on ln gamma, over the same runs\n" + table(columns)
@@ -130,7 +162,9 @@ def _intervals(scores: xr.Dataset) -> str:
     for choice in _CHOICES:
         one = scores.sel(runs=choice)
         name = "all runs" if choice == "all" else "long delays"
-        for end, whose in (("", "of the run's own seed"), ("_spread", "over the landscape's seeds")):
+        for end, whose in _WHOSE.items():
+            if f"coverage{end}" not in scores:
+                continue
             n, held = int(one[f"n_interval{end}"]), int(one[f"n_censored_interval{end}"])
             share = f"{float(one[f'coverage{end}']):.0%} of {n}" if n else "no interval"
             late = f"; {int(one[f'n_consistent{end}'])} of {held} censored runs consistent" if held else ""
@@ -142,12 +176,18 @@ def _intervals(scores: xr.Dataset) -> str:
 
 
 def _confusion(scores: xr.Dataset) -> str:
-    counts = scores["confusion"]
+    told = [_counts(scores["confusion"], "Predicted (rows) and measured (columns), all runs")]
+    if "confusion_path" in scores:
+        told.append(_counts(scores["confusion_path"], "The same by the decay path"))
+    return "\n\n".join(told)
+
+
+def _counts(counts: xr.DataArray, title: str) -> str:
     columns: dict[str, Iterable[object]] = {
         "predicted": [str(p).replace("_", " ") for p in counts["predicted"].values]
     }
     columns |= {str(k): counts.sel(measured=k).values for k in counts["measured"].values}
-    return "Predicted (rows) and measured (columns), all runs\n" + table(columns)
+    return f"{title}\n{table(columns)}"
 
 
 def _spread(value: float, low: float, high: float, *, digits: int) -> str:
