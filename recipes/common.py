@@ -15,11 +15,16 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
+from fullnet.decay_path import sample_path
 from fullnet.runs import Runs, open_runs
 from fullnet.sampler import sample
 from fullnet.task import Task
 from fullnet.trainer import train
+from reduced.decay_path import DecayPath, open_path
 from reduced.landscape import Landscape, open_landscape
+from validation.compare import Comparison
+
+_SPHERES = 0.04  # ln alpha between two spheres that are sampled from above
 
 
 def folder(description: str, *arguments: tuple[str, dict[str, Any]]) -> argparse.Namespace:
@@ -53,6 +58,65 @@ def sampled(path: Path, task: Task, **settings: Any) -> Landscape:
         with _Clock(path):
             sample(task, out=path, **settings)
     return open_landscape(path)
+
+
+def pathed(path: Path, task: Task, **settings: Any) -> DecayPath:
+    """The decay path of a file, sampled first if it is not there (`fullnet.decay_path.sample_path`)."""
+    if not path.exists():
+        with _Clock(path):
+            sample_path(task, out=path, **settings)
+    return open_path(path)
+
+
+def from_above(
+    path: Path, task: Task, *, alpha: Sequence[float], lowest: float, **settings: Any
+) -> list[Landscape]:
+    """Landscapes sampled from larger to smaller spheres, one for each start alpha; `path` has a place for
+    it."""
+    lands = []
+    for top in alpha:
+        spheres = round(np.log(top / lowest) / _SPHERES) + 1
+        grid = np.geomspace(lowest, top, spheres)
+        lands.append(sampled(Path(str(path).format(top)), task, alpha=grid, start="above", **settings))
+    return lands
+
+
+def headline(made: Comparison) -> tuple[list[str], list[list[Any]]]:
+    """The scores of a comparison in one line a predictor, of t_test; and what was left out."""
+    rows: list[list[Any]] = []
+    for predictor in made.summary["predictor"].values:
+        one = made.summary.sel(quantity="t_test", predictor=predictor)
+        row: list[Any] = [str(predictor)]
+        for choice in ("long", "all"):
+            mine = one.sel(runs=choice)
+            ends = (f"{100 * float(mine[f'ape_mean{end}']):.1f}" for end in ("", "_low", "_high"))
+            row += [float(mine["n"]), "{} ({} – {})".format(*ends), f"{100 * float(mine['ape_median']):.1f}"]
+        mine = one.sel(runs="all")
+        row.append(
+            "{:.3f} ({:.3f} – {:.3f})".format(*(float(mine[f"slope{e}"]) for e in ("", "_low", "_high")))
+        )
+        row.append(_left_out(mine))
+        rows.append(row)
+    head = ["predictor", "long delays: n", "mean error, %", "median", "all: n", "mean error, %", "median"]
+    return [*head, "slope of ln predicted on ln measured", "left out"], rows
+
+
+def coverage(made: Comparison) -> list[list[Any]]:
+    """Shares of the runs that generalised within the 90 % intervals, long delays and all."""
+    names = {"": "own seed's landscape", "_spread": "landscape's seeds", "_path": "path"}
+    rows: list[list[Any]] = []
+    for end, name in names.items():
+        if f"coverage{end}" in made.summary:
+            shares = made.summary[f"coverage{end}"].sel(runs=["long", "all"]).values
+            counts = made.summary[f"n_interval{end}"].sel(runs=["long", "all"]).values
+            told = [f"{100 * x:.0f} % of {n}" if n else "–" for x, n in zip(shares, counts, strict=True)]
+            rows.append([name, *told])
+    return rows
+
+
+def _left_out(scores: xr.Dataset) -> str:
+    counts = zip(scores["reason"].values, scores["n_excluded"].values, strict=True)
+    return ", ".join(f"{n} {str(reason).replace('_', ' ')}" for reason, n in counts if n) or "none"
 
 
 class _Clock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fullnet.runs import SETTINGS, Runs
 from reduced.decay_path import DecayPath
+from reduced.errors import InputError
 from reduced.flow import Status
 from reduced.landscape import Landscape
 from reduced.path_prediction import LONG
@@ -46,14 +47,19 @@ class Comparison:
     """What `compare` returns: `table`, one row a run, and `summary`, the scores.
 
     docs/comparing.md says what each column is; `validation.score.summary` what each score is.
-    `land`, `runs` and `path` are what was compared.
+    `lands`, `runs` and `path` are what was compared.
     """
 
     table: xr.Dataset
     summary: xr.Dataset = field(repr=False)
-    land: Landscape = field(repr=False)
+    lands: tuple[Landscape, ...] = field(repr=False)
     runs: Runs = field(repr=False)
     path: DecayPath | None = field(default=None, repr=False)
+
+    @property
+    def land(self) -> Landscape:
+        """The landscape; of several, the one with the largest alpha."""
+        return self.lands[-1]
 
     def text(self) -> str:
         """Medians by settings and the scores, as tables for a person."""
@@ -79,7 +85,7 @@ class Comparison:
 
 
 def compare(
-    land: Landscape,
+    land: Landscape | Sequence[Landscape],
     runs: Runs,
     path: DecayPath | None = None,
     *,
@@ -101,6 +107,8 @@ def compare(
 
     Parameters
     ----------
+    land : of several landscapes, each run is predicted from the one whose largest alpha is next at or
+        above its start, as those that were sampled from above, each from another start.
     threshold, metric : what counts as generalised, of prediction and measurement alike (default: the
         files' accuracy; one relative to the ceiling is taken from the landscape, seed by seed).
     persist, rule, train_threshold : of the measurement, see `measure`.
@@ -111,21 +119,25 @@ def compare(
     InputError : naming an argument, or what keeps the two from being compared: another task or its
         settings, loss, threshold, n_train, network, or an optimizer without a known law of decay.
     """
-    remarks = check_match(land, runs, threshold, metric)
+    lands = (land,) if isinstance(land, Landscape) else tuple(sorted(land, key=lambda one: one.alpha[-1]))
+    if not lands:
+        raise InputError("land: expected a landscape, or one or more")
+    remarks = list(dict.fromkeys(text for one in lands for text in check_match(one, runs, threshold, metric)))
     if path is not None:
         remarks += check_path(path, runs, threshold, metric)
-    start = starts(land, runs)
+    start = starts(lands[0], runs)
+    of_run = _of_run(lands, start["alpha"])
     how = {"sampled_steps": sampled_steps, "threshold": threshold, "metric": metric}
-    limits = _limits(land, runs, start, how)
+    limits = _limits(of_run, runs, start, how)
     delays = measure(runs, limits, persist, metric, train_threshold, rule)
-    fitted_alike = _fitted_alike(land, delays)
+    fitted_alike = all(_fitted_alike(one, delays) for one in lands)
     if not fitted_alike:
         remarks.append(
             f"t_train is measured by another threshold than the landscape's (train accuracy {MEMORIZED:g}, "
             f"or without accuracies loss {LEVEL:g}): it and the delay are not predicted"
         )
     columns = _measured(runs, delays)
-    columns |= _predicted(land, runs, start, how | {"level": level, "m_rate": m_rate}, fitted_alike)
+    columns |= _predicted(of_run, runs, start, how | {"level": level, "m_rate": m_rate}, fitted_alike)
     if path is not None:
         columns |= path_columns(path, runs, delays)
     columns["threshold"] = np.broadcast_to(delays.attrs["threshold"], runs.dataset.sizes["run"]).copy()
@@ -135,13 +147,13 @@ def compare(
         {k: runs.dataset[k].variable for k in SETTINGS},
         {
             "schema": SCHEMA,
-            "landscape": land.source,
+            "landscape": ", ".join(one.source for one in lands),
             "runs": runs.source,
             "path": "" if path is None else path.source,
             **{k: delays.attrs[k] for k in ("task", "loss", "metric", "rule", "persist", "train_threshold")},
             "level": level,
             "m_rate": m_rate,
-            "sampled_steps": land.budgets[-1] if sampled_steps is None else sampled_steps,
+            "sampled_steps": lands[-1].budgets[-1] if sampled_steps is None else sampled_steps,
             "long": LONG,
             "remarks": "\n".join(remarks),
         },
@@ -150,25 +162,32 @@ def compare(
     for name in table.data_vars:
         if name in _UNITS:
             table[name].attrs["units"] = _UNITS[str(name)]
-    return Comparison(table, summary(table), land, runs, path)
+    return Comparison(table, summary(table), lands, runs, path)
+
+
+def _of_run(lands: Sequence[Landscape], alpha: Floats) -> list[Landscape]:
+    """The landscape of each run, [run]: the first that reaches its start, or the largest."""
+    tops = [one.alpha[-1] * (1 + 1e-9) for one in lands]
+    return [lands[min(int(np.searchsorted(tops, a)), len(lands) - 1)] for a in alpha]
 
 
 def _limits(
-    land: Landscape, runs: Runs, start: Mapping[str, Floats], how: Mapping[str, Any]
+    lands: Sequence[Landscape], runs: Runs, start: Mapping[str, Floats], how: Mapping[str, Any]
 ) -> ArrayLike | None:
     """The test threshold of the measurement: one for all, or that of each run's landscape seed."""
-    relative = land.dataset.attrs["threshold_relative"]
+    relative = any(land.dataset.attrs["threshold_relative"] for land in lands)
     if how["threshold"] is not None or how["metric"] != "accuracy" or not relative:
         return how["threshold"]  # type: ignore[no-any-return]
-    found: dict[tuple[int, int], float] = {}
-    sizes = start["n_train"].astype(int)
-    for n in np.unique(sizes):
-        each = {s.seed: s.threshold for s in systems(land, n_train=int(n), **how)}
-        middle = float(np.median(list(each.values())))
-        for seed in np.unique(runs.dataset["seed"].values):
-            found[int(n), int(seed)] = each.get(int(seed), middle)
-    seeds = runs.dataset["seed"].values
-    return [found[int(n), int(s)] for n, s in zip(sizes, seeds, strict=True)]
+    found: dict[tuple[str, int], tuple[dict[int, float], float]] = {}
+    limits = []
+    for land, n, seed in zip(lands, start["n_train"].astype(int), runs.dataset["seed"].values, strict=True):
+        key = (land.source, int(n))
+        if key not in found:
+            each = {s.seed: s.threshold for s in systems(land, n_train=int(n), **how)}
+            found[key] = each, float(np.median(list(each.values())))
+        each, middle = found[key]
+        limits.append(each.get(int(seed), middle))
+    return limits
 
 
 def _fitted_alike(land: Landscape, delays: xr.Dataset) -> bool:
@@ -205,12 +224,16 @@ def _measured(runs: Runs, delays: xr.Dataset) -> dict[str, NDArray[Any]]:
 
 
 def _predicted(
-    land: Landscape, runs: Runs, start: Mapping[str, Floats], how: Mapping[str, Any], fitted_alike: bool
+    lands: Sequence[Landscape],
+    runs: Runs,
+    start: Mapping[str, Floats],
+    how: Mapping[str, Any],
+    fitted_alike: bool,
 ) -> dict[str, NDArray[Any]]:
     made: dict[tuple[float, ...], Prediction] = {}
     rows: list[dict[str, Any]] = []
     names = list(start)
-    for seed, *values in zip(runs.dataset["seed"].values, *start.values(), strict=True):
+    for land, seed, *values in zip(lands, runs.dataset["seed"].values, *start.values(), strict=True):
         key = tuple(float(f"{x:.15g}") for x in values)  # as text NaN equals NaN, but not as a number
         known = tuple(-1.0 if np.isnan(x) else x for x in key)
         if known not in made:

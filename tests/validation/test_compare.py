@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,24 @@ def test_seeds_that_the_landscape_does_not_hold() -> None:
     np.testing.assert_allclose(table["spread_low"], expected[2], rtol=5e-3)
     assert table["inside_spread"].all()
     assert table["inside"].values.tolist() == [False] * 3 + [True]
+
+
+def test_of_several_landscapes_each_run_has_that_of_its_start() -> None:
+    """Those from above begin where the runs do, and what they say of smaller starts does not count."""
+    small, large = (
+        replace(one, dataset=one.dataset.isel(alpha=slice(0, n)), source=f"{n}")
+        for one, n in ((flat(), 12), (flat(), 17))
+    )
+    shifted = large.dataset.assign_coords(alpha=large.dataset["alpha"] * 1.1)
+    large = replace(large, dataset=shifted)  # its alpha_c is 1.1 times the other's
+    settings = grid(gamma=(0.1,), alpha=(2.0, float(small.alpha[-1]), 4.0))
+    runs = planted(np.full(9, 1000.0), **settings)
+    table = compare([large, small], runs).table
+    told = np.log(settings["alpha"] / CRITICAL) - np.where(settings["alpha"] == 4, np.log(1.1), 0)
+    np.testing.assert_allclose(table["predicted_t_test"], told / 1e-4, rtol=1e-6)
+    assert table.attrs["landscape"] == "12, 17"
+    with pytest.raises(InputError, match="expected a landscape"):
+        compare([], runs)
 
 
 def test_momentum_is_ten_times_as_fast() -> None:

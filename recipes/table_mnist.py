@@ -1,0 +1,60 @@
+"""Predicted against measured, MNIST: `python recipes/table_mnist.py [--seeds 3] [--full]`.
+
+N = 1000, mean squared error, α from 5 to 10, γ of 0.03, 0.1 and 0.3, and to 50, 70 and 80 % of the test
+images; landscape and decay path of the same seeds, nothing fitted. Needs the MNIST files (docs/data.md).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from common import coverage, folder, from_above, headline, pathed, table, took, trained
+
+from fullnet.tasks import mnist
+from validation.compare import compare
+
+FIRST = 3  # recipes/fig3.py and fig10b.py hold the seeds 0 to 2
+ALPHAS = (5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
+THRESHOLDS = (0.5, 0.7, 0.8)
+
+
+def main() -> None:
+    options = folder(
+        __doc__ or "",
+        ("--full", {"action": "store_true", "help": "more seeds, finer landscape and path (for a GPU)"}),
+    )
+    seeds = range(FIRST, FIRST + (10 if options.full else options.seeds))
+    task = mnist(n_train=1000)
+    runs_file, path_file = options.out / "runs.nc", options.out / "path.nc"
+    runs = trained(
+        runs_file, task, gamma=(0.03, 0.1, 0.3), alpha=ALPHAS, seeds=seeds, steps=60_000, stop_at=0.8
+    )
+    steps = 600 if options.full else 150
+    lands = from_above(
+        options.out / "above-{:g}.nc", task, alpha=ALPHAS, lowest=2.5, seeds=seeds, steps=steps,
+        budgets=[steps],
+    )  # fmt: skip
+    path = pathed(
+        path_file, task, alpha=ALPHAS, seeds=seeds, eta_d=1e-3, dtau=0.02,
+        refit=(50, 100, 200, 400, 800) if options.full else (50, 100, 200), tau=1.5, stop_at=0.8,
+    )  # fmt: skip
+    took(runs_file, path_file, *(Path(land.source) for land in lands))
+    for threshold in THRESHOLDS:
+        made = compare(lands, runs, path, threshold=threshold)
+        print(f"\n## {threshold:.0%} of the test images")
+        table(*headline(made))
+        table(["90 % interval of", "long delays", "all"], coverage(made))
+        for gamma in (0.03, 0.1, 0.3):
+            one = made.table.isel(run=np.isclose(made.table["gamma"], gamma))
+            errors = {
+                name: np.abs(np.exp(one[f"log_error{end}"]) - 1)
+                for name, end in (("flow", ""), ("path", "_path"))
+            }
+            told = ", ".join(f"{name} {100 * float(e.mean()):.1f} %" for name, e in errors.items())
+            print(f"\nγ = {gamma:g}, mean error: {told}")
+        made.report(options.out / f"report-{100 * threshold:.0f}", overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
