@@ -1,4 +1,4 @@
-"""Figures of a comparison: predicted against measured, and the error by what was set."""
+"""Predicted against measured times, and the error by what was set."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def plot_predicted(comparison: Comparison, path: str | Path, overwrite: bool = F
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     without = int((~known).sum())
     also = f"; not drawn: {without} without a predicted time above 0" if without else ""
-    figure.suptitle(f"{_heading(comparison)}{also}", fontsize="medium")
+    figure.suptitle(f"{heading(comparison)}{also}", fontsize="medium")
     return save(figure, path, overwrite)
 
 
@@ -118,11 +118,12 @@ def plot_errors(comparison: Comparison, path: str | Path, overwrite: bool = Fals
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     n = int(np.isfinite(table["log_error"].values).sum())
-    figure.suptitle(f"{_heading(comparison)}: the {n} with both times; lines: medians", fontsize="medium")
+    figure.suptitle(f"{heading(comparison)}: the {n} with both times; lines: medians", fontsize="medium")
     return save(figure, path, overwrite)
 
 
-def _heading(comparison: Comparison) -> str:
+def heading(comparison: Comparison) -> str:
+    """What was compared, for the head of a figure."""
     how = comparison.table.attrs
     return f"{Path(how['landscape']).name} against {comparison.table.sizes['run']} runs"
 
