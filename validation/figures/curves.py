@@ -120,7 +120,10 @@ def _mark(ax: Axes, time: float, colour: str, dash: Dash, name: str, start: floa
     place = 0.8 if dash == "--" else 0.7
     ax.plot([0.03], [place], "<", color=colour, transform=ax.transAxes)
     told = f"{name}: {time:.3g}"
-    ax.text(0.06, place, told, color=colour, fontsize="small", transform=ax.transAxes, va="center")
+    ax.text(
+        0.06, place, told, color=colour, fontsize="small", transform=ax.transAxes, va="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85},
+    )  # fmt: skip
 
 
 def _median(times: Floats) -> float:

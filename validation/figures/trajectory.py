@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from reduced.figures.file import check_figure, save
@@ -181,8 +182,9 @@ def _over_decay(comparison: Comparison) -> Figure:
     there = np.concatenate([[low], alpha[decays] * np.exp(-measured[decays])])
     bottom = float(np.nanmin(np.where(np.isfinite(there), there, min(colours))))
     ax.set_ylim(0.85 * bottom, 1.15 * max(high, *colours))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7)))
     ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
-    ax.yaxis.set_minor_formatter(lambda y, _: f"{y:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.25)
     ax.set_title("norm of trained networks", fontsize="medium")
     _draw_loss(losses, comparison)
