@@ -63,7 +63,7 @@ _OVER_DECAY = (
     "Norm of trained networks against the decay, beside the reduced losses over the same norms.",
     "Left: the norm of trained networks against the decay ηγt, with a dot where each generalised. Dashed: "
     "free decay, the prediction; it generalises where it crosses the critical norm (line: the median; band: "
-    "all seeds). Right: the losses of the sampled landscape over the same norms.",
+    "90% over seeds). Right: the losses of the sampled landscape over the same norms.",
 )
 
 

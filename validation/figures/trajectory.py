@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +14,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import LogLocator, NullFormatter
-from numpy.typing import NDArray
 
 from reduced.figures.file import check_figure, save
 from reduced.figures.landscape import draw_landscape, draw_path
@@ -177,7 +177,7 @@ def _over_decay(comparison: Comparison) -> Figure:
     span = np.array([0.0, right])
     for a in colours:
         ax.plot(span, a * np.exp(-span), color=BLACK, linewidth=1.1, linestyle="--", zorder=2.5)
-    low, high = _draw_critical((ax, losses), alpha * np.exp(-rate * table["predicted_t_test_printed"].values))
+    low, high = _draw_critical((ax, losses), table)
     ax.set(yscale="log", xlim=(0, right), xlabel=r"decay  $\eta\gamma t$", ylabel=ALPHA)
     there = np.concatenate([[low], alpha[decays] * np.exp(-measured[decays])])
     bottom = float(np.nanmin(np.where(np.isfinite(there), there, min(colours))))
@@ -192,7 +192,7 @@ def _over_decay(comparison: Comparison) -> Figure:
     handles += [
         Line2D([], [], color=BLACK, marker="o", linestyle="", markersize=4.5, label="measured t_test"),
         Line2D([], [], color=BLACK, linestyle="--", label=r"predicted: $\alpha\,e^{-\eta\gamma t}$"),
-        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_test: at $\alpha_c$ (all seeds; median)"),
+        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_test: at $\alpha_c$ (median; 90% over seeds)"),
         Line2D([], [], color=BLUE, label="training loss, sampled"),
         Line2D([], [], color=VERMILLION, label="test loss, sampled"),
     ]
@@ -204,16 +204,25 @@ def _over_decay(comparison: Comparison) -> Figure:
     return figure
 
 
-def _draw_critical(panels: tuple[Axes, Axes], critical: NDArray[np.float64]) -> tuple[float, float]:
-    """The norm at which the landscape generalises, over the seeds of the runs; its ends."""
-    known = critical[np.isfinite(critical)]
-    if not known.size:
-        return np.inf, 0.0
-    low, high = float(known.min()), float(known.max())
+def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float, float]:
+    """The norm at which the landscape generalises, with its 90 % over the seeds; the ends of it."""
+    # where free decay has come to at the predicted times
+    times = ("spread_high", "predicted_t_test_printed", "spread_low")
+    ends = []
+    for name in times:
+        time = table[name].values
+        there = (table["alpha"].values * np.exp(-table["decay_rate"].values * time))[
+            (time > 0) & (time < np.inf)
+        ]
+        ends.append(float(np.median(there)) if there.size else np.nan)
+    low, middle, high = ends
     for ax in panels:
-        ax.axhspan(low, high, color=PURPLE, alpha=0.18, linewidth=0)
-        ax.axhline(float(np.median(known)), color=PURPLE, linewidth=1.4)
-    return low, high
+        if np.isfinite(low) and np.isfinite(high):
+            ax.axhspan(low, high, color=PURPLE, alpha=0.18, linewidth=0)
+        if np.isfinite(middle):
+            ax.axhline(middle, color=PURPLE, linewidth=1.4)
+    known = [x for x in ends if np.isfinite(x)]
+    return min(known, default=np.inf), max(known, default=0.0)
 
 
 def _draw_loss(ax: Axes, comparison: Comparison) -> None:
