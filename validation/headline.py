@@ -20,23 +20,30 @@ REASONS = {
 
 
 def headline(rows: xr.Dataset, scores: xr.Dataset) -> list[str]:
-    """How far off the flow was on average, over how many runs, and which are in none of these numbers."""
-    one = scores.sel(quantity="t_test", predictor="flow")
+    """How far off the predictions were on average, over how many runs, and which are in none of it."""
+    told = _of(rows, scores, "flow")
+    if "path" in scores["predictor"].values:
+        told += _of(rows, scores, "path")
+    return [*told, "Nothing was fitted to the runs."]
+
+
+def _of(rows: xr.Dataset, scores: xr.Dataset, predictor: str) -> list[str]:
+    name = {"flow": "The flow", "path": "The decay path"}[predictor]
+    one = scores.sel(quantity="t_test", predictor=predictor)
     every, lasting = one.sel(runs="all"), one.sel(runs="long")
     counts = zip(every["reason"].values, every["n_excluded"].values, strict=True)
     left_out = ", ".join(f"{n} {REASONS[str(reason)]}" for reason, n in counts if n) or "none"
-    total, n = rows.sizes["run"], int(every["n"])
+    total, n, long = rows.sizes["run"], int(every["n"]), int(lasting["n"])
     if not n:
-        return [f"No run of {total} has both a predicted and a measured time. Left out: {left_out}."]
+        return [f"{name}: no run of {total} has both a predicted and a measured time. Left out: {left_out}."]
     told = [
-        f"The flow predicts t_test of {n} of {total} runs with a mean error of {_percent(every, 'mean')}, "
+        f"{name} predicts t_test of {n} of {total} runs with a mean error of {_percent(every, 'mean')}, "
         f"median {_percent(every, 'median')}.",
-        f"Nothing was fitted to them. Left out: {left_out}.",
+        f"Left out: {left_out}.",
     ]
-    long = int(lasting["n"])
     if 0 < long < n:
-        told.append(
-            f"Over the {long} with a delay of at least {rows.attrs['long']:g} times t_train: "
+        told[1] += (
+            f" Over the {long} with a delay of at least {rows.attrs['long']:g} times t_train: "
             f"mean {_percent(lasting, 'mean')}, median {_percent(lasting, 'median')}."
         )
     return told
@@ -47,23 +54,23 @@ def by_run(rows: xr.Dataset) -> str:
     names = [*groups(rows), "seed"]
     order = np.lexsort([rows[k].values for k in reversed(names)])
     rows = rows.isel(run=order)
-    predicted, measured = (rows[f"{kind}_t_test"].values for kind in ("predicted", "measured"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.where(measured > 0, 100 * (predicted / measured - 1), np.nan)
-    never = rows["test_censored"].values
+    measured, never, last = (rows[k].values for k in ("measured_t_test", "test_censored", "last"))
+    predicted = {"predicted": rows["predicted_t_test"].values}
+    if "predicted_t_test_path" in rows:
+        predicted["path"] = rows["predicted_t_test_path"].values
     columns: dict[str, Iterable[object]] = {k: rows[k].values for k in names}
-    columns |= {
-        "predicted": np.round(predicted),
-        "measured": [
-            f"> {last:.0f}" if c else f"{t:.0f}"
-            for c, t, last in zip(never, measured, rows["last"].values, strict=True)
-        ],
-        "error %": np.round(error, 1),
-    }
+    columns |= {name: np.round(times) for name, times in predicted.items()}
+    reached = zip(measured, last, never, strict=True)
+    columns["measured"] = [f"> {end:.0f}" if late else f"{time:.0f}" for time, end, late in reached]
+    for name, times in predicted.items():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = np.where(measured > 0, 100 * (times / measured - 1), np.nan)
+        columns["error %" if name == "predicted" else f"error % ({name})"] = np.round(error, 1)
     status = rows["predicted_status"].values
     if np.any(status != "generalizes"):
         columns["predicted to"] = [str(s) for s in status]
-    return "t_test of each run (flow)\n" + table(columns)
+    whose = "flow, and decay path" if "path" in predicted else "flow"
+    return f"t_test of each run ({whose})\n" + table(columns)
 
 
 def _percent(one: xr.Dataset, which: str) -> str:

@@ -124,7 +124,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 def test_nothing_to_tell_is_told(tmp_path: Path) -> None:
     found = compare(flat(), planted([NAN, NAN], gamma=0.0, seed=[0, 1]))
     html = (found.report(tmp_path / "report") / "report.html").read_text(encoding="utf-8")
-    assert "No run of 2 has both a predicted and a measured time" in Page(html).text
+    assert "no run of 2 has both a predicted and a measured time" in Page(html).text
 
 
 @pytest.mark.slow
