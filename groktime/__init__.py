@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from fullnet.task import Adam, Problem, Split, Task
     from fullnet.trainer import train
     from reduced.decay_path import DecayPath, open_path
-    from reduced.either import predict
+    from reduced.either import predict, what_if
     from reduced.errors import InputError
     from reduced.landscape import Landscape, open_landscape, shipped
     from reduced.path_prediction import PathPrediction
     from reduced.prediction import Prediction
-    from reduced.what_if import Recommendation, recommend, what_if
+    from reduced.recommend import Recommendation, recommend
     from validation.compare import Comparison, compare
     from validation.measure import measure
 
@@ -40,14 +40,14 @@ _HOME = {
     "DecayPath": "reduced.decay_path",
     "open_path": "reduced.decay_path",
     "PathPrediction": "reduced.path_prediction",
-    "Recommendation": "reduced.what_if",
+    "Recommendation": "reduced.recommend",
     "Runs": "fullnet.runs",
     "open_runs": "fullnet.runs",
     "Comparison": "validation.compare",
     "compare": "validation.compare",
     "measure": "validation.measure",
-    "recommend": "reduced.what_if",
-    "what_if": "reduced.what_if",
+    "recommend": "reduced.recommend",
+    "what_if": "reduced.either",
     "sample": "fullnet.sampler",
     "sample_path": "fullnet.decay_path",
     "train": "fullnet.trainer",

@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
 
     figure = commands.add_parser("figure", help="figures of a landscape as in the paper")
     figure.add_argument("kind", choices=["lu", "sizes", "gradients"], help="Fig. 2a, 6e or 6d")
-    _landscape(figure)
+    _landscape(figure, "a shipped landscape by name, or a .nc file")
     figure.add_argument("--gamma", type=_number, default=1e-3, help="weight decay (0.001)")
     figure.add_argument("--eta-d", type=_number, default=1e-2, help="learning rate of the decoder (0.01)")
     figure.add_argument("--eta-r", type=_number, help="learning rate of the representation (eta-d)")
@@ -126,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="predicted beside measured times, run by run, and scores")
     compare.add_argument("landscape", help="a shipped landscape by name, or a .nc file")
     compare.add_argument("runs", help="a runs file (.nc)")
+    compare.add_argument("--path", metavar="FILE", help="a decay path, one more predictor (.nc)")
     compare.add_argument(
         "--threshold", type=_number, help="test metric that counts as generalised (the files' accuracy)"
     )
@@ -163,9 +164,12 @@ def _work(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 
-def _landscape(command: argparse.ArgumentParser) -> None:
-    command.add_argument("landscape", help="a shipped landscape by name, or a .nc file")
-    command.add_argument("--seed", type=int, help="one seed of the landscape (all)")
+_EITHER = "a shipped landscape by name, or the .nc file of a landscape or a decay path"
+
+
+def _landscape(command: argparse.ArgumentParser, what: str = _EITHER) -> None:
+    command.add_argument("landscape", help=what)
+    command.add_argument("--seed", type=int, help="one of its seeds (all)")
     command.add_argument("--n-train", type=int, metavar="N", help="training-set size (the largest)")
     command.add_argument("--sampled-steps", type=int, metavar="STEPS", help="sampling budget (the largest)")
     command.add_argument("--threshold", type=_number, help="test metric that counts as generalised")

@@ -25,19 +25,14 @@ def run(options: argparse.Namespace) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from reduced.either import open_either, predict
-    from reduced.landscape import Landscape
-    from reduced.path_prediction import PathPrediction
-    from reduced.prediction import Prediction
 
-    land = open_either(options.landscape)
+    source = open_either(options.landscape)
     if options.output:
         _check_figure(options)
-        if not isinstance(land, Landscape):
-            raise InputError(f"--output: {land.source} is a decay path, of which no figure is drawn")
     level = {} if options.level is None else {"level": options.level}
     given = {"gamma": options.gamma, **_start(options), **_which(options), **level}
-    p: Prediction | PathPrediction = predict(land, **given)
-    if options.output and isinstance(p, Prediction):
+    p = predict(source, **given)
+    if options.output:
         p.plot(options.output, overwrite=options.overwrite)
     if options.json:
         print(json.dumps(p.to_dict()))
@@ -48,9 +43,9 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _what_if(options: argparse.Namespace) -> None:
-    from reduced.what_if import what_if
+    from reduced.either import open_either, what_if
 
-    land = _open(options)
+    land = open_either(options.landscape)
     data = bool(options.output) and Path(options.output).suffix == ".nc"
     if options.output and not data:
         _check_figure(options, ".nc, ")
@@ -80,10 +75,11 @@ def _what_if(options: argparse.Namespace) -> None:
 
 
 def _recommend(options: argparse.Namespace) -> None:
-    from reduced.what_if import recommend
+    from reduced.either import open_either
+    from reduced.recommend import recommend
 
     start = _start(options)
-    r = recommend(_open(options), budget=options.budget, **start, **_which(options))
+    r = recommend(open_either(options.landscape), budget=options.budget, **start, **_which(options))
     if options.json:
         numbers = {k: getattr(r, k) for k in ("budget", "gamma", "cautious", "strongest")}
         print(json.dumps(_plain(numbers | {"prediction": r.prediction.to_dict()})))
@@ -255,6 +251,7 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from fullnet.runs import open_runs
+    from reduced.decay_path import open_path
     from validation.compare import compare
     from validation.folder import check_folder
 
@@ -262,8 +259,9 @@ def _compare(options: argparse.Namespace) -> None:
         check_folder(Path(options.output), options.overwrite)
     same = ("threshold", "metric", "persist", "rule", "train_threshold", "m_rate", "sampled_steps")
     level = {} if options.level is None else {"level": options.level}
+    path = None if options.path is None else open_path(options.path)
     comparison = compare(
-        _open(options), open_runs(options.runs), **{k: getattr(options, k) for k in same}, **level
+        _open(options), open_runs(options.runs), path, **{k: getattr(options, k) for k in same}, **level
     )
     if options.output:
         comparison.report(options.output, overwrite=options.overwrite)

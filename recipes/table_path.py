@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from common import number, of, table
+from numpy.typing import NDArray
 
 from fullnet.decay_path import sample_path
 from fullnet.runs import open_runs
@@ -21,6 +22,8 @@ from fullnet.tasks import teacher_student
 from reduced.decay_path import DecayPath, open_path
 from reduced.path_prediction import predict_on_path
 from validation.measure import measure
+
+Floats = NDArray[np.float64]
 
 REFIT = (25, 50, 100, 200, 400)
 TAU = 0.75
@@ -79,32 +82,50 @@ def resolutions(path: DecayPath) -> list[list[str]]:
 
 
 def rivals(delays: xr.Dataset, path: DecayPath) -> list[list[str]]:
-    """Steps and error at the weakest decay: of each resolution alone, and of a real run with a stronger
-    decay whose time is rescaled by 1/γ."""
+    """Steps and error at the weakest decay: of resolutions of the path, and of real runs with stronger
+    decays; one alone, its τ_c taken as it is (a run: its time rescaled by 1/γ), and two, linear in γ."""
     out = []
     weakest = float(delays["gamma"].values[delays["gamma"].values > 0].min())
     for alpha in path.alpha:
         own = of(delays, alpha=alpha)
-        target = of(own, gamma=weakest)
-        target = target.isel(run=np.isin(target["seed"].values, path.seeds))
-        scale = weakest * path.eta_d
+        target = _tau(of(own, gamma=weakest), path.seeds)
+        found = {}
         for k, gamma in zip(path.refit, path.gamma_eff, strict=True):
             p = predict_on_path(path, gamma=float(gamma), eta_d=path.eta_d, alpha=float(alpha))
-            tau = {q.seed: q.tau_c for q in p.seeds}
-            steps = float(np.mean([t / path.dtau * k for t in tau.values()]))
-            errors = [tau[int(r["seed"])] / scale / float(r["t_test"]) - 1 for r in _runs(target)]
-            out.append([number(alpha), f"path, refit {k}", number(gamma), number(steps), size(errors)])
-        for gamma in sorted({float(g) for g in own["gamma"].values if g > weakest}, reverse=True):
-            run = of(own, gamma=gamma)
-            time = {int(r["seed"]): float(r["t_test"]) for r in _runs(run)}
-            errors = [time[int(r["seed"])] * gamma / weakest / float(r["t_test"]) - 1 for r in _runs(target)]
-            steps = float(np.mean([time[int(s)] for s in target["seed"]]))
-            out.append([number(alpha), "run, rescaled", number(gamma), number(steps), size(errors)])
+            found[float(gamma)] = np.array([q.tau_c for q in p.seeds]), k / path.dtau
+        out += _singly_and_in_pairs(alpha, "path", found, target, weakest)
+        stronger = [float(g) for g in np.unique(own["gamma"]) if g > weakest]
+        found = {g: (_tau(of(own, gamma=g), path.seeds), 1 / (path.eta_d * g)) for g in stronger}
+        out += _singly_and_in_pairs(alpha, "run", found, target, weakest)
     return out
 
 
-def _runs(ds: xr.Dataset) -> list[xr.Dataset]:
-    return [ds.isel(run=k) for k in range(ds.sizes["run"])]
+def _tau(runs: xr.Dataset, seeds: list[int]) -> Floats:
+    """Measured ηγt of each seed."""
+    return np.array([float((r["t_test"] * r["eta_d"] * r["gamma"]).values[0]) for r in _by_seed(runs, seeds)])
+
+
+def _by_seed(runs: xr.Dataset, seeds: list[int]) -> list[xr.Dataset]:
+    return [runs.isel(run=runs["seed"].values == s) for s in seeds]
+
+
+def _singly_and_in_pairs(
+    alpha: float, what: str, found: dict[float, tuple[Floats, float]], target: Floats, gamma: float
+) -> list[list[str]]:
+    """`found`: by γ, τ_c of each seed and the steps that a unit of τ costs."""
+    out = []
+    each = sorted(found, reverse=True)
+    for g in each:
+        tau, cost = found[g]
+        row = [number(float(np.mean(tau) * cost)), size(list(tau / target - 1))]
+        out.append([number(alpha), f"one {what}", number(g), *row])
+    for strong, weak in zip(each, each[1:], strict=False):
+        (a, more), (b, less) = found[strong], found[weak]
+        tau = np.maximum(b + (a - b) * (gamma - weak) / (strong - weak), 0)
+        steps = float(np.mean(a) * more + np.mean(b) * less)
+        row = [number(steps), size(list(tau / target - 1))]
+        out.append([number(alpha), f"two {what}s", f"{number(strong)}, {number(weak)}", *row])
+    return out
 
 
 def main() -> None:
@@ -130,7 +151,7 @@ def main() -> None:
     )
     table(["α", "refit", "γ_eff", "steps of the path, mean", "τ_c by seed"], resolutions(paths[0]))
     table(
-        ["α", "predictor of the weakest γ", "its γ", "steps to its crossing, mean", "mean absolute error, %"],
+        ["α", "predictor of the weakest γ", "its γ", "steps to the crossing, mean", "mean absolute error, %"],
         rivals(delays, paths[0]),
     )
 

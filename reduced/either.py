@@ -1,16 +1,21 @@
-"""`predict` from either source: a sampled landscape, or a decay path."""
+"""`predict` and `what_if` from either source: a sampled landscape, or a decay path."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, overload
 
+import xarray as xr
+
 from reduced import decay_path, landscape, prediction
+from reduced import what_if as of_landscape
 from reduced.decay_path import SCHEMA, DecayPath
 from reduced.errors import InputError
 from reduced.files import read_dataset
 from reduced.landscape import Landscape, open_landscape
 from reduced.path_prediction import PathPrediction, predict_on_path
+from reduced.path_what_if import what_if_on_path
 from reduced.prediction import Prediction
 
 _OF_LANDSCAPES = {
@@ -18,7 +23,9 @@ _OF_LANDSCAPES = {
     "sampled_steps": "a path has no sampling budget; its resolution is refit",
     "level": "a path has no contour",
     "m_rate": "a path moves m as the networks do",
+    "wall": "a path has no wall, and its numerical error is always in low and high",
 }
+_DEFAULTS = {"m_rate": "eq6", "wall": False}
 
 
 @overload
@@ -27,6 +34,10 @@ def predict(source: Landscape, **settings: Any) -> Prediction: ...
 
 @overload
 def predict(source: DecayPath, **settings: Any) -> PathPrediction: ...
+
+
+@overload
+def predict(source: Landscape | DecayPath, **settings: Any) -> Prediction | PathPrediction: ...
 
 
 def predict(source: Landscape | DecayPath, **settings: Any) -> Prediction | PathPrediction:
@@ -47,15 +58,39 @@ def predict(source: Landscape | DecayPath, **settings: Any) -> Prediction | Path
     """
     if isinstance(source, Landscape):
         return prediction.predict(source, **settings)
+    return predict_on_path(source, **refuse(source, settings, "predict"))
+
+
+def what_if(source: Landscape | DecayPath, **settings: Any) -> xr.Dataset:
+    """Grokking times over every combination of the swept settings, as an `xarray.Dataset`.
+
+    What is given as a list (gamma, eta_d, alpha, m, and of landscapes eta_r) becomes a dimension of the
+    result. `reduced.what_if.what_if` has the settings and the variables for a landscape,
+    `reduced.path_what_if.what_if_on_path` those for a decay path; `predict` what they mean.
+
+    Raises
+    ------
+    InputError : naming the argument and what was expected.
+    """
+    if isinstance(source, Landscape):
+        return of_landscape.what_if(source, **settings)
+    return what_if_on_path(source, **refuse(source, settings, "what_if"))
+
+
+def refuse(source: object, settings: Mapping[str, Any], verb: str) -> dict[str, Any]:
+    """The settings that a path takes; refused are those that only a landscape does, of a path, and
+    whatever is neither."""
+    if isinstance(source, Landscape):
+        return dict(settings)
     if not isinstance(source, DecayPath):
-        raise InputError(f"predict: expected a Landscape or a DecayPath, not {type(source).__name__}")
+        raise InputError(f"{verb}: expected a Landscape or a DecayPath, not {type(source).__name__}")
     for name, why in _OF_LANDSCAPES.items():
-        given = settings.pop(name, None)
-        if given is not None and (name, given) != ("m_rate", "eq6"):
+        given = settings.get(name)
+        if given is not None and not (name in _DEFAULTS and given == _DEFAULTS[name]):
             attrs = source.dataset.attrs
             why = why.format(ratio=float(attrs["eta_r"]) / float(attrs["eta_d"]))
             raise InputError(f"{name}: {source.source} is a decay path; {why}; leave {name} out")
-    return predict_on_path(source, **settings)
+    return {name: value for name, value in settings.items() if name not in _OF_LANDSCAPES}
 
 
 def open_either(name: str | Path) -> Landscape | DecayPath:

@@ -1,33 +1,22 @@
-"""`predict_on_path`: the grokking time from a decay path, for every γ and η: t = τ_c/(ηγ).
-
-τ_c, where the test metric passes its threshold for good, is read at the resolution that the run itself
-has: `refit` steps per dtau are training at γ_eff = dtau/(refit η). What a run's decay competes with is the
-fit, and both go on in s = ηt: decay at the rate γ, the fit at one that does not hang on η while η is
-small. So it is γ alone that is set beside γ_eff, which holds the η that the path was sampled with; the
-run's η scales the time, and t_fit.
-"""
+"""`predict_on_path`: the grokking time from a decay path, for every γ and η: t = τ_c/(ηγ)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reduced.crossings import crossings
 from reduced.decay_path import DecayPath
 from reduced.errors import InputError
 from reduced.flow import Status
+from reduced.path_reading import Readings, read
 from reduced.prediction import check_each
-from reduced.system import MEMORIZED
 
-Floats = NDArray[np.float64]
-
-PERSIST = 3  # records that a pass must last
 LONG = 5.0  # a delay of so many t_fit is long against the fit
-_ROUND = 1e-6  # of an accuracy stored in single precision
-_BAD = (Status.COLLAPSES, Status.OUTSIDE)  # the worse first
 
 
 @dataclass(frozen=True)
@@ -54,8 +43,8 @@ class PathPrediction:
     numerical error; upwards, where the path was fitted first, over the time of the fit, too: what decay
     does meanwhile may count for a run, as is predicted, or be lost. `gamma_eff` are the resolutions that
     were read, as weight decays; `resolved` tells whether the run's γ lies among the sampled ones or below,
-    `long` whether the delay is at least five times the fit. Whether a path has converged is told by the
-    difference of its resolutions, `tau_error` of each seed.
+    `long` whether the delay is at least five times the fit. How well a path has converged is told by
+    `tau_error` of each seed.
     """
 
     settings: dict[str, Any]
@@ -91,6 +80,12 @@ class PathPrediction:
 
         return as_dict(self)
 
+    def plot(self, path: str | FilePath, overwrite: bool = False) -> FilePath:
+        """Draw the curves against τ, and where they pass, into a PNG, PDF or SVG."""
+        from reduced.figures import plot_path
+
+        return plot_path(self, path, overwrite=overwrite)
+
 
 def predict_on_path(
     path: DecayPath,
@@ -123,27 +118,14 @@ def predict_on_path(
     check_each("gamma", gamma, "0 or more", lambda x: x >= 0)
     check_each("eta_d", eta_d, "above 0", lambda x: x > 0)
     check_each("alpha", alpha, "above 0", lambda x: x > 0)
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
-    if threshold is None and metric == "loss":
-        raise InputError("threshold: expected a test loss; losses have no default")
-    if threshold is not None:
-        top = 1.0 if metric == "accuracy" else math.inf
-        check_each("threshold", threshold, f"in (0, {top:g}]", lambda x: 0 < x <= top)
+    check_threshold(path, threshold, metric)
     n_train = path.n_train[-1] if n_train is None else n_train
     m = float(path.m_start[0]) if m is None else m
-    place = (path.place("n_train", n_train), path.place("m_start", m))
     chosen = path.seeds if seed is None else [path.seeds[path.place("seed", seed)]]
-    unknown = np.isnan(path.dataset[f"test_{metric}"].values).all(-1)
-    if np.all(unknown) and not path.dataset["diverged"].values.all():
-        raise InputError(f"metric = {metric!r}: {path.source} holds no test_{metric}")
-
-    read = _resolutions(path.gamma_eff, gamma)
-    each = [
-        _of_seed(path, s, place, gamma=gamma, eta_d=eta_d, alpha=alpha, read=read,
-                 threshold=threshold, metric=metric)
-        for s in chosen
-    ]  # fmt: skip
+    found = crossings(path, chosen, n_train, m, threshold, metric)
+    lane = (np.array([float(x)]) for x in (gamma, eta_d, alpha))
+    readings = read(found, *lane)
+    each = [_of_seed(readings, k, seed) for k, seed in enumerate(chosen)]
     times = np.array([q.grokking_time for q in each])
     median = float(np.median(np.where(np.isnan(times), np.inf, times)))
     generalizes = math.isfinite(median)
@@ -171,151 +153,40 @@ def predict_on_path(
         memorization_time=_median([q.memorization_time for q in each]),
         interval=(low, high),
         tau_c=_median([q.tau_c for q in each]),
-        gamma_eff=tuple(float(path.gamma_eff[k]) for k in read.rows),
-        resolved=read.resolved,
+        gamma_eff=tuple(float(g) for g in readings.gamma_eff[0] if not math.isnan(g)),
+        resolved=bool(readings.resolved[0]),
         seeds=tuple(each),
         path=path,
     )
 
 
-@dataclass(frozen=True)
-class _Resolutions:
-    """Which resolutions are read: weights of the rows, and of their difference for the error."""
-
-    rows: tuple[int, ...]
-    weights: tuple[float, ...]
-    pair: tuple[int, int] | None  # whose difference, times `share`, is the numerical error
-    share: float
-    resolved: bool
-
-
-def _resolutions(gamma_eff: Floats, gamma: float) -> _Resolutions:
-    """By the run's γ among the sampled γ_eff, which fall as `refit` grows.
-
-    Among them: interpolated over ln γ_eff, with half the difference of the two neighbours as the error.
-    Below: the finest, with the difference between the two finest, which for steps of a factor of 2 is what
-    is left of an error of first order. Above: the coarsest, and what its slope would make of the distance.
-    """
-    last = len(gamma_eff) - 1
-    if last == 0:
-        return _Resolutions((0,), (1.0,), None, 0.0, bool(gamma <= gamma_eff[0] * (1 + 1e-9)))
-    if gamma <= gamma_eff[-1]:
-        return _Resolutions((last,), (1.0,), (last - 1, last), 1.0, True)
-    if gamma > gamma_eff[0] * (1 + 1e-9):
-        share = math.log(gamma / gamma_eff[0]) / math.log(gamma_eff[0] / gamma_eff[1])
-        return _Resolutions((0,), (1.0,), (0, 1), share, False)
-    k = min(int(np.searchsorted(-gamma_eff, -gamma)), last)  # gamma_eff[k - 1] >= gamma >= gamma_eff[k]
-    k = max(k, 1)
-    t = min(math.log(gamma / gamma_eff[k]) / math.log(gamma_eff[k - 1] / gamma_eff[k]), 1.0)
-    return _Resolutions((k - 1, k), (t, 1 - t), (k - 1, k), 0.5, True)
+def _of_seed(r: Readings, k: int, seed: int) -> SeedOnPath:
+    at = (k, 0)
+    return SeedOnPath(
+        seed=seed,
+        status=Status(r.status[at]),
+        grokking_time=float(r.grokking_time[at]),
+        memorization_time=float(r.memorization_time[at]),
+        low=float(r.low[at]),
+        high=float(r.high[at]),
+        tau_c=float(r.tau_c[at]),
+        tau_error=float(r.tau_error[at]),
+        threshold=float(r.level[at]),
+    )
 
 
-def _of_seed(
-    path: DecayPath,
-    seed: int,
-    place: tuple[int, int],
-    *,
-    gamma: float,
-    eta_d: float,
-    alpha: float,
-    read: _Resolutions,
-    threshold: float | None,
-    metric: str,
-) -> SeedOnPath:
-    nan, at = float("nan"), (path.place("seed", seed), *place)
-
-    def none(status: Status, t_fit: float = nan, level: float = nan) -> SeedOnPath:
-        return SeedOnPath(seed, status, nan, t_fit, math.inf, math.inf, nan, nan, level)
-
-    starts = _starts(path.alpha, alpha)
-    if not starts:
-        return none(Status.OUTSIDE)
-    scale = path.eta_d / eta_d
-    fits = path.dataset["t_fit"].values[at]
-    t_fit = scale * sum(w * float(fits[a]) for a, w in starts)
-    levels = [_level(path, (*at, a), threshold, metric) for a, _ in starts]
-    level = min(levels)
-    if gamma == 0:
-        return none(Status.NEVER, t_fit, level)
-    if eta_d * gamma * path.speed >= 1:
-        return none(Status.COLLAPSES, t_fit, level)
-    if math.isnan(t_fit):
-        lost = path.dataset["diverged"].values[at].any()
-        return none(Status.COLLAPSES if lost else Status.OUTSIDE, nan, level)
-    needed = {*read.rows, *(read.pair or ())}
-    tau: dict[int, float] = dict.fromkeys(needed, 0.0)
-    found = []
-    for (a, w), own in zip(starts, levels, strict=True):
-        for k in needed:
-            status, tau_c = _crossing(path, (*at, a, k), own, metric)
-            in_fit = max(float(fits[a]) * path.dtau / path.refit[k], path.dtau)
-            if path.fit == "along" and tau_c <= in_fit:  # no drift was waited for
-                status, tau_c = Status.ALREADY, 0.0
-            tau[k] += w * tau_c
-            if k in read.rows:
-                found.append(status)
-    for bad in _BAD:
-        if bad in found:
-            return none(bad, t_fit, level)
-    tau_c = sum(w * tau[k] for k, w in zip(read.rows, read.weights, strict=True))
-    error = nan
-    if read.pair is not None:  # NaN, a coarse neighbour that never passes, is no bound
-        error = read.share * abs(tau[read.pair[0]] - tau[read.pair[1]])
-    rate = eta_d * gamma * path.speed
-    spread = 0.0 if read.pair is None else (math.inf if math.isnan(error) else error)
-    time, low = (max(x / rate, t_fit) for x in (tau_c, tau_c - spread))
-    high = (tau_c + spread) / rate
-    if path.fit == "first":  # what decay does while a run fits may be lost
-        high += t_fit
-    high = max(high, time)
-    status = Status.ALREADY if all(s is Status.ALREADY for s in found) else Status.GENERALIZES
-    return SeedOnPath(seed, status, time, t_fit, low, high, tau_c, error, level)
-
-
-def _starts(known: Floats, alpha: float) -> list[tuple[int, float]]:
-    """Sampled starts and their weights, linear in ln alpha; none where alpha lies outside."""
-    near = np.flatnonzero(np.isclose(known, alpha, rtol=1e-9, atol=0))
-    if len(near):
-        return [(int(near[0]), 1.0)]
-    if not known[0] < alpha < known[-1]:
-        return []
-    k = int(np.searchsorted(known, alpha))
-    t = math.log(alpha / known[k - 1]) / math.log(known[k] / known[k - 1])
-    return [(k - 1, 1 - t), (k, t)]
-
-
-def _level(path: DecayPath, at: tuple[int, ...], threshold: float | None, metric: str) -> float:
-    """The threshold of one start: the one given, or the file's, which may be a share of the ceiling."""
+def check_threshold(path: DecayPath, threshold: float | None, metric: str) -> None:
+    """Refuse a threshold or metric that the path cannot be read at, in one sentence that names it."""
+    if metric not in ("accuracy", "loss"):
+        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    if threshold is None and metric == "loss":
+        raise InputError("threshold: expected a test loss; losses have no default")
     if threshold is not None:
-        return float(threshold)
-    attrs = path.dataset.attrs
-    level = float(attrs["accuracy_threshold"])
-    if not attrs["threshold_relative"]:
-        return level
-    finest = path.dataset[f"test_{metric}"].values[at][-1]
-    known = finest[np.isfinite(finest)]
-    return level * float(known[-1]) if len(known) else float("nan")
-
-
-def _crossing(path: DecayPath, at: tuple[int, ...], level: float, metric: str) -> tuple[Status, float]:
-    """τ at which a curve passes its threshold for `PERSIST` records, linear between records; 0 where it
-    passes from the start; or why it does not."""
-    curve = path.dataset[f"test_{metric}"].values[at]
-    curve = curve[np.isfinite(curve)]
-    passes = curve >= level - _ROUND if metric == "accuracy" else curve <= level
-    windows = len(passes) - PERSIST + 1
-    lasting = np.flatnonzero(np.all([passes[k : k + max(windows, 0)] for k in range(PERSIST)], 0))
-    if not len(lasting):
-        train = path.dataset["train_accuracy"].values[at]
-        train = train[np.isfinite(train)]
-        gone = bool(path.dataset["diverged"].values[at]) or (len(train) > 0 and train[-1] < MEMORIZED)
-        return (Status.COLLAPSES if gone else Status.OUTSIDE), float("nan")
-    j = int(lasting[0])
-    if j == 0:
-        return Status.ALREADY, 0.0
-    before, after = float(curve[j - 1]), float(curve[j])
-    share = min(max((level - before) / (after - before), 0.0), 1.0) if after != before else 1.0
-    return Status.GENERALIZES, float((j - 1 + share) * path.dtau)
+        top = 1.0 if metric == "accuracy" else math.inf
+        check_each("threshold", threshold, f"in (0, {top:g}]", lambda x: 0 < x <= top)
+    unknown = np.isnan(path.dataset[f"test_{metric}"].values).all(-1)
+    if np.all(unknown) and not path.dataset["diverged"].values.all():
+        raise InputError(f"metric = {metric!r}: {path.source} holds no test_{metric}")
 
 
 def _median(values: list[float]) -> float:

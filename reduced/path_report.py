@@ -11,7 +11,7 @@ from reduced.report import number, plain, steps
 if TYPE_CHECKING:
     from reduced.path_prediction import PathPrediction, SeedOnPath
 
-_APART = 0.05  # share of τ_c by which resolutions may differ without a remark
+_APART = 0.05  # numerical error, as a share of τ_c, up to which there is no remark
 _NOTE = {
     Status.NEVER: "Without decay (gamma = 0) nothing moves along the valley.",
     Status.ALREADY: "The network generalises as it fits: nothing to wait for.",
@@ -91,7 +91,7 @@ def _remarks(p: PathPrediction) -> list[str]:
         out.append("The delay is not long against the fit: it is not as 1/gamma.")
     apart = [q.tau_error / q.tau_c for q in p.seeds if q.tau_c > 0 and math.isfinite(q.tau_error)]
     if apart and max(apart) > _APART:
-        out.append(f"The resolutions differ by up to {max(apart):.0%}: a larger `refit` would tell better.")
+        out.append(f"The numerical error is up to {max(apart):.0%}: a larger `refit` would tell better.")
     if not p.resolved:
         out.append("gamma is above what the path resolves: a smaller `refit` would resolve it.")
     if len(p.path.refit) == 1:

@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from fullnet.runs import SETTINGS, Runs
+from reduced.decay_path import DecayPath
 from reduced.flow import Status
 from reduced.landscape import Landscape
 from reduced.path_prediction import LONG
@@ -19,8 +20,10 @@ from reduced.prediction import Prediction, SeedPrediction, predict
 from reduced.system import LEVEL, MEMORIZED, systems
 from validation.baselines import QUANTITIES, baselines
 from validation.match import check_match, starts
+from validation.match_path import check_path
 from validation.measure import measure
-from validation.score import FORMS, PREDICTORS, column, summary
+from validation.on_path import path_columns
+from validation.score import FORMS, INTERVALS, PREDICTORS, column, predictors, summary
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +34,7 @@ _UNITS = {
     **{f"measured_{k}": _STEPS for k in ("t_train", "t_test", "delay")},
     **{column(q, p): _STEPS for q in QUANTITIES for p in PREDICTORS},
     **dict.fromkeys(("predicted_t_train", "predicted_low", "predicted_high"), _STEPS),
+    **dict.fromkeys(("predicted_t_train_path", "path_low", "path_high"), _STEPS),
     **dict.fromkeys(("spread_low", "spread_high", "last", "watched"), _STEPS),
     **dict.fromkeys(("norm_at_train", "norm_at_test", "predicted_norm_at_test"), _NORM),
     "decay_rate": "share of the norm, per optimizer step",
@@ -42,13 +46,14 @@ class Comparison:
     """What `compare` returns: `table`, one row a run, and `summary`, the scores.
 
     docs/comparing.md says what each column is; `validation.score.summary` what each score is.
-    `land` and `runs` are what was compared.
+    `land`, `runs` and `path` are what was compared.
     """
 
     table: xr.Dataset
     summary: xr.Dataset = field(repr=False)
     land: Landscape = field(repr=False)
     runs: Runs = field(repr=False)
+    path: DecayPath | None = field(default=None, repr=False)
 
     def text(self) -> str:
         """Medians by settings and the scores, as tables for a person."""
@@ -76,6 +81,7 @@ class Comparison:
 def compare(
     land: Landscape,
     runs: Runs,
+    path: DecayPath | None = None,
     *,
     threshold: float | None = None,
     metric: str = "accuracy",
@@ -91,6 +97,7 @@ def compare(
     Predictions use the landscape and the run's settings (gamma, eta_d, eta_r, alpha, m_start, N) and
     nothing else: nothing is fitted. A run whose seed the landscape holds is predicted from that seed,
     another from the median over the landscape's seeds. The baselines are fitted, and say on what.
+    `path`, a decay path of the same networks, is one more predictor.
 
     Parameters
     ----------
@@ -105,6 +112,8 @@ def compare(
         settings, loss, threshold, n_train, network, or an optimizer without a known law of decay.
     """
     remarks = check_match(land, runs, threshold, metric)
+    if path is not None:
+        remarks += check_path(path, runs, threshold, metric)
     start = starts(land, runs)
     how = {"sampled_steps": sampled_steps, "threshold": threshold, "metric": metric}
     limits = _limits(land, runs, start, how)
@@ -117,6 +126,8 @@ def compare(
         )
     columns = _measured(runs, delays)
     columns |= _predicted(land, runs, start, how | {"level": level, "m_rate": m_rate}, fitted_alike)
+    if path is not None:
+        columns |= path_columns(path, runs, delays)
     columns["threshold"] = np.broadcast_to(delays.attrs["threshold"], runs.dataset.sizes["run"]).copy()
     columns["decay_rate"] = start["eta_d"] * start["gamma"]
     table = xr.Dataset(
@@ -126,6 +137,7 @@ def compare(
             "schema": SCHEMA,
             "landscape": land.source,
             "runs": runs.source,
+            "path": "" if path is None else path.source,
             **{k: delays.attrs[k] for k in ("task", "loss", "metric", "rule", "persist", "train_threshold")},
             "level": level,
             "m_rate": m_rate,
@@ -138,7 +150,7 @@ def compare(
     for name in table.data_vars:
         if name in _UNITS:
             table[name].attrs["units"] = _UNITS[str(name)]
-    return Comparison(table, summary(table), land, runs)
+    return Comparison(table, summary(table), land, runs, path)
 
 
 def _limits(
@@ -261,11 +273,14 @@ def _judged(table: xr.Dataset) -> xr.Dataset:
     measured, last = table["measured_t_test"].values, table["last"].values
     censored = np.isnan(measured)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for name in PREDICTORS:
+        for name in predictors(table):
             error = np.log(table[column("t_test", name)].values / measured)
             suffix = "" if name == "flow" else f"_{name}"
             table[f"log_error{suffix}"] = ("run", np.where(np.isfinite(error), error, np.nan))
-    for part, inside in (("predicted", "inside"), ("spread", "inside_spread")):
+    for low_name, inside, _ in INTERVALS:
+        if low_name not in table:
+            continue
+        part = low_name.removesuffix("_low")
         low, high = (table[f"{part}_{end}"].values for end in ("low", "high"))
         # a run that never got there says only that its time is later than it was watched
         table[inside] = ("run", np.where(censored, high >= last, (low <= measured) & (measured <= high)))

@@ -8,16 +8,24 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from reduced.flow import Status
 from validation.baselines import BASELINES
 from validation.headline import REASONS, by_run, headline
 from validation.report import cell, groups, table
 from validation.score import column
 from validation.survival import LEVEL, median_time
 
+Floats = NDArray[np.float64]
+
 FEW = 24  # runs that are told one by one on a terminal
 SLOPES = "Slope of ln t_test on ln gamma, over the same runs"
 CONFUSION = "Predicted (rows) and measured (columns), all runs"
 CHOICES = {"all": "all runs", "long": "runs whose delay is at least {:g} times t_train"}
+_WHOSE = {
+    "": "of the run's own seed",
+    "_spread": "over the landscape's seeds",
+    "_path": "of the decay path, the run's own seed",
+}
 
 
 def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
@@ -31,8 +39,9 @@ def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
         f"{int((~rows['seed_matched'].values).sum())} of seeds that the landscape does not hold\n"
         f"Times in optimizer steps until the test {how['metric']} passes {limit}; "
         f"rule {how['rule']}{lasting}",
+        *_path_heading(rows),
         *how["remarks"].splitlines(),
-        "\nMedians of t_test over the seeds (flow)\n" + table(settings_columns(rows)),
+        "\n" + by_settings(rows),
     ]
     for choice, words in CHOICES.items():
         parts.append(f"\nErrors of t_test, {words.format(how['long'])} (in brackets {LEVEL:.0%}, over seeds)")
@@ -45,15 +54,40 @@ def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
     parts += ["\nFitted baselines (the others are not fitted)"]
     parts += [f"  {name}: {rows[column('t_test', name)].attrs['fitted']}" for name in BASELINES]
     parts += [f"\n{SLOPES}\n{table(slope_columns(scores))}", "\n" + "\n".join(intervals(scores))]
-    parts += [f"\n{CONFUSION}\n{table(confusion_columns(scores))}"]
+    parts += [f"\n{title}\n{table(columns)}" for title, columns in confusions(scores).items()]
     parts += ["\n" + by_run(rows)] if rows.sizes["run"] <= FEW else []
     parts += ["\n" + "\n".join(headline(rows, scores))]
     return "\n".join(parts)
 
 
+def _path_heading(rows: xr.Dataset) -> list[str]:
+    if "path_status" not in rows:
+        return []
+    strangers = int((~rows["path_seed_matched"].values).sum())
+    outside = int((rows["path_status"].values == Status.OUTSIDE).sum())
+    coarse = int((~rows["path_resolved"].values & (rows["path_status"].values != Status.OUTSIDE)).sum())
+    told = [f"{n} {why}" for n, why in (
+        (strangers, "of seeds that it does not hold"),
+        (outside, "outside of it, which it does not predict"),
+        (coarse, "with a gamma above its resolutions"),
+    ) if n]  # fmt: skip
+    return [f"Decay path {rows.attrs['path']}" + (f": runs {', '.join(told)}" if told else "")]
+
+
+def by_settings(rows: xr.Dataset) -> str:
+    """`settings_columns` as a table under its title."""
+    return f"{settings_title(rows)}\n{table(settings_columns(rows))}"
+
+
+def settings_title(rows: xr.Dataset) -> str:
+    """What `settings_columns` is of."""
+    whose = "flow, and decay path" if "predicted_t_test_path" in rows else "flow"
+    return f"Medians of t_test over the seeds ({whose})"
+
+
 def settings_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
     """Medians over the seeds, predicted and measured (Kaplan and Meier's), and their difference."""
-    names = groups(rows)
+    names, with_path = groups(rows), "predicted_t_test_path" in rows
     settings = np.stack([rows[k].values.astype(float) for k in names], axis=1)
     _, first, which = np.unique(
         np.nan_to_num(settings, nan=-1.0), axis=0, return_index=True, return_inverse=True
@@ -63,21 +97,27 @@ def settings_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
         mine = rows.isel(run=which.ravel() == k)
         censored = mine["test_censored"].values
         measured = median_time(mine["measured_t_test"].values, censored, mine["last"].values)[0]
-        times = mine["predicted_t_test"].values
-        predicted = float(np.median(np.where(np.isnan(times), np.inf, times)))
-        both = np.isfinite(predicted) and np.isfinite(measured) and measured > 0
-        row = {
-            "runs": mine.sizes["run"],
-            "censored": int(censored.sum()),
-            "predicted": predicted if np.isfinite(predicted) else np.nan,
-            "measured": measured if np.isfinite(measured) else np.nan,
-            "error %": round(100 * (predicted / measured - 1), 1) if both else np.nan,
-        }
+        told = {"predicted": _middle(mine["predicted_t_test"].values)}
+        if with_path:
+            told["path"] = _middle(mine["predicted_t_test_path"].values)
+        row: dict[str, float] = {"runs": mine.sizes["run"], "censored": int(censored.sum()), **told}
+        row["measured"] = measured if np.isfinite(measured) else np.nan
+        for name, predicted in told.items():
+            both = np.isfinite(predicted) and np.isfinite(measured) and measured > 0
+            error = round(100 * (predicted / measured - 1), 1) if both else np.nan
+            row["error %" if name == "predicted" else f"error % ({name})"] = error
         for name, value in row.items():
             found.setdefault(name, []).append(value)
-    for name in ("predicted", "measured"):
+    for name in ("predicted", *(["path"] if with_path else []), "measured"):
         found[name] = [round(x) if np.isfinite(x) else x for x in found[name]]
     return {**{k: settings[first, j] for j, k in enumerate(names)}, **found}
+
+
+def _middle(times: Floats) -> float:
+    """The median, in which what never generalises is infinite; NaN where that is most. Of an even number
+    it is the lower of the two in the middle, as Kaplan and Meier's median of the measured times is."""
+    middle = float(np.quantile(np.where(np.isnan(times), np.inf, times), 0.5, method="lower"))
+    return middle if np.isfinite(middle) else float("nan")
 
 
 def score_columns(scores: xr.Dataset) -> dict[str, Iterable[object]]:
@@ -116,7 +156,9 @@ def slope_columns(scores: xr.Dataset) -> dict[str, Iterable[object]]:
     names = [k for k in ("alpha", "eta_d", "eta_r", "n_train", "m_start") if _told(scores[k].values, k)]
     columns: dict[str, Iterable[object]] = {k: scores[k].values for k in names}
     columns["n"] = scores["n_gamma_slope"].values
-    for which in ("measured", "predicted"):
+    for which in ("measured", "predicted", "path"):
+        if f"gamma_slope_{which}" not in scores:
+            continue
         ends = (scores[f"gamma_slope_{which}{end}"].values for end in ("", "_low", "_high"))
         columns[which] = [_spread(*each, digits=3) for each in zip(*ends, strict=True)]
     return columns
@@ -132,7 +174,9 @@ def intervals(scores: xr.Dataset) -> list[str]:
     for choice in CHOICES:
         one = scores.sel(runs=choice)
         name = "all runs" if choice == "all" else "long delays"
-        for end, whose in (("", "of the run's own seed"), ("_spread", "over the landscape's seeds")):
+        for end, whose in _WHOSE.items():
+            if f"coverage{end}" not in scores:
+                continue
             n, held = int(one[f"n_interval{end}"]), int(one[f"n_censored_interval{end}"])
             share = f"{float(one[f'coverage{end}']):.0%} of {n}" if n else "no interval"
             late = f"; {int(one[f'n_consistent{end}'])} of {held} censored runs consistent" if held else ""
@@ -143,9 +187,15 @@ def intervals(scores: xr.Dataset) -> list[str]:
     return lines
 
 
-def confusion_columns(scores: xr.Dataset) -> dict[str, Iterable[object]]:
-    """A row for each thing that can be predicted, and how many runs then did what."""
-    counts = scores["confusion"]
+def confusions(scores: xr.Dataset) -> dict[str, dict[str, Iterable[object]]]:
+    """By title, a row for each thing that can be predicted, and how many runs then did what."""
+    told = {CONFUSION: _counts(scores["confusion"])}
+    if "confusion_path" in scores:
+        told["The same by the decay path"] = _counts(scores["confusion_path"])
+    return told
+
+
+def _counts(counts: xr.DataArray) -> dict[str, Iterable[object]]:
     columns: dict[str, Iterable[object]] = {
         "predicted": [str(p).replace("_", " ") for p in counts["predicted"].values]
     }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullnet.runs import Runs
-from reduced.decay_path import MOMENTUM_SPEED
+from reduced.decay_path import MOMENTUM_SPEED, DecayPath
 from reduced.errors import InputError
 from reduced.landscape import Landscape
 
@@ -40,13 +40,13 @@ def check_match(land: Landscape, runs: Runs, threshold: float | None, metric: st
             f"loss: {here['loss']!r} in {land.source} and {there['loss']!r} in {runs.source}; "
             "expected a landscape sampled with the loss that the runs were trained with"
         )
-    remarks = _same_settings(land, runs) + _same_sizes(land, runs)
+    remarks = same_settings(land, runs) + _same_sizes(land, runs)
     _same_threshold(land, runs, threshold, metric)
     _known_decay(runs)
     _same_messiness(land, runs)
-    if _configuration(land):
-        _same_networks(land, runs)
-    stop = _configuration(runs).get("stop_at")
+    if configuration(land):
+        same_networks(land, runs)
+    stop = configuration(runs).get("stop_at")
     limit = threshold if threshold is not None else here["accuracy_threshold"]
     if metric == "accuracy" and stop is not None and limit > stop and runs.finished.any():
         remarks.append(
@@ -75,7 +75,8 @@ def starts(land: Landscape, runs: Runs) -> dict[str, Floats]:
     }
 
 
-def _configuration(one: Landscape | Runs) -> Mapping[str, Any]:
+def configuration(one: Landscape | DecayPath | Runs) -> Mapping[str, Any]:
+    """With what a file was made, empty where it does not say."""
     found = json.loads(one.dataset.attrs["configuration"])
     return found if isinstance(found, Mapping) else {}
 
@@ -84,8 +85,9 @@ def _optimizer(runs: Runs) -> str:
     return str(runs.dataset.attrs["optimizer"]).lower()
 
 
-def _same_settings(land: Landscape, runs: Runs) -> list[str]:
-    here, there = (_configuration(one).get("settings") for one in (land, runs))
+def same_settings(land: Landscape | DecayPath, runs: Runs, what: str = "a landscape") -> list[str]:
+    """Refuse another setting of the task; returns a remark where a file does not say."""
+    here, there = (configuration(one).get("settings") for one in (land, runs))
     if not (isinstance(here, Mapping) and isinstance(there, Mapping)):
         silent = land.source if not isinstance(here, Mapping) else runs.source
         return [f"{silent} does not say with which settings of the task it was made: they were not checked"]
@@ -94,7 +96,7 @@ def _same_settings(land: Landscape, runs: Runs) -> list[str]:
         if a != b:
             raise InputError(
                 f"{name}: {a} in {land.source} and {b} in {runs.source}; expected one value: "
-                f"sample a landscape with {name} = {b}, or train with {name} = {a}"
+                f"sample {what} with {name} = {b}, or train with {name} = {a}"
             )
     return []
 
@@ -120,15 +122,18 @@ def _same_sizes(land: Landscape, runs: Runs) -> list[str]:
 def _same_threshold(land: Landscape, runs: Runs, threshold: float | None, metric: str) -> None:
     if threshold is not None or metric != "accuracy":
         return
-    told = []
-    for one in (land, runs):
-        relative = " of the ceiling" if one.dataset.attrs["threshold_relative"] else ""
-        told.append(f"{one.dataset.attrs['accuracy_threshold']:g}{relative}")
+    told = threshold_words(land), threshold_words(runs)
     if told[0] != told[1]:
         raise InputError(
             f"threshold: test accuracy {told[0]} in {land.source} and {told[1]} in {runs.source}; "
             "expected a threshold for both, threshold=… (--threshold)"
         )
+
+
+def threshold_words(one: Landscape | DecayPath | Runs) -> str:
+    """The test accuracy that a file counts as generalised."""
+    relative = " of the ceiling" if one.dataset.attrs["threshold_relative"] else ""
+    return f"{one.dataset.attrs['accuracy_threshold']:g}{relative}"
 
 
 def _known_decay(runs: Runs) -> None:
@@ -164,12 +169,13 @@ def _same_messiness(land: Landscape, runs: Runs) -> None:
         )
 
 
-def _same_networks(land: Landscape, runs: Runs) -> None:
+def same_networks(land: Landscape | DecayPath, runs: Runs) -> None:
+    """Refuse a seed that does not start with the same norm in both."""
     norms = dict(zip(land.seeds, land.dataset["w0"].values, strict=True))
     seeds, starts = runs.dataset["seed"].values.astype(int), runs.dataset["w0"].values
     for seed, w0 in zip(seeds, starts, strict=True):
         if seed in norms and abs(np.log(w0 / norms[seed])) > _W0:
             raise InputError(
                 f"w0: seed {seed} starts with norm {norms[seed]:.4g} in {land.source} and {w0:.4g} in "
-                f"{runs.source}: another network; expected a landscape and runs of one network"
+                f"{runs.source}: another network; expected both of one network"
             )

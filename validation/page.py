@@ -18,12 +18,12 @@ import xarray as xr
 
 from validation.comparison_text import (
     CHOICES,
-    CONFUSION,
     SLOPES,
-    confusion_columns,
+    confusions,
     intervals,
     score_columns,
     settings_columns,
+    settings_title,
     slope_columns,
 )
 from validation.headline import REASONS, headline
@@ -82,16 +82,14 @@ def page(comparison: Comparison, folder: Path) -> str:
         "subtitle": escape(f"{of}: {count} runs of {how['task']}"),
         "headline": _paragraphs(headline(rows, scores)),
         "remarks": _list(how["remarks"].splitlines(), "Remarks"),
-        "settings": _table(
-            settings_columns(rows), "Medians of t_test over the seeds (flow), optimizer steps"
-        ),
+        "settings": _table(settings_columns(rows), f"{settings_title(rows)}, optimizer steps"),
         "level": f"{LEVEL:.0%}",
         "scores": _all_scores(rows, scores),
         "fitted": _list(_fitted(rows, scores), "What the baselines were fitted on"),
         "excluded": _all_excluded(rows, scores),
         "slopes": _table(slope_columns(scores), SLOPES),
         "coverage": _list([line.strip() for line in lines], held),
-        "confusion": _table(confusion_columns(scores), CONFUSION),
+        "confusion": "\n".join(_table(columns, title) for title, columns in confusions(scores).items()),
         "runs": _table(_run_columns(rows), "One row a run", tall=True),
         "provenance": _provenance(comparison),
         "configurations": _configurations(comparison),
@@ -189,6 +187,7 @@ def _provenance(comparison: Comparison) -> str:
         "Loss": how["loss"],
         "Landscape": how["landscape"],
         "Runs": how["runs"],
+        "Decay path": how["path"] or "none",
         "Training": f"{trained['optimizer']}, {batch}, representation {trained['representation']}",
         "Generalised": f"test {how['metric']} passes {span}; rule {how['rule']}{lasting}",
         "Memorised": f"train {how['metric']} passes {cell(how['train_threshold'])}",

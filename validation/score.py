@@ -17,10 +17,16 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 FORMS = ("flow", "printed", "corrected")
-PREDICTORS = (*FORMS, *BASELINES)
+PREDICTORS = (*FORMS, "path", *BASELINES)  # of these, "path" only where there was one
 CHOICES = ("all", "long")
 # Why a run is in none of a predictor's numbers; of several reasons, the first counts.
 REASONS = ("short", "censored", "at_start", "not_predicted", "fitted_on")
+# the lower end, whether a run is inside, and how the scores of an interval end
+INTERVALS = (
+    ("predicted_low", "inside", ""),
+    ("spread_low", "inside_spread", "_spread"),
+    ("path_low", "inside_path", "_path"),
+)
 _PREDICTED = ("generalizes", "generalizes_later", "does_not", "outside")
 _MEASURED = ("generalized", "censored", "diverged")
 _GROUP = ("alpha", "eta_d", "eta_r", "n_train", "m_start")
@@ -32,6 +38,11 @@ _AT_ONCE = 2_000_000  # numbers held while draws are weighed
 def column(quantity: str, predictor: str) -> str:
     """The name in a comparison's table of what a predictor says of t_test or delay."""
     return f"predicted_{quantity}" + ("" if predictor == "flow" else f"_{predictor}")
+
+
+def predictors(table: xr.Dataset) -> tuple[str, ...]:
+    """Those of a comparison's table."""
+    return tuple(p for p in PREDICTORS if column("t_test", p) in table)
 
 
 def summary(table: xr.Dataset) -> xr.Dataset:
@@ -51,35 +62,42 @@ def summary(table: xr.Dataset) -> xr.Dataset:
         landscape's seeds), shares of the n_interval (n_interval_spread) runs that generalised and have
         one; n_no_interval, of any runs: off the sampled grid, and for the own seed's, landscapes of w
         alone, in which one seed has no uncertainty. n_censored; of these n_censored_interval have an
-        interval, and n_consistent one that reaches the run's last step (`_spread`: likewise).
+        interval, and n_consistent one that reaches the run's last step (`_spread`, `_path`: likewise).
     Over `group` (equal settings but for gamma and seed): gamma_slope_measured and
-        gamma_slope_predicted, of ln t_test on ln gamma, with `_low` and `_high`.
+        gamma_slope_predicted, of ln t_test on ln gamma, with `_low` and `_high`; gamma_slope_path of
+        those of the same runs that the path predicts.
     `confusion` [predicted, measured] : counts of all runs. "generalizes_later": predicted beyond the
-        last step to which the run was, or would have been, watched.
+        last step to which the run was, or would have been, watched. `confusion_path`: by the path.
     """
+    names = predictors(table)
     scores: dict[str, list[float]] = {}
     excluded: list[list[float]] = []
     for quantity in QUANTITIES:
         for choice in CHOICES:
-            for predictor in PREDICTORS:
+            for predictor in names:
                 numbers, left_out = _score(table, quantity, choice, predictor)
                 excluded.append([left_out[reason] for reason in REASONS])
                 for name, value in numbers.items():
                     scores.setdefault(name, []).append(value)
     dims = ("quantity", "runs", "predictor")
-    shape = (len(QUANTITIES), len(CHOICES), len(PREDICTORS))
+    shape = (len(QUANTITIES), len(CHOICES), len(names))
     variables: dict[str, object] = {k: (dims, np.reshape(v, shape)) for k, v in scores.items()}
     variables["n_excluded"] = ((*dims, "reason"), np.reshape(excluded, (*shape, len(REASONS))))
     intervals = [_coverage(table, choice) for choice in CHOICES]
     variables |= {k: ("runs", [found[k] for found in intervals]) for k in intervals[0]}
-    variables["confusion"] = (("predicted", "measured"), _confusion(table))
+    told = {"": ("predicted_status", "predicted_t_test")}
+    if "path" in names:
+        told["_path"] = ("path_status", "predicted_t_test_path")
+    for end, (status, times) in told.items():
+        counts = _confusion(table, table[status].values, table[times].values)
+        variables[f"confusion{end}"] = (("predicted", "measured"), counts)
     slopes, settings = _gamma_slopes(table)
     out = xr.Dataset(
         variables | {k: ("group", v) for k, v in slopes.items()},
         {
             "quantity": list(QUANTITIES),
             "runs": list(CHOICES),
-            "predictor": list(PREDICTORS),
+            "predictor": list(names),
             "reason": list(REASONS),
             "predicted": list(_PREDICTED),
             "measured": list(_MEASURED),
@@ -164,7 +182,9 @@ def _coverage(table: xr.Dataset, choice: str) -> dict[str, float]:
     chosen = choose(table, choice)
     censored = np.isnan(table["measured_t_test"].values)
     out: dict[str, float] = {"n_censored": int((chosen & censored).sum())}
-    for low, inside, end in (("predicted_low", "inside", ""), ("spread_low", "inside_spread", "_spread")):
+    for low, inside, end in INTERVALS:
+        if low not in table:
+            continue
         known = chosen & ~np.isnan(table[low].values)
         hit = table[inside].values
         out[f"n_interval{end}"] = int((known & ~censored).sum())
@@ -175,11 +195,10 @@ def _coverage(table: xr.Dataset, choice: str) -> dict[str, float]:
     return out
 
 
-def _confusion(table: xr.Dataset) -> NDArray[np.int64]:
-    status = table["predicted_status"].values
+def _confusion(table: xr.Dataset, status: NDArray[np.str_], times: Floats) -> NDArray[np.int64]:
     goes = np.isin(status, [Status.GENERALIZES, Status.ALREADY])
     outside = status == Status.OUTSIDE
-    later = goes & (table["predicted_t_test"].values > table["watched"].values)
+    later = goes & (times > table["watched"].values)
     rows = (goes & ~later, later, ~goes & ~outside, outside)
     censored, diverged = np.isnan(table["measured_t_test"].values), table["diverged"].values.astype(bool)
     columns = (~censored, censored & ~diverged, censored & diverged)
@@ -191,15 +210,19 @@ def _gamma_slopes(table: xr.Dataset) -> tuple[dict[str, list[float]], dict[str, 
     settings = [np.asarray(table[k].values, float) for k in _GROUP]
     codes = np.stack([np.unique(v, return_inverse=True)[1] for v in settings], axis=1)
     _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-    predicted, measured = table["predicted_t_test"].values, table["measured_t_test"].values
+    measured = table["measured_t_test"].values
+    each = {"measured": measured, "predicted": table["predicted_t_test"].values}
+    if "path" in predictors(table):
+        each["path"] = table[column("t_test", "path")].values
     gamma, seed = table["gamma"].values, table["seed"].values
-    left = (measured > 0) & (predicted > 0) & (gamma > 0)
+    left = (measured > 0) & (each["predicted"] > 0) & (gamma > 0)
     out: dict[str, list[float]] = {}
     for k in range(len(first)):
         members = left & (which.ravel() == k)
         row: dict[str, float] = {"n_gamma_slope": int(members.sum())}
-        for name, times in (("measured", measured), ("predicted", predicted)):
-            found = slope(gamma[members], times[members], seed[members])
+        for name, times in each.items():
+            told = members & (times > 0)
+            found = slope(gamma[told], times[told], seed[told])
             ends = ("", "_low", "_high")
             row |= {f"gamma_slope_{name}{end}": x for end, x in zip(ends, found, strict=True)}
         for name, value in row.items():

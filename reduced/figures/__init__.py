@@ -10,6 +10,7 @@ from reduced.figures.curves import draw_lu, plot_lu
 from reduced.figures.file import save
 from reduced.figures.gradients import plot_gradients
 from reduced.figures.landscape import draw_landscape
+from reduced.figures.path import plot_path
 from reduced.figures.prediction import plot_prediction
 from reduced.figures.sizes import plot_sizes
 from reduced.figures.what_if import plot_what_if
@@ -19,6 +20,7 @@ __all__ = [
     "draw_lu",
     "plot_gradients",
     "plot_lu",
+    "plot_path",
     "plot_prediction",
     "plot_sizes",
     "plot_what_if",

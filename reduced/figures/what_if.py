@@ -80,7 +80,7 @@ def plot_what_if(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> P
         f"{_NAMES[n].split('  ')[-1].split(' ')[0]} = {ds.attrs[n]:g}" for n in _NAMES if n in ds.attrs
     )
     figure.suptitle(
-        f"{Path(ds.attrs.get('landscape', 'landscape')).name}: grokking time ({fixed})",
+        f"{Path(ds.attrs.get('landscape', ds.attrs.get('path', 'landscape'))).name}: grokking time ({fixed})",
         fontsize="medium",
     )
     return save(figure, path, overwrite)

@@ -10,80 +10,82 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from made_up_path import DTAU, ETA, REFIT, at, exact, law, made_up
 
 from groktime.cli import main
 from reduced.decay_path import DecayPath, open_path
 from reduced.either import open_either, predict
 from reduced.errors import InputError
 from reduced.landscape import Landscape, open_landscape
-from reduced.path_prediction import PathPrediction, predict_on_path
-
-ETA, DTAU = 1e-3, 0.01
-REFIT = (10, 20, 40)  # gamma_eff 1, 0.5, 0.25
 
 
-def law(seed: int, alpha: float, k: int) -> float:
-    """τ_c: linear in ln alpha, from above as 1/refit."""
-    return float(0.5 * np.log(alpha) + 0.02 * seed + 1.0 / k)
-
-
-def made_up(
-    tau_c: Callable[[int, float, int], float] = law,
-    *,
-    seeds: int = 3,
-    alpha: tuple[float, ...] = (2.0, 3.0, 4.0),
-    refit: tuple[int, ...] = REFIT,
-    t_fit: float = 20.0,
-    top: float = 1.0,
-    **change: Any,
-) -> DecayPath:
-    """Accuracies that rise with slope 1 and pass 0.95 of `top` at τ_c."""
-    tau = DTAU * np.arange(121)
-    shape = (seeds, 1, 1, len(alpha), len(refit))
-    where = np.array([[[tau_c(s, a, k) for k in refit] for a in alpha] for s in range(seeds)])
-    test = np.clip(0.95 * top + tau - where[:, None, None, ..., None], 0, top)
-    usual: dict[str, Any] = {
-        "coords": {"seed": range(seeds), "n_train": [100], "m_start": [1.0], "alpha": alpha, "refit": refit,
-                   "tau": tau},
-        "curves": {"test_accuracy": test, "test_loss": 1 - test, "train_accuracy": np.ones(test.shape),
-                   "train_loss": np.full(test.shape, 1e-6), "weight_norm": np.ones(test.shape)},
-        "t_fit": np.full(shape[:4], t_fit), "w0": np.ones(seeds), "eta_d": ETA, "dtau": DTAU,
-    }  # fmt: skip
-    return DecayPath.assemble(**(usual | change))
-
-
-def at(path: DecayPath, **change: Any) -> PathPrediction:
-    usual: dict[str, Any] = {"gamma": 0.01, "eta_d": ETA, "alpha": 3.0}
-    return predict_on_path(path, **(usual | change))
-
-
-def test_below_the_finest_resolution_it_is_read() -> None:
-    p = at(made_up())
+@pytest.mark.parametrize("gamma", [1e-4, 0.01, 0.2, 0.25, 0.3, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize("alpha", [2.0, 2.5, 4.0])
+def test_what_is_linear_in_gamma_and_ln_alpha_is_told_exactly(gamma: float, alpha: float) -> None:
+    p = at(made_up(), gamma=gamma, alpha=alpha)
     assert p.status == "generalizes"
-    assert p.tau_c == pytest.approx(law(1, 3.0, 40))
-    assert p.grokking_time == pytest.approx(law(1, 3.0, 40) / (ETA * 0.01))
-    assert p.memorization_time == 20
-    assert p.long
     assert p.resolved
-    assert p.gamma_eff == pytest.approx([0.25])
-    error = 1 / 20 - 1 / 40  # the difference of the two finest, which here is what is left
-    low, high = law(0, 3.0, 40) - error, law(2, 3.0, 40) + error
+    assert p.tau_c == pytest.approx(exact(1, alpha, gamma))
+    assert p.grokking_time == pytest.approx(exact(1, alpha, gamma) / (ETA * gamma))
+    assert p.memorization_time == 20
+
+
+def test_below_the_finest_it_goes_on_as_the_two_finest() -> None:
+    p = at(made_up())
+    assert p.long
+    assert p.gamma_eff == pytest.approx([0.5, 0.25])
+    error = 0.1 * (0.25 - 0.01)  # the correction itself; the pair before says the same
+    assert p.seeds[0].tau_error == pytest.approx(error)
+    low, high = exact(0, 3.0) - error, exact(2, 3.0) + error
     assert p.interval == pytest.approx((low / (ETA * 0.01), high / (ETA * 0.01)))
 
 
+def test_below_the_finest_a_bend_widens_the_error() -> None:
+    bend = made_up(lambda s, a, k: 0.3 + 0.2 * (10 / k) ** 2)
+    q = at(bend, gamma=0.1).seeds[0]
+    through_finest = 0.3 + 0.2 * (0.25**2 + (0.5**2 - 0.25**2) / 0.25 * (0.1 - 0.25))
+    through_coarser = 0.3 + 0.2 * (0.5**2 + (1 - 0.5**2) / 0.5 * (0.1 - 0.5))
+    assert q.tau_c == pytest.approx(through_finest)
+    assert q.tau_error == pytest.approx(through_finest - through_coarser)
+    assert abs(q.tau_c - (0.3 + 0.2 * 0.1**2)) < q.tau_error / 3
+
+
+def test_beyond_the_finest_never_below_zero() -> None:
+    steep = made_up(lambda s, a, k: 2.1 / k - 0.0125, t_fit=1.0)
+    p = at(steep)
+    assert p.status == "already"
+    assert (p.tau_c, p.grokking_time) == (0, 1)
+    assert p.interval[1] == pytest.approx(2.1 / 40 / (ETA * 0.01), rel=0.1)  # it may yet have to wait
+
+
+def test_a_coarse_network_that_never_passes_does_not_spoil_a_fine_one() -> None:
+    p = at(made_up(lambda s, a, k: 0.5 if k == 40 else 3.0))
+    assert p.tau_c == pytest.approx(0.5)
+    assert p.interval[1] == np.inf
+    assert at(made_up(lambda s, a, k: 0.5 if k == 40 else 3.0), gamma=0.3).status == "outside"
+    third = at(made_up(lambda s, a, k: exact(s, a, 10 / k) if k > 10 else 3.0), seed=0)
+    assert third.seeds[0].tau_error == pytest.approx(0.024)  # only the correction can tell
+
+
 def test_among_the_resolutions_it_is_read_at_the_runs_own() -> None:
-    p = at(made_up(), gamma=np.sqrt(0.25 * 0.5), seed=0)
+    p = at(made_up(), gamma=0.3, seed=0)
     assert p.gamma_eff == pytest.approx([0.5, 0.25])
-    assert p.tau_c == pytest.approx((law(0, 3.0, 20) + law(0, 3.0, 40)) / 2)
+    assert p.seeds[0].tau_error == pytest.approx(0.0125)  # half the difference of the two
     for gamma, k in zip((1.0, 0.5, 0.25), REFIT, strict=True):
-        assert at(made_up(), gamma=gamma, seed=0).tau_c == pytest.approx(law(0, 3.0, k))
+        sampled = at(made_up(), gamma=gamma, seed=0)
+        assert sampled.tau_c == pytest.approx(law(0, 3.0, k))
+        assert sampled.gamma_eff == pytest.approx([gamma])
+
+
+def test_a_crossing_is_known_no_better_than_to_half_a_record() -> None:
+    assert at(made_up(lambda s, a, k: 0.5)).seeds[0].tau_error == pytest.approx(DTAU / 2)
 
 
 def test_above_the_coarsest_it_says_so() -> None:
     p = at(made_up(), gamma=2.0, seed=0)
     assert not p.resolved
     assert p.tau_c == pytest.approx(law(0, 3.0, 10))
-    assert p.seeds[0].tau_error == pytest.approx(1 / 10 - 1 / 20)
+    assert p.seeds[0].tau_error == pytest.approx(0.1)  # what the slope would make of it
     assert "resolve" in p.report()
 
 
@@ -95,12 +97,9 @@ def test_the_rate_scales_time_and_fit_but_not_the_resolution() -> None:
 
 
 def test_momentum_is_ten_times_as_fast() -> None:
-    p = at(made_up(optimizer="momentum"))
-    assert p.grokking_time == pytest.approx(at(made_up()).grokking_time / 10)
-
-
-def test_between_starts_it_is_linear_in_ln_alpha() -> None:
-    assert at(made_up(), alpha=2.5).tau_c == pytest.approx(law(1, 2.5, 40))
+    momentum = made_up(optimizer="momentum")
+    assert momentum.gamma_eff == pytest.approx(made_up().gamma_eff / 10)
+    assert at(momentum, gamma=0.001).grokking_time == pytest.approx(at(made_up()).grokking_time)
 
 
 def test_never_before_the_fit() -> None:
@@ -153,8 +152,8 @@ def test_seeds_that_never_generalise_count() -> None:
 
 def test_resolutions_that_differ_are_remarked_on() -> None:
     rough = made_up(lambda s, a, k: 0.2 + 4 / k, seeds=1, refit=(20, 40))
-    assert "resolutions differ by up to 33%" in at(rough).report()
-    assert "resolutions differ" not in at(made_up(lambda s, a, k: 0.5)).report()
+    assert "numerical error is up to 29%" in at(rough, gamma=0.25 / 3).report()
+    assert "numerical error" not in at(made_up(lambda s, a, k: 0.5)).report()
 
 
 def test_one_resolution_tells_no_error() -> None:
@@ -173,10 +172,10 @@ def test_a_pass_has_to_last() -> None:
 
 def test_thresholds() -> None:
     relative = made_up(top=0.5, threshold_relative=True)
-    assert at(relative).tau_c == pytest.approx(law(1, 3.0, 40))
+    assert at(relative).tau_c == pytest.approx(exact(1, 3.0))
     assert at(relative).seeds[0].threshold == pytest.approx(0.475)
-    assert at(made_up(), threshold=0.9).tau_c == pytest.approx(law(1, 3.0, 40) - 0.05)
-    assert at(made_up(), metric="loss", threshold=0.1).tau_c == pytest.approx(law(1, 3.0, 40) - 0.05)
+    assert at(made_up(), threshold=0.9).tau_c == pytest.approx(exact(1, 3.0) - 0.05)
+    assert at(made_up(), metric="loss", threshold=0.1).tau_c == pytest.approx(exact(1, 3.0) - 0.05)
 
 
 @pytest.mark.parametrize(
@@ -279,10 +278,30 @@ def test_predict_takes_both_kinds_of_file(tmp_path: Path, capsys: pytest.Capture
     start = ["--gamma", "0.01", "--eta-d", str(ETA), "--alpha", "3"]
     assert main(["predict", file, *start, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["grokking_time"] == pytest.approx(law(1, 3.0, 40) / (ETA * 0.01))
+    assert told["grokking_time"] == pytest.approx(exact(1, 3.0) / (ETA * 0.01))
     assert main(["predict", file, *start]) == 0
     assert "tau_c" in capsys.readouterr().out
+    assert main(["predict", file, *start, "-o", str(tmp_path / "a.png")]) == 0
+    assert "a.png" in capsys.readouterr().out
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert main(["predict", file, *start, "-o", str(tmp_path / "a.png")]) == 2
-    assert "decay path" in capsys.readouterr().err
-    assert main(["whatif", file, *start]) == 2
-    assert "open_path" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        (made_up(), {"alpha": 2.6}),
+        (made_up(), {"alpha": 9.0}),
+        (made_up(), {"gamma": 0.0}),
+        (made_up(lambda s, a, k: 3.0), {}),
+        (made_up(lambda s, a, k: 3.0 if s == 2 else 0.5), {}),  # an interval open above
+        (made_up(lambda s, a, k: -1.0), {}),
+        (made_up(refit=(40,), seeds=1), {}),
+        (made_up(), {"metric": "loss", "threshold": 0.1}),
+        (made_up(optimizer="momentum", fit="first", t_fit=1e6), {}),
+    ],
+)
+def test_it_is_drawn(path: DecayPath, change: dict[str, Any], tmp_path: Path) -> None:
+    file = at(path, **change).plot(tmp_path / "p.png")
+    assert file.read_bytes().startswith(b"\x89PNG")

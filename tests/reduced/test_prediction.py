@@ -12,8 +12,9 @@ from reduced.errors import InputError
 from reduced.flow import Status
 from reduced.landscape import Landscape, open_landscape
 from reduced.prediction import Prediction, predict
+from reduced.recommend import recommend
 from reduced.system import System
-from reduced.what_if import recommend, what_if
+from reduced.what_if import what_if
 
 W0 = 9.0
 K = 200  # steepness of the slope's wall: six e-foldings a cell

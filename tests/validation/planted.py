@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fullnet.runs import Runs
+from reduced.decay_path import DecayPath
 from reduced.landscape import Landscape
 
 NAN = float("nan")
@@ -86,6 +87,25 @@ def planted(t_test: ArrayLike, *, t_train: ArrayLike = 1.0, last: int = LAST, **
         diverged=diverged,
         **({"task": "planted", "loss": "mse", "threshold": 0.9, "optimizer": "adamw"} | attributes),
     )
+
+
+def planted_path(
+    seeds: Sequence[int] = (0, 1, 2), alpha: Sequence[float] = (2.0, 3.0, 4.0), **more: Any
+) -> DecayPath:
+    """A decay path on which `law` holds at every resolution: tau_c = ln(alpha/alpha_c)."""
+    tau, refit = 0.01 * np.arange(151), (20, 40)
+    where = np.log(np.array(alpha) / CRITICAL)[:, None, None]
+    test = np.clip(0.9 + 0.3 * (tau - where), 0, 1)
+    shape = (len(seeds), 1, 1, len(alpha), len(refit), len(tau))
+    test = np.broadcast_to(test, shape)
+    usual: dict[str, Any] = {
+        "coords": {"seed": seeds, "n_train": [50], "m_start": [1.0], "alpha": alpha, "refit": refit,
+                   "tau": tau},
+        "curves": {"test_accuracy": test, "test_loss": 1 - test, "train_accuracy": np.ones(shape)},
+        "t_fit": np.ones(shape[:4]), "w0": np.full(len(seeds), 2.0), "eta_d": 1e-3, "dtau": 0.01,
+        "task": "planted", "loss": "mse", "threshold": 0.9,
+    }  # fmt: skip
+    return DecayPath.assemble(**(usual | more))
 
 
 def made_with(**settings: Any) -> str:

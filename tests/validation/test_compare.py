@@ -18,7 +18,7 @@ from reduced.landscape import Landscape
 from validation.compare import Comparison, compare
 from validation.folder import FILES
 from validation.match import SPEED
-from validation.score import FORMS, PREDICTORS, column
+from validation.score import FORMS, column, predictors
 
 RUNS = grid()
 
@@ -276,7 +276,9 @@ def test_the_report_is_a_whole_folder(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
     lines = (folder / "table.csv").read_text().splitlines()
     assert len(lines) == 1 + len(RUNS["gamma"])
-    assert {"gamma", "seed", *(column("t_test", p) for p in PREDICTORS)} <= set(lines[0].split(","))
+    assert {"gamma", "seed", *(column("t_test", p) for p in predictors(found.table))} <= set(
+        lines[0].split(",")
+    )
     with xr.open_dataset(folder / "table.nc") as opened:
         assert opened.attrs["schema"] == "groktime-comparison/1"
         np.testing.assert_allclose(opened["predicted_t_test"], found.table["predicted_t_test"])

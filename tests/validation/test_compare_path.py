@@ -1,0 +1,190 @@
+"""A decay path as one more predictor of a comparison: an exact law, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from planted import LAST, NAN, flat, grid, law, planted, planted_path
+
+from groktime.cli import main
+from reduced.errors import InputError
+from validation.compare import Comparison, compare
+from validation.comparison_text import by_settings
+from validation.measure import measure
+from validation.on_path import path_columns
+from validation.score import predictors
+
+RUNS = grid()
+TIMES = law(RUNS["gamma"])
+
+
+def against(
+    times: Any = TIMES, path: dict[str, Any] | None = None, how: dict[str, Any] | None = None, **runs: Any
+) -> Comparison:
+    return compare(flat(), planted(times, **(RUNS | runs)), planted_path(**(path or {})), **(how or {}))
+
+
+def test_without_a_path_there_is_nothing_of_one() -> None:
+    found = compare(flat(), planted(TIMES, **RUNS))
+    assert not [k for k in (*found.table, *found.summary) if "path" in str(k)]
+    assert "path" not in predictors(found.table)
+    assert "path" not in found.text()
+    assert found.path is None
+
+
+@pytest.mark.parametrize("error", [0.0, 0.1, -0.2])
+def test_the_law_and_a_planted_error(error: float) -> None:
+    found = against(TIMES / (1 + error))
+    table, scores = found.table, found.summary.sel(predictor="path", runs="all")
+    np.testing.assert_allclose(table["predicted_t_test_path"], TIMES, rtol=1e-6)
+    np.testing.assert_array_equal(table["predicted_t_train_path"], 1)
+    np.testing.assert_allclose(table["predicted_delay_path"], TIMES - 1, rtol=1e-6)
+    np.testing.assert_allclose(table["log_error_path"], np.log(1 + error), atol=1e-3)
+    assert set(table["path_status"].values) == {"generalizes"}
+    assert table["path_resolved"].all()
+    assert list(found.summary["predictor"].values).index("path") == 3
+    for quantity in ("t_test", "delay"):
+        one = scores.sel(quantity=quantity)
+        assert float(one["ape_mean"]) == pytest.approx(abs(error), abs=1e-3)
+        assert float(one["slope"]) == pytest.approx(1, abs=1e-3)
+        assert int(one["n"]) == 9
+    inside = error == 0  # half a record is 0.7 % of tau_c
+    assert table["inside_path"].values.tolist() == [inside] * 9
+    assert float(scores["coverage_path"].isel(quantity=0, missing_dims="ignore")) == inside
+    assert float(found.summary["gamma_slope_path"][0]) == pytest.approx(-1, abs=1e-3)
+    assert int(found.summary["confusion_path"].sum()) == 9
+    assert found.path is not None
+    assert table["predicted_t_test_path"].attrs["units"] == "optimizer steps"
+
+
+def test_starts_that_were_not_sampled_are_outside_and_counted() -> None:
+    alpha = np.where(RUNS["seed"] == 1, 5.0, 3.0)
+    found = against(law(RUNS["gamma"], alpha=alpha), alpha=alpha)
+    outside = found.table["path_status"].values == "outside"
+    assert outside.tolist() == (RUNS["seed"] == 1).tolist()
+    assert np.isnan(found.table["predicted_t_test_path"].values[outside]).all()
+    assert np.isnan(found.table["path_high"].values[outside]).all()
+    one = found.summary.sel(predictor="path", quantity="t_test", runs="all")
+    assert int(one["n_excluded"].sel(reason="not_predicted")) == 3
+    assert (int(one["n"]), int(one["n_interval_path"]), int(one["n_no_interval_path"])) == (6, 6, 3)
+    assert int(one["confusion_path"].sel(predicted="outside", measured="generalized")) == 3
+    assert "runs 3 outside of it, which it does not predict" in found.text()
+
+
+def test_seeds_that_the_path_does_not_hold() -> None:
+    found = against(path={"seeds": (1, 7)})
+    assert found.table["path_seed_matched"].values.tolist() == (RUNS["seed"] == 1).tolist()
+    np.testing.assert_allclose(found.table["predicted_t_test_path"], TIMES, rtol=1e-6)
+    assert found.table["inside_path"].all()
+    assert "runs 6 of seeds that it does not hold" in found.text()
+
+
+def test_censored_runs_are_judged() -> None:
+    found = against([*TIMES[:-1], NAN], last=LAST)
+    assert not found.table["inside_path"].values[-1]  # it ought to have been there long before
+    assert int(found.summary["n_censored_interval_path"].sel(runs="all")) == 1
+    assert int(found.summary["confusion_path"].sel(predicted="generalizes", measured="censored")) == 1
+
+
+def test_another_rate_scales_and_momentum_is_in_the_path() -> None:
+    found = against(law(RUNS["gamma"], eta_d=4e-3), eta_d=4e-3)
+    np.testing.assert_allclose(found.table["log_error_path"], 0, atol=1e-3)
+    found = against(TIMES / 10, {"optimizer": "momentum"}, optimizer="momentum")
+    np.testing.assert_allclose(found.table["log_error_path"], 0, atol=1e-3)
+
+
+def test_the_threshold_of_the_run_is_that_of_its_prediction() -> None:
+    found = against(how={"threshold": 0.93})
+    expected = (np.log(3 / 1.5) + 0.1) / (1e-3 * RUNS["gamma"])
+    np.testing.assert_allclose(found.table["predicted_t_test_path"], expected, rtol=1e-6)
+
+
+def test_medians_of_an_even_number_of_seeds_are_of_one_kind() -> None:
+    times = np.array([1e4, 2e4, 3e4, 4e4])
+    table = compare(flat(4), planted(times, seed=np.arange(4)), planted_path(range(4))).table
+    for name in ("predicted_t_test", "predicted_t_test_path"):
+        table[name] = ("run", times)
+    errors = by_settings(table).splitlines()[-1].split()[-2:]
+    assert [float(e) for e in errors] == [0, 0]
+
+
+def test_what_memorised_means_has_to_agree() -> None:
+    found = against(how={"train_threshold": 0.9})
+    assert np.isnan(found.table["predicted_t_train_path"]).all()
+    assert np.isfinite(found.table["predicted_t_test_path"]).all()
+
+
+_CONFIGURED = {"configuration": {"settings": {"tolerance": 0.01}, "batch": 10}}
+
+
+@pytest.mark.parametrize(
+    ("path", "runs", "named"),
+    [
+        ({"task": "another"}, {}, "path: task is 'another' in"),
+        ({"loss": "ce"}, {}, "path: loss is 'ce' in"),
+        ({"optimizer": "sgd"}, {}, "path: optimizer is 'sgd' in"),
+        ({"representation": "line"}, {}, "path: representation is 'line' in"),
+        ({"threshold": 0.95}, {}, "path: the threshold is 0.95 in"),
+        ({"threshold_relative": True}, {}, "path: the threshold is 0.9 of the ceiling in"),
+        ({}, {"n_train": 60}, "path: n_train is 50 in .* and 60 in"),
+        (
+            {"representation": "line", "eta_r": 2e-3},
+            {"representation": "line", "eta_r": 1e-3},
+            "path: eta_R/eta_D is 2 in .* and 1 in",
+        ),
+        (
+            _CONFIGURED,
+            {"configuration": {"settings": {"tolerance": 0.1}}},
+            "tolerance: 0.01 in .* a path with",
+        ),
+        (_CONFIGURED | {"w0": np.array([2.0, 2.5, 2.0])}, {}, "w0: seed 1"),
+    ],
+)
+def test_what_does_not_belong_together(path: dict[str, Any], runs: dict[str, Any], named: str) -> None:
+    land = flat()
+    if "n_train" in runs:  # the landscape says nothing of its own
+        assert land.n_train == [0]
+    with pytest.raises(InputError, match=named) as told:
+        compare(land, planted(TIMES, **(RUNS | runs)), planted_path(**path))
+    assert "\n" not in str(told.value)
+
+
+def test_other_batches_are_remarked_on() -> None:
+    text = against(path=_CONFIGURED).text()
+    assert "was sampled with batches of 10, and planted trained with all samples" in text
+
+
+def test_many_runs_take_a_moment() -> None:
+    runs = grid(np.geomspace(0.03, 1, 15).tolist(), (2.0, 2.5, 3.0), 10)
+    trained = planted(law(runs["gamma"], alpha=runs["alpha"]), **runs)
+    delays, path = measure(trained), planted_path(range(10))
+    start = time.perf_counter()
+    columns = path_columns(path, trained, delays)
+    assert time.perf_counter() - start < 3
+    assert columns["predicted_t_test_path"].shape == (450,)
+
+
+def test_report_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(tmp_path / f"{name}.nc") for name in ("land", "runs", "path")]
+    for one, file in zip((flat(), planted(TIMES, **RUNS), planted_path()), files, strict=True):
+        one.save(file)
+    asked = ["compare", *files[:2], "--path", files[2]]
+    assert main([*asked, "-o", str(tmp_path / "report")]) == 0
+    out = capsys.readouterr().out
+    assert "Medians of t_test over the seeds (flow, and decay path)" in out
+    assert "error % (path)" in out
+    assert "of the decay path, the run's own seed: 100% of 9" in out
+    assert "The same by the decay path" in out
+    assert "predicted_t_test_path" in (tmp_path / "report" / "table.csv").read_text().splitlines()[0]
+    assert main([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["table"]["attrs"]["path"] == files[2]
+    assert main(["compare", *files[:2], "--path", files[0]]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "groktime-path/1" in err
