@@ -1,16 +1,24 @@
-# make run   predict from a shipped landscape: report and figure (needs no torch)
+# make run   predict when networks grok, train eight that the landscape has not seen, compare
 # make test  run the tests
-# Each makes its own virtual environment in .venv.
+# Each makes its own virtual environment in .venv; both need torch, for which constraints.txt names a version.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
 .PHONY: run test lint clean
 
-run: .venv/core
+# The landscape holds seeds 0 to 7: the networks of seeds 100 to 103 are new to it.
+run: .venv/train
 	@mkdir -p out
-	$(BIN)/groktime predict addition --gamma 1e-3 --eta-d 1e-2 --eta-r 1e-2 --alpha 3.9 --m 0.08 \
+	@echo "1. Predict, from a landscape that ships, before anything is trained"
+	$(BIN)/groktime predict teacher-student --gamma 0.1 --eta-d 3e-4 --alpha 3 \
 		-o out/prediction.png --overwrite
+	@echo; echo "2. Train eight networks in full: two weight decays, four new seeds (about a minute)"
+	$(BIN)/groktime train teacher-student --gamma 0.1 0.3 --eta-d 3e-4 --alpha 3 --seeds 100 101 102 103 \
+		--steps 30000 --stop-at 0.95 -o out/runs.nc --overwrite
+	@echo; echo "3. Compare"
+	$(BIN)/groktime compare teacher-student out/runs.nc -o out/report --overwrite
+	@echo; echo "See out/report/report.html, and its figures beside it"
 
 test: .venv/test
 	$(BIN)/python -m pytest
@@ -20,15 +28,15 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-.venv/core: pyproject.toml
+.venv/train: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	@touch $@
 
 .venv/test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	@touch $@ .venv/core
+	@touch $@ .venv/train
 
 clean:
 	rm -rf .venv out

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from reduced.landscape import shipped
+import pytest
+
+from groktime.cli import parser
+from reduced.landscape import open_landscape, shipped
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,3 +28,20 @@ def test_every_shipped_landscape_has_its_command() -> None:
     commands = (ROOT / "reduced" / "landscapes" / "README.md").read_text()
     for name in shipped():
         assert f"| `{name}` | `groktime sample" in commands
+
+
+@pytest.mark.parametrize("name", ["README.md", "Makefile"])
+def test_every_command_is_one_that_the_command_line_takes(name: str) -> None:
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    found = re.findall(r"^(?:\$ |\t\$\(BIN\)/)groktime (.*)$", text, re.MULTILINE)
+    assert len(found) >= 3
+    for words in found:
+        parser().parse_args(shlex.split(words, comments=True))
+
+
+def test_make_run_trains_networks_that_the_landscape_has_not_seen() -> None:
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    (words,) = re.findall(r"groktime (train .*)$", text, re.MULTILINE)
+    options = parser().parse_args(shlex.split(words))
+    assert len(options.seeds) * len(options.gamma) * len(options.alpha) == 8
+    assert not set(options.seeds) & set(open_landscape(options.task).seeds)

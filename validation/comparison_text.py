@@ -10,24 +10,21 @@ from numpy.typing import NDArray
 
 from reduced.flow import Status
 from validation.baselines import BASELINES
+from validation.headline import REASONS, by_run, headline
 from validation.report import cell, groups, table
 from validation.score import column
 from validation.survival import LEVEL, median_time
 
 Floats = NDArray[np.float64]
 
-_CHOICES = {"all": "all runs", "long": "runs whose delay is at least {:g} times t_train"}
+FEW = 24  # runs that are told one by one on a terminal
+SLOPES = "Slope of ln t_test on ln gamma, over the same runs"
+CONFUSION = "Predicted (rows) and measured (columns), all runs"
+CHOICES = {"all": "all runs", "long": "runs whose delay is at least {:g} times t_train"}
 _WHOSE = {
     "": "of the run's own seed",
     "_spread": "over the landscape's seeds",
     "_path": "of the decay path, the run's own seed",
-}
-_REASONS = {
-    "short": "short delay",
-    "censored": "never got there (censored)",
-    "at_start": "there from the start",
-    "not_predicted": "no predicted time",
-    "fitted_on": "fitted on",
 }
 
 
@@ -46,16 +43,20 @@ def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
         *how["remarks"].splitlines(),
         "\n" + by_settings(rows),
     ]
-    for choice, words in _CHOICES.items():
+    for choice, words in CHOICES.items():
         parts.append(f"\nErrors of t_test, {words.format(how['long'])} (in brackets {LEVEL:.0%}, over seeds)")
-        parts.append(_scores(scores.sel(quantity="t_test", runs=choice)))
+        parts.append(table(score_columns(scores.sel(quantity="t_test", runs=choice))))
         parts += _left_out(scores.sel(quantity="t_test", runs=choice))
     parts.append("\nErrors of the delay t_test - t_train")
-    for choice, words in _CHOICES.items():
-        parts.append(f"{words.format(how['long'])}\n{_scores(scores.sel(quantity='delay', runs=choice))}")
+    for choice, words in CHOICES.items():
+        one = scores.sel(quantity="delay", runs=choice)
+        parts.append(f"{words.format(how['long'])}\n{table(score_columns(one))}")
     parts += ["\nFitted baselines (the others are not fitted)"]
     parts += [f"  {name}: {rows[column('t_test', name)].attrs['fitted']}" for name in BASELINES]
-    parts += ["\n" + _slopes(scores), "\n" + _intervals(scores), "\n" + _confusion(scores)]
+    parts += [f"\n{SLOPES}\n{table(slope_columns(scores))}", "\n" + "\n".join(intervals(scores))]
+    parts += [f"\n{title}\n{table(columns)}" for title, columns in confusions(scores).items()]
+    parts += ["\n" + by_run(rows)] if rows.sizes["run"] <= FEW else []
+    parts += ["\n" + "\n".join(headline(rows, scores))]
     return "\n".join(parts)
 
 
@@ -74,6 +75,17 @@ def _path_heading(rows: xr.Dataset) -> list[str]:
 
 
 def by_settings(rows: xr.Dataset) -> str:
+    """`settings_columns` as a table under its title."""
+    return f"{settings_title(rows)}\n{table(settings_columns(rows))}"
+
+
+def settings_title(rows: xr.Dataset) -> str:
+    """What `settings_columns` is of."""
+    whose = "flow, and decay path" if "predicted_t_test_path" in rows else "flow"
+    return f"Medians of t_test over the seeds ({whose})"
+
+
+def settings_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
     """Medians over the seeds, predicted and measured (Kaplan and Meier's), and their difference."""
     names, with_path = groups(rows), "predicted_t_test_path" in rows
     settings = np.stack([rows[k].values.astype(float) for k in names], axis=1)
@@ -98,10 +110,7 @@ def by_settings(rows: xr.Dataset) -> str:
             found.setdefault(name, []).append(value)
     for name in ("predicted", *(["path"] if with_path else []), "measured"):
         found[name] = [round(x) if np.isfinite(x) else x for x in found[name]]
-    whose = "flow, and decay path" if with_path else "flow"
-    return f"Medians of t_test over the seeds ({whose})\n" + table(
-        {**{k: settings[first, j] for j, k in enumerate(names)}, **found}
-    )
+    return {**{k: settings[first, j] for j, k in enumerate(names)}, **found}
 
 
 def _middle(times: Floats) -> float:
@@ -111,12 +120,14 @@ def _middle(times: Floats) -> float:
     return middle if np.isfinite(middle) else float("nan")
 
 
-def _scores(scores: xr.Dataset) -> str:
+def score_columns(scores: xr.Dataset) -> dict[str, Iterable[object]]:
+    """A row for each predictor, of one quantity and choice of runs."""
+
     def with_ends(name: str, digits: int, factor: float = 1.0) -> list[str]:
         ends = (scores[f"{name}{end}"].values * factor for end in ("", "_low", "_high"))
         return [_spread(*each, digits=digits) for each in zip(*ends, strict=True)]
 
-    columns: dict[str, Iterable[object]] = {
+    return {
         "": [str(p) for p in scores["predictor"].values],
         "n": scores["n"].values,
         "median error %": with_ends("ape_median", 1, 100),
@@ -125,7 +136,6 @@ def _scores(scores: xr.Dataset) -> str:
         "R2": [_number(x, 3) for x in scores["r2"].values],
         "rank": [_number(x, 3) for x in scores["rank"].values],
     }
-    return table(columns)
 
 
 def _left_out(scores: xr.Dataset) -> list[str]:
@@ -134,14 +144,15 @@ def _left_out(scores: xr.Dataset) -> list[str]:
     for predictor in scores["predictor"].values:
         one = scores.sel(predictor=predictor)
         counts = zip(one["reason"].values, one["n_excluded"].values, strict=True)
-        told = ", ".join(f"{n} {_REASONS[str(reason)]}" for reason, n in counts if n)
+        told = ", ".join(f"{n} {REASONS[str(reason)]}" for reason, n in counts if n)
         without = int(one["n"]) - int(one["n_log"])
         told += f"; {without} without a logarithm, left out of slope and R2" if without else ""
         alike.setdefault(told or "none", []).append(str(predictor))
     return [f"  left out of {', '.join(names)}: {told}" for told, names in alike.items()]
 
 
-def _slopes(scores: xr.Dataset) -> str:
+def slope_columns(scores: xr.Dataset) -> dict[str, Iterable[object]]:
+    """A row for each group of equal settings but for gamma and the seed."""
     names = [k for k in ("alpha", "eta_d", "eta_r", "n_train", "m_start") if _told(scores[k].values, k)]
     columns: dict[str, Iterable[object]] = {k: scores[k].values for k in names}
     columns["n"] = scores["n_gamma_slope"].values
@@ -150,16 +161,17 @@ def _slopes(scores: xr.Dataset) -> str:
             continue
         ends = (scores[f"gamma_slope_{which}{end}"].values for end in ("", "_low", "_high"))
         columns[which] = [_spread(*each, digits=3) for each in zip(*ends, strict=True)]
-    return "Slope of ln t_test on ln gamma, over the same runs\n" + table(columns)
+    return columns
 
 
 def _told(values: NDArray[np.float64], name: str) -> bool:
     return name in ("alpha", "eta_d") or len(np.unique(values)) > 1
 
 
-def _intervals(scores: xr.Dataset) -> str:
+def intervals(scores: xr.Dataset) -> list[str]:
+    """How often the intervals held, line by line under a title."""
     lines = [f"Intervals, {LEVEL:.0%}: share of the runs that generalised whose t_test is inside"]
-    for choice in _CHOICES:
+    for choice in CHOICES:
         one = scores.sel(runs=choice)
         name = "all runs" if choice == "all" else "long delays"
         for end, whose in _WHOSE.items():
@@ -172,22 +184,23 @@ def _intervals(scores: xr.Dataset) -> str:
             lines.append(
                 f"  {name}, {whose}: {share}{late}" + (f"; {none} without one" if none and n else "")
             )
-    return "\n".join(lines)
+    return lines
 
 
-def _confusion(scores: xr.Dataset) -> str:
-    told = [_counts(scores["confusion"], "Predicted (rows) and measured (columns), all runs")]
+def confusions(scores: xr.Dataset) -> dict[str, dict[str, Iterable[object]]]:
+    """By title, a row for each thing that can be predicted, and how many runs then did what."""
+    told = {CONFUSION: _counts(scores["confusion"])}
     if "confusion_path" in scores:
-        told.append(_counts(scores["confusion_path"], "The same by the decay path"))
-    return "\n\n".join(told)
+        told["The same by the decay path"] = _counts(scores["confusion_path"])
+    return told
 
 
-def _counts(counts: xr.DataArray, title: str) -> str:
+def _counts(counts: xr.DataArray) -> dict[str, Iterable[object]]:
     columns: dict[str, Iterable[object]] = {
         "predicted": [str(p).replace("_", " ") for p in counts["predicted"].values]
     }
     columns |= {str(k): counts.sel(measured=k).values for k in counts["measured"].values}
-    return f"{title}\n{table(columns)}"
+    return columns
 
 
 def _spread(value: float, low: float, high: float, *, digits: int) -> str:

@@ -15,7 +15,8 @@ from reduced.files import write_dataset
 if TYPE_CHECKING:
     from validation.compare import Comparison
 
-FILES = ("table.csv", "table.nc", "summary.nc", "summary.txt", "predicted.png", "errors.png")
+FIGURES = ("predicted.png", "errors.png", "curves.png", "trajectory.png")
+FILES = ("report.html", "table.csv", "table.nc", "summary.nc", "summary.txt", *FIGURES)
 
 
 def check_folder(path: Path, overwrite: bool) -> None:
@@ -40,7 +41,8 @@ def check_folder(path: Path, overwrite: bool) -> None:
 
 def write_report(comparison: Comparison, path: Path, overwrite: bool = False) -> Path:
     """Write the files of `FILES`."""
-    from validation.figures import plot_errors, plot_predicted
+    from validation.figures import plot_curves, plot_errors, plot_predicted, plot_trajectory
+    from validation.page import page
 
     check_folder(path, overwrite)
     with _replacing(path) as folder:
@@ -51,6 +53,9 @@ def write_report(comparison: Comparison, path: Path, overwrite: bool = False) ->
         (folder / "summary.txt").write_text(comparison.text() + "\n", encoding="utf-8")
         plot_predicted(comparison, folder / "predicted.png")
         plot_errors(comparison, folder / "errors.png")
+        plot_curves(comparison, folder / "curves.png")
+        plot_trajectory(comparison, folder / "trajectory.png")
+        (folder / "report.html").write_text(page(comparison, folder), encoding="utf-8")
     return path
 
 

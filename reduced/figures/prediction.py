@@ -92,7 +92,7 @@ def _two_dimensional(p: Prediction) -> Figure:
     handles = draw_landscape(train, one, surface, "train_loss", (*LEVELS, p.geometry.level))
     name = "test_loss" if surface.test_loss is not None else "test_accuracy"
     draw_landscape(test, one, surface, name, ())
-    handles += _draw_threshold(test, p)
+    handles += draw_threshold(test, p)
     for ax in (train, test):
         path_handle = draw_path(ax, p)
     train.set_title("(a) training landscape")
@@ -106,7 +106,7 @@ def _two_dimensional(p: Prediction) -> Figure:
     return figure
 
 
-def _draw_threshold(ax: Axes, p: Prediction) -> list[Artist]:
+def draw_threshold(ax: Axes, p: Prediction) -> list[Artist]:
     """The line beyond which the test metric passes its threshold."""
     u, m, margin = on_fine_grid(p.system.surface.domain, p.system.generalized)
     if not margin.min() < 0 < margin.max():

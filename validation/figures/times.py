@@ -1,4 +1,4 @@
-"""Figures of a comparison: predicted against measured, and the error by what was set."""
+"""Predicted against measured times, and the error by what was set."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from reduced.figures.file import check_figure, save
@@ -24,6 +25,7 @@ _NAMES = {
     "eta_d": r"learning rate  $\eta_D$",
     "seed": "seed",
 }
+_NARROW = np.log(8)  # spread of ln(predicted/measured), with 0
 _ASIDE = 0.012  # of the axis: runs of equal settings side by side
 
 
@@ -79,7 +81,7 @@ def plot_predicted(comparison: Comparison, path: str | Path, overwrite: bool = F
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     without = int((~known).sum())
     also = f"; not drawn: {without} without a predicted time above 0" if without else ""
-    figure.suptitle(f"{_heading(comparison)}{also}", fontsize="medium")
+    figure.suptitle(f"{heading(comparison)}{also}", fontsize="medium")
     return save(figure, path, overwrite)
 
 
@@ -97,6 +99,8 @@ def plot_errors(comparison: Comparison, path: str | Path, overwrite: bool = Fals
         for ax in panels:
             remark(ax, "no run has both times")
         return save(figure, path, overwrite)
+    ratios = np.concatenate([table[column].values[left[name]] for name, (column, _, _) in forms.items()])
+    narrow = float(np.ptp(np.append(ratios, 0.0))) < _NARROW
     for ax, setting in zip(panels, _NAMES, strict=True):
         values = table[setting].values.astype(float)
         logarithmic = _scale(ax, values[np.any(list(left.values()), axis=0)])
@@ -111,18 +115,20 @@ def plot_errors(comparison: Comparison, path: str | Path, overwrite: bool = Fals
         ax.axhline(1, color=BLACK, linewidth=1)
         ax.set(xlabel=_NAMES[setting], yscale="log")
         ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
-        ax.yaxis.set_minor_formatter(lambda y, _: f"{y:g}")
-        ax.grid(alpha=0.25, which="both", axis="y")
+        # between the decades only where there are few of them, or the numbers lie on one another
+        ax.yaxis.set_minor_formatter((lambda y, _: f"{y:g}") if narrow else NullFormatter())
+        ax.grid(alpha=0.25, which="both" if narrow else "major", axis="y")
     for ax in panels[::2]:
         ax.set_ylabel("predicted / measured")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     n = int(np.isfinite(table["log_error"].values).sum())
-    figure.suptitle(f"{_heading(comparison)}: the {n} with both times; lines: medians", fontsize="medium")
+    figure.suptitle(f"{heading(comparison)}: the {n} with both times; lines: medians", fontsize="medium")
     return save(figure, path, overwrite)
 
 
-def _heading(comparison: Comparison) -> str:
+def heading(comparison: Comparison) -> str:
+    """What was compared, for the head of a figure."""
     how = comparison.table.attrs
     return f"{Path(how['landscape']).name} against {comparison.table.sizes['run']} runs"
 

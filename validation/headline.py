@@ -1,0 +1,79 @@
+"""A comparison in a sentence, and run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import xarray as xr
+
+from validation.report import groups, table
+from validation.survival import LEVEL
+
+REASONS = {
+    "short": "short delay",
+    "censored": "never got there (censored)",
+    "at_start": "there from the start",
+    "not_predicted": "no predicted time",
+    "fitted_on": "fitted on",
+}
+
+
+def headline(rows: xr.Dataset, scores: xr.Dataset) -> list[str]:
+    """How far off the predictions were on average, over how many runs, and which are in none of it."""
+    told = _of(rows, scores, "flow")
+    if "path" in scores["predictor"].values:
+        told += _of(rows, scores, "path")
+    return [*told, "Nothing was fitted to the runs."]
+
+
+def _of(rows: xr.Dataset, scores: xr.Dataset, predictor: str) -> list[str]:
+    name = {"flow": "The flow", "path": "The decay path"}[predictor]
+    one = scores.sel(quantity="t_test", predictor=predictor)
+    every, lasting = one.sel(runs="all"), one.sel(runs="long")
+    counts = zip(every["reason"].values, every["n_excluded"].values, strict=True)
+    left_out = ", ".join(f"{n} {REASONS[str(reason)]}" for reason, n in counts if n) or "none"
+    total, n, long = rows.sizes["run"], int(every["n"]), int(lasting["n"])
+    if not n:
+        return [f"{name}: no run of {total} has both a predicted and a measured time. Left out: {left_out}."]
+    told = [
+        f"{name} predicts t_test of {n} of {total} runs with a mean error of {_percent(every, 'mean')}, "
+        f"median {_percent(every, 'median')}.",
+        f"Left out: {left_out}.",
+    ]
+    if 0 < long < n:
+        told[1] += (
+            f" Over the {long} with a delay of at least {rows.attrs['long']:g} times t_train: "
+            f"mean {_percent(lasting, 'mean')}, median {_percent(lasting, 'median')}."
+        )
+    return told
+
+
+def by_run(rows: xr.Dataset) -> str:
+    """Predicted beside measured t_test of each run, by settings and seed."""
+    names = [*groups(rows), "seed"]
+    order = np.lexsort([rows[k].values for k in reversed(names)])
+    rows = rows.isel(run=order)
+    measured, never, last = (rows[k].values for k in ("measured_t_test", "test_censored", "last"))
+    predicted = {"predicted": rows["predicted_t_test"].values}
+    if "predicted_t_test_path" in rows:
+        predicted["path"] = rows["predicted_t_test_path"].values
+    columns: dict[str, Iterable[object]] = {k: rows[k].values for k in names}
+    columns |= {name: np.round(times) for name, times in predicted.items()}
+    reached = zip(measured, last, never, strict=True)
+    columns["measured"] = [f"> {end:.0f}" if late else f"{time:.0f}" for time, end, late in reached]
+    for name, times in predicted.items():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = np.where(measured > 0, 100 * (times / measured - 1), np.nan)
+        columns["error %" if name == "predicted" else f"error % ({name})"] = np.round(error, 1)
+    status = rows["predicted_status"].values
+    if np.any(status != "generalizes"):
+        columns["predicted to"] = [str(s) for s in status]
+    whose = "flow, and decay path" if "path" in predicted else "flow"
+    return f"t_test of each run ({whose})\n" + table(columns)
+
+
+def _percent(one: xr.Dataset, which: str) -> str:
+    value, low, high = (100 * float(one[f"ape_{which}{end}"]) for end in ("", "_low", "_high"))
+    ends = "" if np.isnan(low) else f" ({LEVEL:.0%}: {low:.1f} to {high:.1f})"
+    return f"{value:.1f}%{ends}"

@@ -1,0 +1,221 @@
+"""A comparison as one page of HTML that needs nothing else: figures inlined, no scripts, no network."""
+
+from __future__ import annotations
+
+import base64
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from validation.comparison_text import (
+    CHOICES,
+    SLOPES,
+    confusions,
+    intervals,
+    score_columns,
+    settings_columns,
+    settings_title,
+    slope_columns,
+)
+from validation.headline import REASONS, headline
+from validation.report import cell
+from validation.score import column
+from validation.survival import LEVEL
+
+if TYPE_CHECKING:
+    from validation.compare import Comparison
+
+_PACKAGES = ("groktime", "torch", "numpy", "scipy", "xarray")
+_FIRST = ("predicted_t_test", "measured_t_test", "test_censored", "last", "log_error", "short")
+# Of each figure: what it shows to whom cannot see it, and how to read it.
+_WORDS = {
+    "predicted": (
+        "Scatter of predicted against measured t_test, on logarithmic axes with the line of equality.",
+        "Each point is a run: its measured t_test across, the flow's prediction upwards; on the line they "
+        "are equal. Bars: the 90% interval. Open circles: short delays. Triangles: runs that never "
+        "generalised, at the last step to which they were watched.",
+    ),
+    "errors": (
+        "Four panels: predicted over measured t_test against weight decay, start, learning rate and seed.",
+        "Predicted over measured t_test against each setting; lines are medians.",
+    ),
+    "curves": (
+        "Small panels of learning curves by setting, with measured and predicted times.",
+        "Training and test curves, one line a run. Vertical lines are medians over the seeds: measured times "
+        "solid, predicted ones dashed. Dots: each run's measured t_test.",
+    ),
+}
+_OVER_LANDSCAPES = (
+    "Trajectories of trained networks over the reduced landscape, beside the predicted path.",
+    "Colours: sampled training loss of one seed's landscape. Red: the path of Eq. 6 from the start A. Light "
+    "blue: where trained networks of the same setting went, with a star where they generalised.",
+)
+_OVER_DECAY = (
+    "Norm of trained networks against the decay, beside the reduced losses over the same norms.",
+    "Left: the norm of trained networks against the decay ηγt, with a dot where each generalised. Dashed: "
+    "free decay, the prediction; it generalises where it crosses the critical norm (line: the median; band: "
+    "90% over seeds). Right: the losses of the sampled landscape over the same norms.",
+)
+
+
+def page(comparison: Comparison, folder: Path) -> str:
+    """The page of a report whose figures lie in `folder` already."""
+    rows, scores, how = comparison.table, comparison.summary, comparison.table.attrs
+    count, of = rows.sizes["run"], f"{how['landscape']} against {how['runs']}"
+    trajectory = _OVER_LANDSCAPES if comparison.land.two_dimensional else _OVER_DECAY
+    figures = {
+        name: _figure(folder / f"{name}.png", alt, caption)
+        for name, (alt, caption) in {**_WORDS, "trajectory": trajectory}.items()
+    }
+    held, *lines = intervals(scores)
+    parts = figures | {
+        "title": escape(f"groktime: {of}"),
+        "subtitle": escape(f"{of}: {count} runs of {how['task']}"),
+        "headline": _paragraphs(headline(rows, scores)),
+        "remarks": _list(how["remarks"].splitlines(), "Remarks"),
+        "settings": _table(settings_columns(rows), f"{settings_title(rows)}, optimizer steps"),
+        "level": f"{LEVEL:.0%}",
+        "scores": _all_scores(rows, scores),
+        "fitted": _list(_fitted(rows, scores), "What the baselines were fitted on"),
+        "excluded": _all_excluded(rows, scores),
+        "slopes": _table(slope_columns(scores), SLOPES),
+        "coverage": _list([line.strip() for line in lines], held),
+        "confusion": "\n".join(_table(columns, title) for title, columns in confusions(scores).items()),
+        "runs": _table(_run_columns(rows), "One row a run", tall=True),
+        "provenance": _provenance(comparison),
+        "configurations": _configurations(comparison),
+    }
+    template = (files("validation") / "page.html").read_text(encoding="utf-8")
+    return Template(template).substitute(parts)
+
+
+def _figure(path: Path, alt: str, caption: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return (
+        f'<figure><div class="scroll"><img alt="{escape(alt)}" src="data:image/png;base64,{data}"></div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _table(columns: Mapping[str, Iterable[object]], caption: str, tall: bool = False) -> str:
+    """Columns under their names; the first one heads the rows."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    lines = []
+    for first, *rest in zip(*columns.values(), strict=True):
+        others = "".join(f"<td>{_cell(value)}</td>" for value in rest)
+        lines.append(f'<tr><th scope="row">{_cell(first)}</th>{others}</tr>')
+    name = escape(caption)
+    return (
+        f'<p class="above soft">{name}</p>\n'
+        f'<div class="scroll{" tall" if tall else ""}" tabindex="0" role="region" aria-label="{name}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>\n" + "\n".join(lines) + "\n</tbody></table></div>"
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return escape(cell(value).replace("_", " ") if isinstance(value, str) else cell(value))
+
+
+def _paragraphs(lines: Iterable[str]) -> str:
+    return "\n".join(f"<p>{escape(line)}</p>" for line in lines)
+
+
+def _list(lines: list[str], title: str) -> str:
+    if not lines:
+        return ""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<h3>{escape(title)}</h3>\n<ul>{items}</ul>"
+
+
+def _all_scores(rows: xr.Dataset, scores: xr.Dataset) -> str:
+    found = []
+    for quantity in scores["quantity"].values:
+        for choice, words in CHOICES.items():
+            one = scores.sel(quantity=quantity, runs=choice)
+            columns = {name or "predictor": values for name, values in score_columns(one).items()}
+            found.append(_table(columns, f"{quantity}, {words.format(rows.attrs['long'])}"))
+    return "\n".join(found)
+
+
+def _fitted(rows: xr.Dataset, scores: xr.Dataset) -> list[str]:
+    told = {str(p): rows[column("t_test", str(p))].attrs.get("fitted") for p in scores["predictor"].values}
+    return [f"{name.replace('_', ' ')}: {words}" for name, words in told.items() if words]
+
+
+def _all_excluded(rows: xr.Dataset, scores: xr.Dataset) -> str:
+    found = []
+    for choice, words in CHOICES.items():
+        one = scores.sel(quantity="t_test", runs=choice)
+        columns: dict[str, Iterable[object]] = {
+            "predictor": [str(p) for p in one["predictor"].values],
+            "scored": one["n"].values,
+        }
+        for reason in one["reason"].values:
+            left_out = one["n_excluded"].sel(reason=reason).values
+            if left_out.any():
+                columns[REASONS[str(reason)]] = left_out
+        found.append(_table(columns, f"t_test, {words.format(rows.attrs['long'])}: how many"))
+    return "\n".join(found)
+
+
+def _run_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
+    """The whole table, with what is asked for most at its start."""
+    settings = [str(k) for k in rows.coords if not np.isnan(rows[k].values.astype(float)).all()]
+    rest = [str(k) for k in rows.data_vars if k not in _FIRST]
+    return {"run": np.arange(rows.sizes["run"])} | {k: rows[k].values for k in (*settings, *_FIRST, *rest)}
+
+
+def _provenance(comparison: Comparison) -> str:
+    how, trained = comparison.table.attrs, comparison.runs.dataset.attrs
+    limits = np.unique(comparison.table["threshold"].values)
+    span = " to ".join(cell(x) for x in dict.fromkeys((limits[0], limits[-1])))
+    lasting = "" if how["rule"] == "first" else f", {how['persist']} evaluations or more"
+    batch = f"batches of {trained['batch']}" if trained["batch"] else "full batches"
+    facts = {
+        "Task": how["task"],
+        "Loss": how["loss"],
+        "Landscape": how["landscape"],
+        "Runs": how["runs"],
+        "Decay path": how["path"] or "none",
+        "Training": f"{trained['optimizer']}, {batch}, representation {trained['representation']}",
+        "Generalised": f"test {how['metric']} passes {span}; rule {how['rule']}{lasting}",
+        "Memorised": f"train {how['metric']} passes {cell(how['train_threshold'])}",
+        "Prediction": f"sampling budget {how['sampled_steps']} steps, level {how['level']:g}, "
+        f"rate of m {how['m_rate']}",
+        "Made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, Python {platform.python_version()}, {_versions()}",
+    }
+    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items())
+    return f"<dl>{items}</dl>"
+
+
+def _versions() -> str:
+    """Of what is installed here; torch is not imported for it, and need not be there."""
+    found = []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} not installed")
+    return ", ".join(found)
+
+
+def _configurations(comparison: Comparison) -> str:
+    both = {
+        "How the landscape was sampled": comparison.land.dataset.attrs["configuration"],
+        "How the runs were trained": comparison.runs.dataset.attrs["configuration"],
+    }
+    return "\n".join(
+        f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
+        for name, text in both.items()
+    )
