@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 
 REFIT = (25, 50, 100, 200, 400)
 TAU = 0.75
+_GRID = 0.02  # to which a measured time is known
 
 
 def sampled(out: Path, alpha: list[float], seeds: int, eta_d: float, fit: str) -> DecayPath:
@@ -78,6 +79,30 @@ def resolutions(path: DecayPath) -> list[list[str]]:
             each = ", ".join(number(q.tau_c) for q in p.seeds)
             steps = np.isfinite(path.dataset["test_loss"].sel(alpha=alpha, refit=k)).sum("tau") - 1
             out.append([number(alpha), str(k), number(gamma), number(float(steps.mean()) * k), each])
+    return out
+
+
+def coarser(delays: xr.Dataset, path: DecayPath) -> list[list[str]]:
+    """Without the finest resolutions: mean absolute error of all runs and of those below the finest that
+    is left, and how many runs lie in the interval of their own seed, give or take the measurement's 2 %."""
+    out = []
+    for alpha in path.alpha:
+        own = of(delays, alpha=alpha)
+        own = own.isel(run=np.isin(own["seed"].values, path.seeds) & (own["gamma"].values > 0))
+        for count in range(len(path.refit), 2, -1):
+            some = DecayPath(path.dataset.isel(refit=slice(count)), path.source)
+            errors, below, inside = [], [], 0
+            for run in (own.isel(run=k) for k in range(own.sizes["run"])):
+                gamma, eta_d, t = (float(run[name]) for name in ("gamma", "eta_d", "t_test"))
+                p = predict_on_path(some, gamma=gamma, eta_d=eta_d, alpha=float(alpha), seed=int(run["seed"]))
+                errors.append(p.grokking_time / t - 1)
+                inside += p.interval[0] / (1 + _GRID) <= t <= p.interval[1] * (1 + _GRID)
+                if gamma < some.gamma_eff[-1]:
+                    below.append(errors[-1])
+            told = f"{inside} of {len(errors)}"
+            out.append(
+                [number(alpha), f"{some.refit[0]} to {some.refit[-1]}", size(errors), size(below), told]
+            )
     return out
 
 
@@ -150,6 +175,10 @@ def main() -> None:
         rows(delays, paths),
     )
     table(["α", "refit", "γ_eff", "steps of the path, mean", "τ_c by seed"], resolutions(paths[0]))
+    table(
+        ["α", "resolutions", "mean absolute error, %", "below the finest", "inside the interval"],
+        coarser(delays, paths[0]),
+    )
     table(
         ["α", "predictor of the weakest γ", "its γ", "steps to the crossing, mean", "mean absolute error, %"],
         rivals(delays, paths[0]),

@@ -104,8 +104,8 @@ def _at_gamma(
 
     The error is half the difference of the two; further from them than that, what their slope makes of
     the distance. Under the finest it is no less than what the pair before would have said otherwise,
-    which for a τ_c of second order in γ is three times the error, or more. A crossing is known no better
-    than to half a record.
+    which for a τ_c of second order in γ, and `refit` doubled, is three times the error or more. A
+    crossing is known no better than to half a record.
     """
     coarse, fine = kind[..., 1], kind[..., 2]
     # a coarse network that never passes does not say how τ_c goes on below the finest

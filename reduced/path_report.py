@@ -47,8 +47,7 @@ def report(p: PathPrediction) -> str:
         lines += [
             f"Grokking    {steps(p.grokking_time)} steps (90 %: {steps(low)} to {steps(high)})",
             f"Memorised   {steps(p.memorization_time)} steps; delay {steps(p.delay)}",
-            f"Path        tau_c = {p.tau_c:.4g}, read at gamma_eff = "
-            + " and ".join(f"{g:.3g}" for g in p.gamma_eff),
+            f"Path        tau_c = {p.tau_c:.4g}, {_read(p)}",
         ]
         lines += [f"            {text}" for text in _remarks(p)]
     if len(p.seeds) > 1:
@@ -83,6 +82,13 @@ def as_dict(p: PathPrediction) -> dict[str, Any]:
             for q in p.seeds
         ],
     }
+
+
+def _read(p: PathPrediction) -> str:
+    each = " and ".join(f"{g:.3g}" for g in p.gamma_eff)
+    if len(p.gamma_eff) > 1 and p.settings["gamma"] < min(p.gamma_eff):
+        return f"carried on below the resolutions gamma_eff = {each}"
+    return f"read at gamma_eff = {each}"
 
 
 def _remarks(p: PathPrediction) -> list[str]:

@@ -100,6 +100,7 @@ def _frame(plain: Axes, scaled: Axes, threshold: float, path: DecayPath, curves:
     if known.any():
         scaled.set_xlim(0, 1.08 * float(path.tau[known][-1]))
     plain.set_xscale("log")
+    plain.set_xlim(left=10)
     plain.set_xlabel(STEPS)
     scaled.set_xlabel(r"$\tau = \eta\gamma t$")
     for ax in (plain, scaled):

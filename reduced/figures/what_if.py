@@ -15,6 +15,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
+from numpy.typing import NDArray
 
 from reduced.errors import InputError
 from reduced.figures.file import check_figure, save
@@ -33,6 +34,8 @@ from reduced.figures.style import (
     scale_x,
 )
 from reduced.flow import Status
+
+Bools = NDArray[np.bool_]
 
 _NAMES = {
     "gamma": "weight decay  γ",
@@ -106,8 +109,7 @@ def _map(figure: Figure, ax: Axes, ds: xr.Dataset, across: str, up: str) -> list
         figure.colorbar(mesh, ax=ax, label=f"grokking time ({STEPS}, log scale)")
         _decades(ax, x, y, np.ma.masked_invalid(np.log10(times)))
 
-    def fill(name: Status, colour: str, hatch: str) -> bool:
-        here = np.isnan(times) & (status == name.value)
+    def paint(here: Bools, colour: str, hatch: str) -> bool:
         if here.any():
             (a, b), cells = edges, np.argwhere(here)
             corners = [
@@ -118,7 +120,18 @@ def _map(figure: Figure, ax: Axes, ds: xr.Dataset, across: str, up: str) -> list
             )
         return bool(here.any())
 
-    return _legend(fill)
+    def fill(name: Status, colour: str, hatch: str) -> bool:
+        return paint(np.isnan(times) & (status == name.value), colour, hatch)
+
+    return _legend(fill) + _unresolved(ds.transpose(up, across), times, paint)
+
+
+def _unresolved(ds: xr.Dataset, times: Floats, paint: Callable[[Bools, str, str], bool]) -> list[Artist]:
+    """Hatches the times that a decay path tells although γ lies above its resolutions."""
+    if "resolved" not in ds or not paint(~ds["resolved"].values & np.isfinite(times), "none", "////"):
+        return []
+    label = "above the path's resolutions"
+    return [Patch(facecolor="none", edgecolor=_LINES, hatch="////", linewidth=0, label=label)]
 
 
 def _decades(ax: Axes, x: Floats, y: Floats, power: np.ma.MaskedArray) -> None:
@@ -160,9 +173,8 @@ def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
     status = ds["status"].values
     edges = cell_edges(x, is_wide(x))
 
-    def fill(which: Status, colour: str, hatch: str) -> bool:
-        here = np.flatnonzero(np.isnan(times) & (status == which.value))
-        for k in here:
+    def paint(here: Bools, colour: str, hatch: str) -> bool:
+        for k in np.flatnonzero(here):
             ax.axvspan(
                 edges[k],
                 edges[k + 1],
@@ -172,7 +184,10 @@ def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
                 hatch=hatch,
                 zorder=0,
             )
-        return bool(here.size)
+        return bool(here.any())
+
+    def fill(which: Status, colour: str, hatch: str) -> bool:
+        return paint(np.isnan(times) & (status == which.value), colour, hatch)
 
     scale_x(ax, x)
     ax.set(xlabel=_NAMES.get(name, name), ylabel=f"grokking time ({STEPS})")
@@ -181,7 +196,7 @@ def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
     shades: list[Artist] = (
         [Patch(color=BLUE, alpha=0.25, linewidth=0, label="90 % (low to high)")] if known.size else []
     )
-    return shades + _legend(fill)
+    return shades + _legend(fill) + _unresolved(ds, times, paint)
 
 
 def _legend(fill: Callable[[Status, str, str], bool]) -> list[Artist]:

@@ -34,6 +34,7 @@ def test_below_the_finest_it_goes_on_as_the_two_finest() -> None:
     p = at(made_up())
     assert p.long
     assert p.gamma_eff == pytest.approx([0.5, 0.25])
+    assert "carried on below the resolutions gamma_eff = 0.5 and 0.25" in p.report()
     error = 0.1 * (0.25 - 0.01)  # the correction itself; the pair before says the same
     assert p.seeds[0].tau_error == pytest.approx(error)
     low, high = exact(0, 3.0) - error, exact(2, 3.0) + error
@@ -70,6 +71,7 @@ def test_a_coarse_network_that_never_passes_does_not_spoil_a_fine_one() -> None:
 def test_among_the_resolutions_it_is_read_at_the_runs_own() -> None:
     p = at(made_up(), gamma=0.3, seed=0)
     assert p.gamma_eff == pytest.approx([0.5, 0.25])
+    assert "read at gamma_eff = 0.5 and 0.25" in p.report()
     assert p.seeds[0].tau_error == pytest.approx(0.0125)  # half the difference of the two
     for gamma, k in zip((1.0, 0.5, 0.25), REFIT, strict=True):
         sampled = at(made_up(), gamma=gamma, seed=0)

@@ -73,7 +73,7 @@ def test_a_map_takes_no_time() -> None:
 
 @pytest.mark.parametrize("swept", [{"alpha": 3.0}, {"alpha": [1.0, 2.0, 3.0]}])
 def test_it_is_drawn(swept: dict[str, Any], tmp_path: Path) -> None:
-    ds = what_if(made_up(), gamma=[0.0, 0.01, 0.1, 1.0], eta_d=ETA, **swept)
+    ds = what_if(made_up(), gamma=[0.0, 0.01, 0.1, 1.0, 3.0], eta_d=ETA, **swept)
     assert plot_what_if(ds, tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
 
 
