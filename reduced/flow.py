@@ -139,6 +139,7 @@ class _Run:
         gamma, ratio, u, m, wall, tolerance = lanes
         generalized, memorized = tests
         n = len(u)
+        u, m = domain.snapped(u, m)
         self.surface, self.domain = surface, domain
         self.generalized, self.memorized = generalized, memorized
         self.largest = np.array(largest_move)[:, None]

@@ -185,8 +185,8 @@ def predict(
 def _predict_seed(
     system: System, gamma: float, eta_d: float, eta_r: float, alpha: float, m: float, level: float
 ) -> SeedPrediction:
-    u = float(np.log(alpha * system.w0))
     surface, domain = system.surface, system.surface.domain
+    u, m = (float(x) for x in domain.snapped(np.log(np.array(alpha * system.w0)), np.array(m)))
     ratio = eta_r / eta_d
     if eta_d * gamma >= 1:
         return _too_strong(system, level, u, m)

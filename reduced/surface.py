@@ -35,6 +35,8 @@ from reduced.spline import (
 
 Floats = NDArray[np.float64]
 
+_ROUND = 1e-9
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -50,6 +52,15 @@ class Domain:
             (u >= self.u_low) & (u <= self.u_high) & (m >= self.m_low) & (m <= self.m_high)
         )
         return inside
+
+    def snapped(self, u: Floats, m: Floats) -> tuple[Floats, Floats]:
+        """Points that lie off an edge by rounding alone, on it: networks start where a landscape ends."""
+
+        def onto(x: Floats, low: float, high: float) -> Floats:
+            near = (x > low - _ROUND) & (x < high + _ROUND)
+            return np.where(near, np.clip(x, low, high), x)
+
+        return onto(u, self.u_low, self.u_high), onto(m, self.m_low, self.m_high)
 
 
 class LossSurface(Protocol):

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted import LAST, NAN, flat, grid, law, made_with, planted
+from planted import CRITICAL, LAST, NAN, flat, grid, law, made_with, planted
 
 from reduced.errors import InputError
 from reduced.landscape import Landscape
