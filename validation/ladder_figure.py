@@ -22,7 +22,8 @@ _STEM = 18  # letters of a rung's name in a line
 
 def plot_ladder(ladder: Ladder, path: str | Path, overwrite: bool = False) -> Path:
     """Above: ηγt on each rung; small: seeds, joined: medians over the seeds of each setting, where more than
-    half have a time. Open triangles: networks that had not generalised when training ended. Below: each rung
+    half have a time. Open triangles: networks that had not generalised when training ended; open
+    triangles that point down: seeds that pass at the start. Below: each rung
     over the one above it; bars: medians over settings and seeds.
     """
     path = check_figure(path, overwrite)
@@ -51,6 +52,11 @@ def plot_ladder(ladder: Ladder, path: str | Path, overwrite: bool = False) -> Pa
         late = np.isnan(tau) & np.isfinite(rows["last"].values[k])
         last = rows["last"].values[k] * rate[k]
         above.scatter(at[late], last[late], s=34, marker="^", facecolors="white", edgecolors=colour, zorder=3)
+        ready = np.where((tau == 0).any(0), 0.02, np.nan)  # of the panel's height
+        above.scatter(
+            aside, ready, s=34, marker="v", facecolors="white", edgecolors=colour,
+            transform=above.get_xaxis_transform(),
+        )  # fmt: skip
         below.scatter(at, found[k], s=14, color=colour, marker=mark, alpha=0.6, linewidths=0)
     for place in places:
         own = found[..., place][np.isfinite(found[..., place])]
@@ -63,11 +69,16 @@ def plot_ladder(ladder: Ladder, path: str | Path, overwrite: bool = False) -> Pa
         ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         if np.ptp(np.log10(ax.get_ylim())) < 2:
             ax.yaxis.set_minor_formatter(lambda y, _: f"{y:.2g}" if f"{y:e}"[0] in "235" else "")
-        ax.grid(alpha=0.25, axis="y", which="both")
+            ax.grid(alpha=0.25, axis="y", which="both")
+        ax.grid(alpha=0.25, axis="y")
     below.set_xlim(-0.5, len(places) - 0.5)
     below.set_xticks(places, [_folded(r.words) for r in ladder.rungs])
     if (np.isnan(times) & np.isfinite(rows["last"].values)).any():
         above.scatter([], [], s=34, marker="^", facecolors="white", edgecolors=BLACK, label="later than here")
+    if (times == 0).any():
+        above.scatter(
+            [], [], s=34, marker="v", facecolors="white", edgecolors=BLACK, label="there from the start"
+        )
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     seeds = rows.sizes["seed"]
     figure.suptitle(f"{rows.attrs['task']}: from rung to rung; settings: {count}, seeds: {seeds}")

@@ -49,8 +49,8 @@ def text(ladder: Ladder) -> str:
         [
             f"{rows.sizes['setting']} settings of {how['task']} with {rows.sizes['seed']} seeds, landscape "
             f"{how['landscape']}; AdamW at rate {how['adamw_rate']:g} with the same ηγ\n"
-            "Median steps until the test accuracy passes the threshold (in brackets: seeds with a time)\n"
-            + table({**_start(rows), **_times(rows)}),
+            "Median steps until the test accuracy passes the threshold (in brackets: seeds with a time; "
+            "0: it passes at the start)\n" + table({**_start(rows), **_times(rows)}),
             "Each rung over the one above it, median over the seeds with both times (how many)\n"
             + table({**_start(rows), **_ratios(rows)}),
             "All settings and seeds\n" + table({**summary(ladder)}),
