@@ -87,8 +87,9 @@ def answers(found: Ladder) -> None:
                 for tau, _, m in each
             ]
             at = np.median(np.array(ends) / start, axis=0).tolist()
-            lines.append([name, words, *at])
-    table(["setting", "rung", *(f"{t:g}" for t in TAUS)], lines)
+            half = np.median([half_way(tau, m, start) for tau, _, m in each])
+            lines.append([name, words, *at, float(half)])
+    table(["setting", "rung", *(f"{t:g}" for t in TAUS), "ηγt at which m is halved"], lines)
 
     print("\n### Do the corrected form and the 1/‖Δ‖² rate explain what the printed form misses?\n")
     print(
@@ -151,6 +152,12 @@ def resolution(found: Ladder, inner: int, out: Path) -> None:
         at = [m_at(tau, ds["m"].values, t) / float(one["m_start"]) for t in TAUS[:4]]
         lines.append([f"{steps}", f"{du:g}", f"{dm:g}", *at])
     table(["inner", "du", "dm", *(f"{t:g}" for t in TAUS[:4])], lines)
+
+
+def half_way(tau: np.ndarray, m: np.ndarray, start: float) -> float:
+    """ηγt at which m first is half of what it was; infinite where it never is."""
+    passed = m <= start / 2
+    return float(tau[np.argmax(passed)]) if passed.any() else float("inf")
 
 
 def m_at(tau: np.ndarray, m: np.ndarray, when: float) -> float:

@@ -118,8 +118,6 @@ def verdict(ladder: Ladder) -> str:
         np.median(np.abs(np.log(r))) if (r := found[..., k][np.isfinite(found[..., k])]).size else np.nan
         for k in range(len(ladder.rungs))
     ]
-    if np.isnan(cost).all():
-        return "No two neighbouring rungs have a time: nothing can be said of what costs most."
     known = np.isfinite(ladder.table["t_test"].values)
     lost = (known[..., :-1] & ~known[..., 1:]).sum((0, 1))
     worst = int(lost.argmax()) + 1
@@ -129,6 +127,8 @@ def verdict(ladder: Ladder) -> str:
         if lost.any()
         else ""
     )
+    if np.isnan(cost).all():
+        return f"No two neighbouring rungs have a time: nothing can be said of what costs most.{also}"
     k = int(np.nanargmax(cost))
     pairs = int(np.isfinite(found[..., k]).sum())
     return (

@@ -167,7 +167,7 @@ def test_ratios_medians_and_what_is_lost() -> None:
     assert told["lost"] == [0, 0, 0, 1, 1]
     assert told["ratio"] == ["-", "1.50", "1.50", "2.00", "1.00"]
     said = verdict(found)
-    assert "The costliest assumption is that of a direction that is faster than decay" in said
+    assert "The costliest assumption is that of a direction that is at its minimum, from the start on" in said
     assert "factor of 2.00 (median of 2" in said
     assert "1 of 3" in said
     assert "300 (2)" in found.text()
