@@ -12,6 +12,7 @@ tangent gradient, adds a third of the decay, and is for a GPU.
 from __future__ import annotations
 
 import argparse
+import math
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -250,7 +251,7 @@ def climb(name: str, options: argparse.Namespace) -> Ladder:
     found = ladder(
         addition(variant="official"), land, gamma=gamma, eta_d=ETA, eta_r=[ETA * r for r in ratio],
         alpha=alpha, m=m, n_train=n, seeds=land.seeds[: options.seeds], paired=True,
-        steps=[int(options.tau / (g * ETA)) for g in gamma], resolution=0.03,
+        steps=[math.ceil(options.tau / (g * ETA)) for g in gamma], resolution=0.03,
         loop={"inner": options.inner, "start": START, "du": DU, "dm": DM}, stop_early=False, out=out / "runs",
     )  # fmt: skip
     found.plot(out / "ladder.png", overwrite=True)
