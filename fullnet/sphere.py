@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
+from fullnet.engine.optimizer import Optimizer, Setting, project, tangent, weight_norm
 from fullnet.engine.samples import Data, Minibatches
 from fullnet.task import Task
 
@@ -87,8 +87,7 @@ class _Spheres:
         spheres, which go on through the minibatches."""
         loss, gradient, _ = self.ensemble.loss_and_gradient(self.batches.of_step(self.train, before + step))
         if self.tangent:
-            radial = (gradient * self.flat).sum(1, keepdim=True)
-            gradient.addcmul_(self.flat, radial / self.target.square().unsqueeze(1), value=-1)
+            tangent(gradient, self.flat, self.target)
         self.optimizer.step(gradient, self.task.optimizer.factor_at(step))
         project(self.flat, self.target)
         self.history[:, step] = loss

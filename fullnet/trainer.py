@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from fullnet.engine.device import device_of, members_at_once
 from fullnet.engine.device import workers as default_workers
 from fullnet.engine.ensemble import initial_parameters
 from fullnet.engine.parts import Parts, clean
-from fullnet.engine.pieces import Executor, Piece, run
+from fullnet.engine.pieces import Arrays, Executor, Piece, run
 from fullnet.engine.progress import Progress
 from fullnet.runs import CURVES, Runs
 from fullnet.task import Task, whole
@@ -104,20 +104,33 @@ def train(
     else:
         at_once = whole("members", members, 1)
     parts = Parts(out, plan.configuration() | {"runs": [asdict(c) for c in chosen]})
-    order = sorted(range(len(chosen)), key=lambda k: _together(chosen[k]))
     pieces, places = [], []
-    for number, place in enumerate(_cut(order, chosen, at_once)):
+    for number, place in enumerate(cut(chosen, at_once)):
         work = training_of(plan, [chosen[k] for k in place])
         pieces.append(Piece(f"train-{at_once}-{number}", len(place) * plan.steps, work))
         places += place
     with Progress(len(chosen) * plan.steps, f"training {task.name}", progress) as bar:
         results = run(pieces, parts, bar, side_by_side, executor)
-    back = np.argsort(places)
+    runs = assembled(plan, optimizer, plan.configuration(), chosen, places, results)
+    parts.finish(runs.save, overwrite)
+    return runs
+
+
+def assembled(
+    plan: Plan,
+    optimizer: str,
+    configuration: Mapping[str, Any],
+    members: Sequence[Member],
+    places: Sequence[int],
+    results: Sequence[Arrays],
+) -> Runs:
+    """The runs file of the pieces' results, whose rows are the members at `places`."""
+    task, back = plan.task, np.argsort(places)
     joined = {k: np.concatenate([r[k] for r in results])[back] for k in results[0]}
-    settings = {name: [getattr(c, name) for c in chosen] for name in _COORDS}
+    settings = {name: [getattr(c, name) for c in members] for name in _COORDS}
     if task.messiness:
-        settings["m_start"] = [c.m for c in chosen]
-    runs = Runs.assemble(
+        settings["m_start"] = [c.m for c in members]
+    return Runs.assemble(
         step=plan.times(),
         settings=settings,
         curves={name: joined[name] for name in CURVES},
@@ -130,11 +143,9 @@ def train(
         threshold_relative=task.relative,
         optimizer=optimizer,
         batch=plan.batch,
-        representation=representation,
-        configuration=plan.configuration(),
+        representation=plan.representation,
+        configuration=configuration,
     )
-    parts.finish(runs.save, overwrite)
-    return runs
 
 
 def members_of(
@@ -198,10 +209,11 @@ def _together(c: Member) -> tuple[float, ...]:
     return (c.n_train, c.gamma, c.eta_d, c.eta_r, c.alpha, c.m, c.seed)
 
 
-def _cut(order: Sequence[int], members: Sequence[Member], at_once: int) -> list[list[int]]:
-    """Pieces of the order, of one training-set size each."""
-    cut = []
+def cut(members: Sequence[Member], at_once: int) -> list[list[int]]:
+    """Which members make up each piece: of one training-set size, those that are alike together."""
+    order = sorted(range(len(members)), key=lambda k: _together(members[k]))
+    pieces = []
     for _, group in itertools.groupby(order, key=lambda k: members[k].n_train):
         same = list(group)
-        cut += [same[i : i + at_once] for i in range(0, len(same), at_once)]
-    return cut
+        pieces += [same[i : i + at_once] for i in range(0, len(same), at_once)]
+    return pieces

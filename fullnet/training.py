@@ -154,16 +154,22 @@ class Training:
         record, lost = self.measured()
         rows = self.rows.numpy()
         self.curves[:, rows, column] = record
-        train_accuracy, test_accuracy = (record[CURVES.index(k)] for k in ("train_accuracy", "test_accuracy"))
-        beyond = np.zeros(len(rows), bool)
-        if self.plan.stop_at is not None:
-            beyond = (test_accuracy >= self.plan.stop_at) & (train_accuracy >= MEMORIZED)
-        self.passed[rows] = np.where(beyond, self.passed[rows] + 1, 0)
-        finished = lost | (self.passed[rows] >= _PERSIST)
+        finished = lost | self.held(record)
         if finished.any():
             self.diverged[rows[lost]] = True
             self.steps_done[rows[finished]] = self.step
             self.keep(torch.as_tensor(np.flatnonzero(~finished)))
+
+    def held(self, record: NDArray[np.float64], seen: NDArray[np.bool_] | bool = True) -> NDArray[np.bool_]:
+        """Which members in training have been beyond both thresholds for long enough to stop; only what is
+        `seen` in the curves counts."""
+        rows, stop = self.rows.numpy(), self.plan.stop_at
+        if stop is None:
+            return np.zeros(len(rows), bool)
+        train_accuracy, test_accuracy = (record[CURVES.index(k)] for k in ("train_accuracy", "test_accuracy"))
+        beyond = (test_accuracy >= stop) & (train_accuracy >= MEMORIZED)
+        self.passed[rows] = np.where(seen, np.where(beyond, self.passed[rows] + 1, 0), self.passed[rows])
+        return np.asarray(self.passed[rows] >= _PERSIST)
 
     def keep(self, rows: torch.Tensor) -> None:
         """Retire all other members; what is kept goes on as if it had always been alone."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reduced.prediction import Prediction
     from reduced.recommend import Recommendation, recommend
     from validation.compare import Comparison, compare
+    from validation.ladder import Ladder, ladder
     from validation.measure import measure
 
 __version__ = "0.1.0"
@@ -45,6 +46,8 @@ _HOME = {
     "open_runs": "fullnet.runs",
     "Comparison": "validation.compare",
     "compare": "validation.compare",
+    "Ladder": "validation.ladder",
+    "ladder": "validation.ladder",
     "measure": "validation.measure",
     "recommend": "reduced.recommend",
     "what_if": "reduced.either",
@@ -63,6 +66,7 @@ __all__ = [
     "DecayPath",
     "Finding",
     "InputError",
+    "Ladder",
     "Landscape",
     "PathPrediction",
     "Prediction",
@@ -73,6 +77,7 @@ __all__ = [
     "Task",
     "check_task",
     "compare",
+    "ladder",
     "measure",
     "open_landscape",
     "open_path",

@@ -17,8 +17,8 @@ from reduced.landscape import Landscape
 Floats = NDArray[np.float64]
 
 # By how much an optimizer's decay and gradient are faster than η says. torch's momentum sums the
-# last 1/(1 - 0.9) steps, of the decay as of the gradient; "adam" is without decay.
-SPEED = {"adamw": 1.0, "sgd": 1.0, "adam": 1.0, "momentum": MOMENTUM_SPEED}
+# last 1/(1 - 0.9) steps, of the decay as of the gradient; "adam" is without decay; "eq6" is Eq. 6 itself.
+SPEED = {"adamw": 1.0, "sgd": 1.0, "adam": 1.0, "momentum": MOMENTUM_SPEED, "eq6": 1.0}
 _W0 = 0.01  # the same seed of the same network starts with the same norm, but for rounding
 
 

@@ -109,3 +109,13 @@ def weight_norm(flat: Tensor) -> Tensor:
 def project(flat: Tensor, target: Tensor) -> None:
     """Rescale each member to its target norm [member], in place."""
     flat.mul_((target / weight_norm(flat)).unsqueeze(1))
+
+
+def tangent(gradient: Tensor, flat: Tensor, norm: Tensor) -> Tensor:
+    """Take from each member's gradient its radial part, in place: g - (g·w)w/|w|².
+
+    Returns g·w = ∂l/∂u, u = ln w, [member]; `norm` is |w|, [member].
+    """
+    radial = (gradient * flat).sum(1)
+    gradient.addcmul_(flat, (radial / norm.square()).unsqueeze(1), value=-1)
+    return radial

@@ -187,7 +187,7 @@ def test_predict_without_torch(without_torch: dict[str, str], tmp_path: Path) ->
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("name", ["sample", "train", "check_task"])
+@pytest.mark.parametrize("name", ["sample", "train", "check_task", "ladder"])
 def test_the_public_names_without_torch(name: str, without_torch: dict[str, str]) -> None:
     code = f"import groktime as gt\ntry: gt.{name}\nexcept ImportError as e: print(e)"
     done = subprocess.run(

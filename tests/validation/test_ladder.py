@@ -1,0 +1,207 @@
+"""The ladder: every rung on a small problem of two tasks, and its text and figure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import nn
+
+import groktime as gt
+from fullnet.engine.ensemble import initial_parameters
+from fullnet.tasks import addition
+from reduced.errors import InputError
+from reduced.landscape import Landscape
+from validation import ladder as module
+from validation.ladder import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Ladder, Rung, ladder
+from validation.ladder_text import middle, ratios, summary, verdict
+
+NAN = float("nan")
+
+
+def _problem(seed: int, n_train: int) -> gt.Problem:
+    split = gt.Split(torch.ones(1, 1), {"y": torch.zeros(1)})
+    return gt.Problem(split, split)
+
+
+def _norm(out: torch.Tensor, y: Any) -> torch.Tensor:
+    return out.square().mean(-1)
+
+
+class _Length(nn.Module):
+    """Its output is its own norm, whose loss is flat: only decay acts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, 1.0]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.vector_norm(self.weight) * x
+
+
+# right where w <= 1, with a loss that has no slope: t = ln(w/1)/(ηγ) on every rung
+FLAT = gt.Task(
+    name="flat",
+    network=_Length,
+    problem=_problem,
+    loss=lambda out, y: 0.0 * out.square().mean(-1),
+    right=lambda out, y: out[:, 0] <= 1.0,
+    loss_name="none",
+    n_train=1,
+    optimizer=gt.Adam(1e-2),
+    steps=10,
+    threshold=0.5,
+)
+SETTINGS: dict[str, Any] = {
+    "gamma": [0.1, 0.3], "eta_d": 1e-2, "alpha": 2.0, "steps": 3_000, "seeds": [0], "progress": False,
+    "workers": 1, "loop": {"start": 10, "inner": 5, "du": 0.02}, "persist": 1,
+}  # fmt: skip
+
+
+def flat_land() -> Landscape:
+    alpha = np.geomspace(0.4, 3, 40)
+    w0 = float(torch.linalg.vector_norm(initial_parameters(FLAT, 0)))
+    accuracy = np.clip(0.5 - 0.3 * np.log(alpha * w0), 0, 1)
+    return Landscape.from_arrays(
+        alpha=alpha, train_loss=np.full(40, 1e-9), test_loss=1 - accuracy, train_accuracy=np.ones(40),
+        test_accuracy=accuracy, w0=w0, task="flat", loss="none", threshold=0.5,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Ladder:
+    return ladder(FLAT, flat_land(), out=tmp_path_factory.mktemp("flat"), **SETTINGS)
+
+
+def test_without_slopes_all_rungs_agree(flat: Ladder) -> None:
+    law = np.log(2 * np.sqrt(2)) / (1e-2 * np.array([0.1, 0.3]))
+    assert [r.name for r in flat.rungs] == ["printed", "eq6", "loop", "gd", "adamw"]
+    np.testing.assert_allclose(flat.table["t_test"][:, 0], np.repeat(law[:, None], 5, 1), rtol=0.025)
+    np.testing.assert_allclose(ratios(flat.table)[..., 1:], 1, atol=0.04)
+    assert (flat.table["status"] == "generalizes").all()
+    assert "form" not in flat.table.dims
+    np.testing.assert_allclose(flat.table["threshold"], 0.5)
+
+
+def test_adamw_decays_as_the_setting_does(flat: Ladder) -> None:
+    one = flat.runs["adamw"][0].dataset
+    np.testing.assert_allclose(one["eta_d"], 1e-3)
+    np.testing.assert_allclose(one["gamma"] * one["eta_d"], [1e-3, 3e-3])
+
+
+def test_it_is_read_when_it_is_there(flat: Ladder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, each in flat.runs.items():
+        each[0].save(tmp_path / f"{name}-0.nc")
+    for name in ("train", "integrate_networks"):
+        monkeypatch.setattr(module, name, None)
+    again = ladder(FLAT, flat_land(), out=tmp_path, **SETTINGS)
+    xr.testing.assert_identical(again.table, flat.table)
+    with pytest.raises(InputError, match="holds a ladder of other settings"):
+        ladder(FLAT, flat_land(), out=tmp_path, **(SETTINGS | {"alpha": 2.5}))
+
+
+def test_settings_with_steps_of_their_own(tmp_path: Path) -> None:
+    own = SETTINGS | {"steps": [200, 700], "paired": True}
+    found = ladder(FLAT, flat_land(), out=tmp_path, **own)
+    assert found.table["steps"].values.tolist() == [200, 700]
+    trained = found.table.sel(rung=["loop", "gd", "adamw"])
+    assert (trained["status"][0] == "censored").all()
+    assert (trained["last"][0] == 200).all()
+    assert (trained["status"][1] == "generalizes").all()
+
+
+def test_a_representation_on_all_rungs(tmp_path: Path) -> None:
+    """Toy addition, far too short to grok: each rung trains what it says."""
+    task = addition(p=4, n_train=7, dim=2, variant="official")
+    norms = [float(torch.linalg.vector_norm(initial_parameters(task, s))) for s in (0, 1)]
+    alpha, m = np.linspace(2.5, 4, 6), np.linspace(0, 0.1, 5)
+    wall = 1 / (1 + np.exp(80 * (np.log(alpha)[None] - np.log(2.7 + 9 * m)[:, None])))
+    every = [np.broadcast_to(x, (2, 5, 6)) for x in (1e-5 + 0.1 * wall, 1 - wall, (1 - 4 * m)[:, None])]
+    land = Landscape.from_arrays(
+        alpha=alpha, m=m, train_loss=every[0], test_loss=every[0], train_accuracy=every[1],
+        test_accuracy=every[2], w0=norms, delta_norm=[task.problem(s, 7).delta_norm for s in (0, 1)],
+        task=task.name, loss=task.loss_name, threshold=0.95,
+    )  # fmt: skip
+    found = ladder(
+        task, land, gamma=1e-2, eta_d=1e-2, eta_r=1e-3, alpha=3.8, m=0.08, steps=20, progress=False,
+        workers=1, loop={"start": 20, "inner": 5}, threshold=0.95, out=tmp_path,
+    )  # fmt: skip
+    assert found.rungs == TWO_DIMENSIONAL
+    assert found.table.sizes == {"setting": 1, "seed": 2, "rung": 7, "form": 2}
+    assert {n: r[0].dataset.attrs["representation"] for n, r in found.runs.items()} == {
+        "loop": "line", "restricted": "line", "gd": "free", "adamw": "free",
+    }  # fmt: skip
+    assert [r[0].dataset.attrs["optimizer"] for r in found.runs.values()] == ["eq6", "sgd", "sgd", "adamw"]
+    np.testing.assert_allclose(found.runs["adamw"][0].dataset["eta_r"], 1e-4)
+    assert np.isfinite(found.table["t_test"].sel(rung="eq6")).all()
+    assert np.isfinite(found.table["representation_rate"].sel(form="eq6")).all()
+
+
+def by_hand(times: list[list[float]], rungs: tuple[Rung, ...] = ONE_DIMENSIONAL) -> Ladder:
+    """One setting; times [seed, rung]."""
+    t = np.array([times])
+    dims = ("setting", "seed", "rung")
+    last = np.full(t.shape, 1000.0)
+    last[..., :2] = NAN
+    table = xr.Dataset(
+        {"t_test": (dims, t), "last": (dims, last)},
+        {"rung": [r.name for r in rungs], "seed": range(len(times)), "gamma": ("setting", [0.1]),
+         "eta_d": ("setting", [0.01])},
+        {"task": "by hand", "landscape": "none", "adamw_rate": 1e-3},
+    )  # fmt: skip
+    return Ladder(table, rungs, flat_land(), {})
+
+
+def test_ratios_medians_and_what_is_lost() -> None:
+    found = by_hand([[100, 100, 150, 300, 300], [0, 100, 50, 100, NAN], [100, 200, 300, NAN, NAN]])
+    expected = [[NAN, 1, 1.5, 2, 1], [NAN, NAN, 0.5, 2, NAN], [NAN, 2, 1.5, NAN, NAN]]
+    np.testing.assert_allclose(ratios(found.table)[0], expected)
+    np.testing.assert_allclose(middle(found.table)[0], [100, 100, 150, 300, NAN])
+    told = summary(found)
+    assert told["pairs"] == [0, 2, 3, 2, 1]
+    assert told["lost"] == [0, 0, 0, 1, 1]
+    assert told["ratio"] == ["-", "1.50", "1.50", "2.00", "1.00"]
+    said = verdict(found)
+    assert "The costliest assumption is that of a direction that is at its minimum, from the start on" in said
+    assert "factor of 2.00 (median of 2" in said
+    assert "1 of 3" in said
+    assert "300 (2)" in found.text()
+
+
+def test_without_times_it_says_so(tmp_path: Path) -> None:
+    found = by_hand([[NAN] * 5])
+    assert "nothing can be said" in found.text()
+    assert found.plot(tmp_path / "none.png").stat().st_size > 1000
+
+
+def test_the_figure(flat: Ladder, tmp_path: Path) -> None:
+    assert flat.plot(tmp_path / "ladder.png").stat().st_size > 10_000
+    with pytest.raises(InputError, match=r"ladder\.txt"):
+        flat.plot(tmp_path / "ladder.txt")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"seeds": [5]}, r"seeds = \[5\]"),
+        ({"m": 0.5}, "m: flat takes a landscape of w alone"),
+        ({"steps": [1, 2, 3]}, "steps: 3 values"),
+        ({"steps": 0}, "steps = 0"),
+        ({"adamw_rate": 0.0}, "adamw_rate = 0"),
+        ({"gamma": -1.0}, "gamma = -1"),
+    ],
+)
+def test_a_bad_setting_is_told(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        ladder(FLAT, flat_land(), out=tmp_path / "x", **(SETTINGS | settings))
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_task_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is of 'flat'; expected a landscape of 'other'"):
+        ladder(replace(FLAT, name="other"), flat_land(), out=tmp_path / "x", **SETTINGS)

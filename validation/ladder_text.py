@@ -1,0 +1,142 @@
+"""A ladder as text: times by rung, ratios between neighbours, and which rung costs most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from validation.report import cell, table
+
+if TYPE_CHECKING:
+    from validation.ladder import Ladder
+
+Floats = NDArray[np.float64]
+
+
+def ratios(rows: xr.Dataset) -> Floats:
+    """t_test of each rung over that of the rung above it, [setting, seed, rung]; NaN on the first, and where
+    one of the two has no time above 0."""
+    times = rows["t_test"].transpose("setting", "seed", "rung").values
+    known = np.where(times > 0, times, np.nan)
+    out = np.full(known.shape, np.nan)
+    out[..., 1:] = known[..., 1:] / known[..., :-1]
+    return out
+
+
+def middle(rows: xr.Dataset) -> Floats:
+    """Medians of t_test over the seeds, [setting, rung], those without a time counting as infinite; NaN
+    where the median is."""
+    times = rows["t_test"].transpose("setting", "seed", "rung").values
+    median = np.median(np.where(np.isnan(times), np.inf, times), axis=1)
+    return np.where(np.isfinite(median), median, np.nan)
+
+
+def settings(rows: xr.Dataset) -> dict[str, NDArray[np.float64]]:
+    """The settings that are not the same in all rows, and always γ, [setting]."""
+    names = [k for k in ("n_train", "gamma", "eta_d", "eta_r", "alpha", "m_start") if k in rows.coords]
+    return {k: rows[k].values for k in names if k == "gamma" or len(np.unique(rows[k].values)) > 1}
+
+
+def text(ladder: Ladder) -> str:
+    """Everything that `print` should show of a ladder."""
+    rows = ladder.table
+    how = rows.attrs
+    return "\n\n".join(
+        [
+            f"{rows.sizes['setting']} settings of {how['task']} with {rows.sizes['seed']} seeds, landscape "
+            f"{how['landscape']}; AdamW at rate {how['adamw_rate']:g} with the same ηγ\n"
+            "Median steps until the test accuracy passes the threshold (in brackets: seeds with a time; "
+            "0: it passes at the start)\n" + table({**_start(rows), **_times(rows)}),
+            "Each rung over the one above it, median over the seeds with both times (how many)\n"
+            + table({**_start(rows), **_ratios(rows)}),
+            "All settings and seeds\n" + table({**summary(ladder)}),
+            verdict(ladder),
+        ]
+    )
+
+
+def _start(rows: xr.Dataset) -> dict[str, Iterable[object]]:
+    return {**settings(rows)}
+
+
+def _times(rows: xr.Dataset) -> dict[str, Iterable[object]]:
+    medians, known = middle(rows), np.isfinite(rows["t_test"].values).sum(1)
+    columns: dict[str, Iterable[object]] = {}
+    for k, name in enumerate(rows["rung"].values):
+        columns[str(name)] = [f"{_steps(t)} ({n})" for t, n in zip(medians[:, k], known[:, k], strict=True)]
+    return columns
+
+
+def _ratios(rows: xr.Dataset) -> dict[str, Iterable[object]]:
+    found, names = ratios(rows), rows["rung"].values
+    columns: dict[str, Iterable[object]] = {}
+    for k in range(1, len(names)):
+        each = [r[np.isfinite(r)] for r in found[..., k]]
+        columns[f"{names[k]}/{names[k - 1]}"] = [
+            f"{np.median(r):.2f} ({r.size})" if r.size else "-" for r in each
+        ]
+    return columns
+
+
+def summary(ladder: Ladder) -> dict[str, list[object]]:
+    """By rung: what it drops, the ratio to the rung above (median, least, greatest), the number of pairs, and
+    how many lose or gain a time there; and against the full network by SGD."""
+    rows, found = ladder.table, ratios(ladder.table)
+    times = rows["t_test"].values
+    full = times[..., [r.name for r in ladder.rungs].index("gd")]
+    columns: dict[str, list[object]] = {
+        k: []
+        for k in ("rung", "does without", "ratio", "least", "greatest", "pairs", "lost", "gained", "over SGD")
+    }
+    for k, rung in enumerate(ladder.rungs):
+        own = found[..., k][np.isfinite(found[..., k])]
+        here = np.isfinite(times[..., k])
+        above = np.isfinite(times[..., k - 1]) if k else here
+        with np.errstate(divide="ignore", invalid="ignore"):
+            against = (times[..., k] / full)[here & np.isfinite(full) & (times[..., k] > 0) & (full > 0)]
+        ends = (np.median, np.min, np.max)
+        row: list[object] = [
+            rung.words,
+            rung.drops or "-",
+            *(f"{f(own):.2f}" if own.size else "-" for f in ends),
+        ]
+        row += [own.size, int((above & ~here).sum()), int((here & ~above).sum())]
+        row += [f"{np.median(against):.2f} ({against.size})" if against.size else "-"]
+        for name, value in zip(columns, row, strict=True):
+            columns[name].append(value)
+    return columns
+
+
+def verdict(ladder: Ladder) -> str:
+    """Which assumption costs most."""
+    found = ratios(ladder.table)
+    cost = [
+        np.median(np.abs(np.log(r))) if (r := found[..., k][np.isfinite(found[..., k])]).size else np.nan
+        for k in range(len(ladder.rungs))
+    ]
+    known = np.isfinite(ladder.table["t_test"].values)
+    lost = (known[..., :-1] & ~known[..., 1:]).sum((0, 1))
+    worst = int(lost.argmax()) + 1
+    also = (
+        f" Most times are lost, {lost.max()} of {known[..., worst - 1].sum()}, in dropping that of "
+        f"{ladder.rungs[worst].drops}."
+        if lost.any()
+        else ""
+    )
+    if np.isnan(cost).all():
+        return f"No two neighbouring rungs have a time: nothing can be said of what costs most.{also}"
+    k = int(np.nanargmax(cost))
+    pairs = int(np.isfinite(found[..., k]).sum())
+    return (
+        f"The costliest assumption is that of {ladder.rungs[k].drops}: dropping it "
+        f"({ladder.rungs[k - 1].words} → {ladder.rungs[k].words}) changes a time by a factor of "
+        f"{np.exp(cost[k]):.2f} (median of {pairs}, either way).{also}"
+    )
+
+
+def _steps(value: float) -> str:
+    return "-" if np.isnan(value) else cell(float(round(value)))
