@@ -360,7 +360,7 @@ def test_every_lane_ends_with_a_status(name: str, gamma: float, ratio: float, u:
     assert status in set(Status)
     assert np.isfinite(done.generalized[0]) == (status in {Status.GENERALIZES, Status.ALREADY})
     assert np.isnan(done.memorized[0])
-    if not WIDE.contains(np.array(u), np.array(m)):
+    if not WIDE.contains(*WIDE.snapped(np.array(u), np.array(m))):
         assert status == Status.OUTSIDE
     else:
         assert np.isfinite([done.u[0], done.m[0]]).all()
