@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -25,6 +25,9 @@ from validation.match_path import check_path
 from validation.measure import measure
 from validation.on_path import path_columns
 from validation.score import FORMS, INTERVALS, PREDICTORS, column, predictors, summary
+
+if TYPE_CHECKING:
+    from validation.ladder import Ladder
 
 Floats = NDArray[np.float64]
 
@@ -71,8 +74,9 @@ class Comparison:
         """Table and summary as plain dicts, for scripts."""
         return {"table": self.table.to_dict(), "summary": self.summary.to_dict()}
 
-    def report(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Write table.csv, table.nc, summary.nc, summary.txt and figures into a folder, whole or not at all.
+    def report(self, path: str | Path, overwrite: bool = False, ladder: Ladder | None = None) -> Path:
+        """Write report.html, tables and figures into a folder, whole or not at all; docs/comparing.md lists
+        them. `ladder`, of the same networks, is one more section of the page.
 
         Raises
         ------
@@ -81,7 +85,7 @@ class Comparison:
         """
         from validation.folder import write_report
 
-        return write_report(self, Path(path), overwrite)
+        return write_report(self, Path(path), overwrite, ladder)
 
 
 def compare(

@@ -14,8 +14,10 @@ from reduced.files import write_dataset
 
 if TYPE_CHECKING:
     from validation.compare import Comparison
+    from validation.ladder import Ladder
 
 FIGURES = ("predicted.png", "errors.png", "curves.png", "trajectory.png")
+LADDER = "ladder.png"  # only of a report that was given one
 FILES = ("report.html", "table.csv", "table.nc", "summary.nc", "summary.txt", *FIGURES)
 
 
@@ -26,7 +28,7 @@ def check_folder(path: Path, overwrite: bool) -> None:
     if path.exists():
         if not overwrite:
             raise InputError(f"{path}: exists already; name another folder, or allow it to be overwritten")
-        foreign = sorted(p.name for p in path.iterdir() if p.name not in FILES or not p.is_file())
+        foreign = sorted(p.name for p in path.iterdir() if p.name not in (*FILES, LADDER) or not p.is_file())
         if foreign:
             raise InputError(
                 f"{path}: holds {foreign[0]}, which is no part of a report; expected a folder to replace "
@@ -39,8 +41,10 @@ def check_folder(path: Path, overwrite: bool) -> None:
         raise InputError(f"{path}: its folder {path.parent} is not writable")
 
 
-def write_report(comparison: Comparison, path: Path, overwrite: bool = False) -> Path:
-    """Write the files of `FILES`."""
+def write_report(
+    comparison: Comparison, path: Path, overwrite: bool = False, ladder: Ladder | None = None
+) -> Path:
+    """Write the files of `FILES`, and with a ladder its figure."""
     from validation.figures import plot_curves, plot_errors, plot_predicted, plot_trajectory
     from validation.page import page
 
@@ -55,7 +59,9 @@ def write_report(comparison: Comparison, path: Path, overwrite: bool = False) ->
         plot_errors(comparison, folder / "errors.png")
         plot_curves(comparison, folder / "curves.png")
         plot_trajectory(comparison, folder / "trajectory.png")
-        (folder / "report.html").write_text(page(comparison, folder), encoding="utf-8")
+        if ladder is not None:
+            ladder.plot(folder / LADDER)
+        (folder / "report.html").write_text(page(comparison, folder, ladder), encoding="utf-8")
     return path
 
 

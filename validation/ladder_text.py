@@ -43,20 +43,31 @@ def settings(rows: xr.Dataset) -> dict[str, NDArray[np.float64]]:
 
 def text(ladder: Ladder) -> str:
     """Everything that `print` should show of a ladder."""
-    rows = ladder.table
-    how = rows.attrs
-    return "\n\n".join(
-        [
-            f"{rows.sizes['setting']} settings of {how['task']} with {rows.sizes['seed']} seeds, landscape "
-            f"{how['landscape']}; AdamW at rate {how['adamw_rate']:g} with the same ηγ\n"
-            "Median steps until the test accuracy passes the threshold (in brackets: seeds with a time; "
-            "0: it passes at the start)\n" + table({**_start(rows), **_times(rows)}),
-            "Each rung over the one above it, median over the seeds with both times (how many)\n"
-            + table({**_start(rows), **_ratios(rows)}),
-            "All settings and seeds\n" + table({**summary(ladder)}),
-            verdict(ladder),
-        ]
+    told = [f"{title}\n{table(columns)}" for title, columns in tables(ladder).items()]
+    return "\n\n".join([f"{heading(ladder)}\n{told[0]}", *told[1:], verdict(ladder)])
+
+
+def heading(ladder: Ladder) -> str:
+    """What was followed, in one line."""
+    rows, how = ladder.table, ladder.table.attrs
+    return (
+        f"{rows.sizes['setting']} settings of {how['task']} with {rows.sizes['seed']} seeds, landscape "
+        f"{how['landscape']}; AdamW at rate {how['adamw_rate']:g} with the same ηγ"
     )
+
+
+def tables(ladder: Ladder) -> dict[str, dict[str, Iterable[object]]]:
+    """The tables of a ladder, by title: times, ratios, and what each rung costs."""
+    rows = ladder.table
+    return {
+        "Median steps until the test accuracy passes the threshold (in brackets: seeds with a time; "
+        "0: it passes at the start)": {**_start(rows), **_times(rows)},
+        "Each rung over the one above it, median over the seeds with both times (how many)": {
+            **_start(rows),
+            **_ratios(rows),
+        },
+        "All settings and seeds": {**summary(ladder)},
+    }
 
 
 def _start(rows: xr.Dataset) -> dict[str, Iterable[object]]:

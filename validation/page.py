@@ -27,12 +27,14 @@ from validation.comparison_text import (
     slope_columns,
 )
 from validation.headline import REASONS, headline
+from validation.ladder_text import heading, tables, verdict
 from validation.report import cell
 from validation.score import column
 from validation.survival import LEVEL
 
 if TYPE_CHECKING:
     from validation.compare import Comparison
+    from validation.ladder import Ladder
 
 _PACKAGES = ("groktime", "torch", "numpy", "scipy", "xarray")
 _FIRST = ("predicted_t_test", "measured_t_test", "test_censored", "last", "log_error", "short")
@@ -67,7 +69,13 @@ _OVER_DECAY = (
 )
 
 
-def page(comparison: Comparison, folder: Path) -> str:
+_LADDER = (
+    "Waterfall of the time to generalise, from the printed formula down to full networks.",
+    "Each rung drops one assumption of the rung above it.",
+)
+
+
+def page(comparison: Comparison, folder: Path, ladder: Ladder | None = None) -> str:
     """The page of a report whose figures lie in `folder` already."""
     rows, scores, how = comparison.table, comparison.summary, comparison.table.attrs
     count, of = rows.sizes["run"], f"{how['landscape']} against {how['runs']}"
@@ -88,6 +96,7 @@ def page(comparison: Comparison, folder: Path) -> str:
         "fitted": _list(_fitted(rows, scores), "What the baselines were fitted on"),
         "excluded": _all_excluded(rows, scores),
         "slopes": _table(slope_columns(scores), SLOPES),
+        "ladder": "" if ladder is None else _ladder(ladder, folder),
         "coverage": _list([line.strip() for line in lines], held),
         "confusion": "\n".join(_table(columns, title) for title, columns in confusions(scores).items()),
         "runs": _table(_run_columns(rows), "One row a run", tall=True),
@@ -136,6 +145,13 @@ def _list(lines: list[str], title: str) -> str:
         return ""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f"<h3>{escape(title)}</h3>\n<ul>{items}</ul>"
+
+
+def _ladder(ladder: Ladder, folder: Path) -> str:
+    told = [_table(columns, title) for title, columns in tables(ladder).items()]
+    figure = _figure(folder / "ladder.png", *_LADDER)
+    first, last = _paragraphs([heading(ladder)]), _paragraphs([verdict(ladder)])
+    return "\n".join(["<section>", "<h2>The ladder</h2>", first, figure, *told, last, "</section>"])
 
 
 def _all_scores(rows: xr.Dataset, scores: xr.Dataset) -> str:

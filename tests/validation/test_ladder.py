@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import planted
 import pytest
 import torch
 import xarray as xr
@@ -18,6 +19,7 @@ from fullnet.tasks import addition
 from reduced.errors import InputError
 from reduced.landscape import Landscape
 from validation import ladder as module
+from validation.compare import compare
 from validation.ladder import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Ladder, Rung, ladder
 from validation.ladder_text import middle, ratios, summary, verdict
 
@@ -177,6 +179,16 @@ def test_without_times_it_says_so(tmp_path: Path) -> None:
     found = by_hand([[NAN] * 5])
     assert "nothing can be said" in found.text()
     assert found.plot(tmp_path / "none.png").stat().st_size > 1000
+
+
+def test_a_comparison_shows_it_on_its_page(flat: Ladder, tmp_path: Path) -> None:
+    made = compare(planted.flat(), planted.planted(planted.law(planted.grid()["gamma"]), **planted.grid()))
+    folder = made.report(tmp_path / "report", ladder=flat)
+    assert (folder / "ladder.png").is_file()
+    text = (folder / "report.html").read_text()
+    assert "The ladder" in text and verdict(flat) in text
+    assert "The ladder" not in (made.report(folder, overwrite=True) / "report.html").read_text()
+    assert not (folder / "ladder.png").exists()
 
 
 def test_the_figure(flat: Ladder, tmp_path: Path) -> None:
