@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fullnet.engine.device import device_of, members_at_once
-from fullnet.engine.device import workers as default_workers
-from fullnet.engine.ensemble import initial_parameters
+from fullnet.engine.device import device_of
 from fullnet.engine.optimizer import Optimizer, Setting, project, tangent
-from fullnet.engine.parts import Checkpoint, Parts, clean
-from fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
-from fullnet.engine.progress import Progress
+from fullnet.engine.parts import Checkpoint, clean
+from fullnet.engine.pieces import Arrays, Executor, OnSteps
 from fullnet.runs import CURVES, Runs
 from fullnet.task import Task, whole
-from fullnet.trainer import assembled, cut, members_of
+from fullnet.trainer import in_pieces, members_of
 from fullnet.training import Member, Plan, Training, drive
 from reduced.errors import InputError
 from reduced.files import check_output
@@ -284,23 +281,11 @@ def integrate_networks(
         turns=whole("turns", turns, 1),
     )
     way.check(chosen)
-    side_by_side = default_workers(where) if workers is None else whole("workers", workers, 1)
-    if members is None:
-        parameters = len(initial_parameters(task, 0))
-        at_once = members_at_once(where, parameters, len(chosen), side_by_side)
-    else:
-        at_once = whole("members", members, 1)
-    parts = Parts(out, way.configuration() | {"runs": [asdict(c) for c in chosen]})
-    pieces, places = [], []
-    for number, place in enumerate(cut(chosen, at_once)):
-        work = flow_of(way, [chosen[k] for k in place])
-        pieces.append(Piece(f"eq6-{at_once}-{number}", len(place) * plan.steps, work))
-        places += place
-    with Progress(len(chosen) * plan.steps, f"Eq. 6 of {task.name}", progress) as bar:
-        results = run(pieces, parts, bar, side_by_side, executor)
-    runs = assembled(plan, NAME, way.configuration(), chosen, places, results)
-    parts.finish(runs.save, overwrite)
-    return runs
+    return in_pieces(
+        plan, way.configuration(), chosen, lambda some: flow_of(way, some), name="eq6", optimizer=NAME,
+        title=f"Eq. 6 of {task.name}", out=out, members=members, workers=workers, executor=executor,
+        progress=progress, overwrite=overwrite,
+    )  # fmt: skip
 
 
 def flow_of(way: Loop, members: Sequence[Member]) -> Callable[[OnSteps, Checkpoint], Arrays]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fullnet.engine.device import device_of, members_at_once
 from fullnet.engine.device import workers as default_workers
 from fullnet.engine.ensemble import initial_parameters
-from fullnet.engine.parts import Parts, clean
-from fullnet.engine.pieces import Arrays, Executor, Piece, run
+from fullnet.engine.parts import Checkpoint, Parts, clean
+from fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
 from fullnet.engine.progress import Progress
 from fullnet.runs import CURVES, Runs
 from fullnet.task import Task, whole
@@ -97,26 +97,52 @@ def train(
         compiled=compiled,
     )
     plan.check(chosen)
+    return in_pieces(
+        plan, plan.configuration(), chosen, lambda some: training_of(plan, some), name="train",
+        optimizer=optimizer, title=f"training {task.name}", out=out, members=members, workers=workers,
+        executor=executor, progress=progress, overwrite=overwrite,
+    )  # fmt: skip
+
+
+def in_pieces(
+    plan: Plan,
+    configuration: Mapping[str, Any],
+    chosen: Sequence[Member],
+    work_of: Callable[[Sequence[Member]], Callable[[OnSteps, Checkpoint], Arrays]],
+    *,
+    name: str,
+    optimizer: str,
+    title: str,
+    out: Path,
+    members: int | None,
+    workers: int | None,
+    executor: Executor | None,
+    progress: bool,
+    overwrite: bool,
+) -> Runs:
+    """The runs file of all members, each piece of them by its own `work_of`; goes on where it was stopped."""
+    task, where = plan.task, plan.device
     side_by_side = default_workers(where) if workers is None else whole("workers", workers, 1)
     if members is None:
         parameters = len(initial_parameters(task, 0))
         at_once = members_at_once(where, parameters, len(chosen), side_by_side)
     else:
         at_once = whole("members", members, 1)
-    parts = Parts(out, plan.configuration() | {"runs": [asdict(c) for c in chosen]})
-    pieces, places = [], []
-    for number, place in enumerate(cut(chosen, at_once)):
-        work = training_of(plan, [chosen[k] for k in place])
-        pieces.append(Piece(f"train-{at_once}-{number}", len(place) * plan.steps, work))
+    parts = Parts(out, {**configuration, "runs": [asdict(c) for c in chosen]})
+    pieces: list[Piece] = []
+    places: list[int] = []
+    for number, place in enumerate(_cut(chosen, at_once)):
+        work = work_of([chosen[k] for k in place])
+        pieces.append(Piece(f"{name}-{at_once}-{number}", len(place) * plan.steps, work))
         places += place
-    with Progress(len(chosen) * plan.steps, f"training {task.name}", progress) as bar:
+    with Progress(len(chosen) * plan.steps, title, progress) as bar:
         results = run(pieces, parts, bar, side_by_side, executor)
-    runs = assembled(plan, optimizer, plan.configuration(), chosen, places, results)
+    runs = _assembled(plan, optimizer, configuration, chosen, places, results)
     parts.finish(runs.save, overwrite)
     return runs
 
 
-def assembled(
+def _assembled(
     plan: Plan,
     optimizer: str,
     configuration: Mapping[str, Any],
@@ -209,7 +235,7 @@ def _together(c: Member) -> tuple[float, ...]:
     return (c.n_train, c.gamma, c.eta_d, c.eta_r, c.alpha, c.m, c.seed)
 
 
-def cut(members: Sequence[Member], at_once: int) -> list[list[int]]:
+def _cut(members: Sequence[Member], at_once: int) -> list[list[int]]:
     """Which members make up each piece: of one training-set size, those that are alike together."""
     order = sorted(range(len(members)), key=lambda k: _together(members[k]))
     pieces = []
