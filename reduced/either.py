@@ -85,7 +85,7 @@ def refuse(source: object, settings: Mapping[str, Any], verb: str) -> dict[str, 
     if isinstance(source, Landscape):
         if settings.get("implicit"):
             raise InputError(
-                f"implicit: {source.source} is a landscape; only a decay path takes an implicit decay; leave it out"
+                f"implicit: {source.source} is a landscape, which takes no implicit decay; leave it out"
             )
         return {name: value for name, value in settings.items() if name != "implicit"}
     if not isinstance(source, DecayPath):

@@ -135,7 +135,7 @@ def predict_on_path(
     chosen = path.seeds if seed is None else [path.seeds[path.place("seed", seed)]]
     found = crossings(path, chosen, n_train, m, threshold, metric)
     lane = (np.array([float(x)]) for x in (gamma, eta_d, alpha))
-    readings = read(found, *lane, implicit)
+    readings = read(found, *lane, implicit=implicit)
     each = [_of_seed(readings, k, seed) for k, seed in enumerate(chosen)]
     times = np.array([q.grokking_time for q in each])
     median = float(np.median(np.where(np.isnan(times), np.inf, times)))

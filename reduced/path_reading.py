@@ -50,7 +50,7 @@ class Readings:
     resolved: NDArray[np.bool_]
 
 
-def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, implicit: float = 0.0) -> Readings:
+def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, implicit: float = 0.0) -> Readings:
     """Read all lanes; `gamma`, `eta_d`, `alpha` are [lane]. `implicit`: γ0, of runs and path alike."""
     path = found.path
     starts, by_start, inside = _starts(path.alpha, alpha)

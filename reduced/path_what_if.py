@@ -51,7 +51,7 @@ def what_if_on_path(
     for value in np.unique(start):
         mine = start == value
         passed = crossings(path, seeds, n_train, float(value), threshold, metric)
-        found = read(passed, *lanes[:, mine], implicit)
+        found = read(passed, *lanes[:, mine], implicit=implicit)
         times[:, mine], fitted[:, mine] = found.grokking_time, found.memorization_time
         low[:, mine], high[:, mine] = found.low, found.high
         status[:, mine], resolved[mine] = found.status, found.resolved
