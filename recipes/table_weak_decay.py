@@ -31,8 +31,10 @@ HEADS = ("path", "path, γ0", "path, γ0 in γ alone")
 def told(
     path: DecayPath, drift: ImplicitDecay, seed: int, gamma: float, threshold: float
 ) -> tuple[float, float, float]:
-    """The three predictions of one run, in steps."""
+    """The three predictions of one run, in steps; NaN where there is none, or no γ0."""
     slopes = [r.slope for r in drift.runs if r.seed == seed]
+    if not np.isfinite(drift.median):
+        slopes = [float("nan")]
 
     def at(decay: float, implicit: float) -> float:
         p = predict_on_path(
@@ -40,8 +42,9 @@ def told(
         )
         return p.grokking_time
 
-    alone = max(float(np.nan_to_num(slopes[0])), 0.0)
-    return at(gamma, 0.0), at(gamma, drift.of(seed)), at(gamma + alone, 0.0)
+    if np.isnan(slopes[0]):
+        return at(gamma, 0.0), float("nan"), float("nan")
+    return at(gamma, 0.0), at(gamma, drift.of(seed)), at(gamma + max(slopes[0], 0.0), 0.0)
 
 
 def rows(
@@ -61,7 +64,8 @@ def rows(
             errors = []
             for t, measured, end in zip(each, times, last, strict=True):
                 if np.isnan(measured):
-                    errors.append(f"< {100 * (t / end - 1):+.1f}" if t < end else "beyond the run")
+                    late = "beyond the run" if t >= end else "–"
+                    errors.append(f"< {100 * (t / end - 1):+.1f}" if t < end else late)
                     continue
                 every[k].append(t / measured - 1)
                 errors.append("–" if np.isnan(t) else f"{100 * (t / measured - 1):+.1f}")
@@ -77,7 +81,7 @@ def main() -> None:
         ("--from", {"type": Path, "default": Path("out"), "dest": "source", "help": "folder of the tables"}),
         ("--gamma", {"type": float, "nargs": "+", "default": GAMMA, "help": "weight decays"}),
         ("--steps", {"type": int, "default": 60_000, "help": "the most steps of a run with decay"}),
-        ("--still", {"type": int, "default": 8_000, "help": "steps of a run without"}),
+        ("--still", {"type": int, "default": 12_000, "help": "steps of a run without"}),
         ("--n-test", {"type": int, "help": "test images, for a quick look (all)"}),
     )
     seeds, task = range(FIRST, FIRST + min(options.seeds, 3)), mnist(n_train=1000, n_test=options.n_test)
@@ -114,10 +118,9 @@ def main() -> None:
         each = [text for head in HEADS for text in (f"{head}, median", "error by seed, %")]
         table(["γ", "measured, median", *each], made)
         for head, errors in zip(HEADS, every, strict=True):
-            if errors:
-                size = 100 * np.abs(errors)
-                print(f"\n{head}: mean error {np.nanmean(size):.1f} %, worst {np.nanmax(size):.1f} %", end="")
-                print(f", of {int(np.isfinite(size).sum())} runs that generalised")
+            size = 100 * np.abs([e for e in errors if np.isfinite(e)])
+            if len(size):
+                print(f"\n{head}: mean error {size.mean():.1f} %, worst {size.max():.1f} %, of {len(size)} runs")
     took(*files, *([] if known.exists() else [own]))
 
 
