@@ -120,7 +120,9 @@ def main() -> None:
         for head, errors in zip(HEADS, every, strict=True):
             size = 100 * np.abs([e for e in errors if np.isfinite(e)])
             if len(size):
-                print(f"\n{head}: mean error {size.mean():.1f} %, worst {size.max():.1f} %, of {len(size)} runs")
+                print(
+                    f"\n{head}: mean error {size.mean():.1f} %, worst {size.max():.1f} %, of {len(size)} runs"
+                )
     took(*files, *([] if known.exists() else [own]))
 
 
