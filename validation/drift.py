@@ -1,11 +1,12 @@
-"""What drifts without decay: the weight decay γ0 that minibatch noise amounts to, from runs at γ = 0.
+"""What drifts beside the decay: the weight decay γ0 that minibatch noise amounts to, from runs at γ = 0.
 
 The drift goes along the valley and not in the norm, so it is read on the test metric: the path of the same
 seed turns a run's test metric into the place τ on the valley where the path had the same, and
 
-    s = (dτ/dt)/η        γ0 = s/(1 − s/γ_eff)
+    s = (dτ/dt)/η        γ0 = (s − γ)/(1 − s/γ_eff)
 
-The second, because the refits of the path drift by γ0 per step, too: τ on the path is τ(1 + γ0/γ_eff) far.
+The denominator, because the refits of the path drift by γ0 per step, too: a path that went τ is
+τ(1 + γ0/γ_eff) far.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ _LEAST = 6  # of them on the stretch that run and path share
 
 @dataclass(frozen=True)
 class SeedDrift:
-    """The drift of one run. `gamma0` with its 90 % interval; NaN where run and path share too little,
-    infinite where the run drifts as fast as the path or faster. `slope`: (dτ/dt)/η, read on the path as
-    it is. `stretch`: τ of the path where the run was first and last seen."""
+    """The drift of one run at `gamma`. `gamma0` with its 90 % interval; NaN where run and path share too
+    little, infinite where the run drifts as fast as the path or faster. `slope`: (dτ/dt)/η, read on the
+    path as it is. `stretch`: τ of the path where the run was first and last seen."""
 
     seed: int
     alpha: float
+    gamma: float
     gamma0: float
     low: float
     high: float
@@ -82,7 +84,9 @@ class ImplicitDecay:
         return max(value, 0.0)
 
 
-def implicit_decay(path: DecayPath, runs: Runs, metric: str = "loss") -> ImplicitDecay:
+def implicit_decay(
+    path: DecayPath, runs: Runs, metric: str = "accuracy", gamma: float = 0.0
+) -> ImplicitDecay:
     """The decay that a drift without decay amounts to, from runs at γ = 0 and the path of their seeds.
 
     The slope is that of Theil and Sen, over what the run and the finest resolution of the path share
@@ -91,29 +95,33 @@ def implicit_decay(path: DecayPath, runs: Runs, metric: str = "loss") -> Implici
 
     Parameters
     ----------
-    path : of the runs' networks, batch and optimizer, with their seeds and starts.
-    runs : of which those with γ = 0 are read; the others are left out.
-    metric : "loss" or "accuracy" of the test, by which run and path are set beside each other.
+    path : of the runs' networks, batch and optimizer, with their seeds and starts; best one that was
+        fitted first, since it begins where such a run is when it has fitted.
+    runs : of which those with `gamma` are read; the others are left out.
+    metric : of the test, by which run and path are set beside each other: that of the threshold, since
+        they need not drift alike. The loss tells much of the norm, the accuracy of the direction.
+    gamma : the decay of the runs, which is taken off what they drift. Of 0 the drift is all there is; other
+        ones tell whether it is the same under decay.
 
     Raises
     ------
-    InputError : on runs that the path does not belong to, without one at γ = 0, or whose seed or start
+    InputError : on runs that the path does not belong to, without one at `gamma`, or whose seed or start
         the path does not hold.
     """
     if metric not in ("accuracy", "loss"):
         raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
     remarks = check_path(path, runs, 1.0, metric)
     ds = runs.dataset
-    still = np.flatnonzero(ds["gamma"].values == 0)
+    still = np.flatnonzero(ds["gamma"].values == gamma)
     if not still.size:
-        raise InputError(f"runs: {runs.source} has none with gamma = 0; expected one or more")
+        raise InputError(f"runs: {runs.source} has none with gamma = {gamma:g}; expected one or more")
     found = tuple(_of_run(path, runs, int(k), metric) for k in still)
     return ImplicitDecay(found, metric, tuple(remarks))
 
 
 def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
     run = runs.dataset.isel(run=k)
-    seed, alpha, eta = int(run["seed"]), float(run["alpha"]), float(run["eta_d"])
+    seed, alpha, eta, gamma = int(run["seed"]), *(float(run[k]) for k in ("alpha", "eta_d", "gamma"))
     names = {"seed": seed, "n_train": int(run["n_train"]), "alpha": alpha}
     m = float(run["m_start"])
     names["m_start"] = float(path.m_start[0]) if math.isnan(m) else m
@@ -124,7 +132,7 @@ def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
     step, test = runs.step[seen].astype(float), _SIGN[metric] * run[f"test_{metric}"].values[seen]
     fits = run["train_accuracy"].values[seen] >= MEMORIZED
     nan = float("nan")
-    nothing = SeedDrift(seed, alpha, nan, nan, nan, nan, (nan, nan))
+    nothing = SeedDrift(seed, alpha, gamma, nan, nan, nan, nan, (nan, nan))
     if not fits.any() or len(tau) < 2:
         return nothing
     settled = step >= SETTLED * step[np.argmax(fits)]
@@ -137,8 +145,9 @@ def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
     if len(t) < _LEAST:
         return nothing
     slope, error = _slope(t * eta * path.speed, at)
-    each = [_gamma0(s, float(path.gamma_eff[-1])) for s in (slope, slope - error, slope + error)]
-    return SeedDrift(seed, alpha, each[0], each[1], each[2], slope, (float(at[0]), float(at[-1])))
+    finest = float(path.gamma_eff[-1])
+    each = [_gamma0(s, gamma, finest) for s in (slope, slope - error, slope + error)]
+    return SeedDrift(seed, alpha, gamma, each[0], each[1], each[2], slope, (float(at[0]), float(at[-1])))
 
 
 def _valley(path: DecayPath, place: tuple[int, ...], metric: str) -> tuple[Floats, Floats]:
@@ -164,5 +173,5 @@ def _slope(s: Floats, tau: Floats) -> tuple[float, float]:
     return float(slope), max(float(high - low) / 2, abs(float(halves[1] - halves[0])) / 2)
 
 
-def _gamma0(slope: float, gamma_eff: float) -> float:
-    return slope / (1 - slope / gamma_eff) if slope < gamma_eff else math.inf
+def _gamma0(slope: float, gamma: float, gamma_eff: float) -> float:
+    return (slope - gamma) / (1 - slope / gamma_eff) if slope < gamma_eff else math.inf

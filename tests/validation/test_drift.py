@@ -64,7 +64,7 @@ def test_what_was_planted_is_found(metric: str) -> None:
 
 
 def test_noise_is_in_the_interval() -> None:
-    found = implicit_decay(path(), runs(noise=0.02))
+    found = implicit_decay(path(), runs(noise=0.02), "loss")
     low, high = found.interval
     assert low < GAMMA0 < high
     assert high - low < GAMMA0
@@ -76,6 +76,12 @@ def test_runs_with_decay_are_left_out() -> None:
     assert found.of(1) == found.median  # a seed that has no run of its own
     with pytest.raises(InputError, match="none with gamma = 0"):
         implicit_decay(path(), runs(gamma=(0.1, 0.01)))
+
+
+def test_a_decay_is_taken_off() -> None:
+    found = implicit_decay(path(), runs(gamma=(0.0, 0.01)), gamma=0.01)
+    assert [(r.seed, r.gamma) for r in found.runs] == [(1, 0.01)]
+    assert found.median == pytest.approx(GAMMA0, rel=1e-3)
 
 
 def test_no_drift_is_none() -> None:
