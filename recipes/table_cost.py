@@ -1,11 +1,13 @@
 """What a what-if map costs by path and by training: `python recipes/table_cost.py [--seeds 1]`.
 
-Teacher–student, α = 3, AdamW: 10 weight decays from 0.03 to 1 times 5 learning rates from 1e-4 to 1e-3. Both are
-done here, one after the other on the same machine: decay paths, at a larger rate than most runs and at several
-resolutions, since one path serves every η; then all 50 networks of each seed, trained until they
-generalise. Steps are optimizer steps of one network that were really done. The same path is read with its
-finest resolutions left out, too: what it would have cost, and how wrong it would have been; and at larger
-rates, which need fewer steps for the same γ_eff. About 1.2 million steps of one network for each seed.
+Teacher–student, α = 3, AdamW: 10 weight decays from 0.03 to 1 times 5 learning rates from 1e-4 to 1e-3. Both
+are done here, one after the other on the same machine: decay paths, at a larger rate than most runs and at
+several resolutions, since one path serves every η; then all 50 networks of each seed, trained until they
+generalise. Steps are optimizer steps of one network that were really done, seconds those since the work was
+last started. The same path is read with its finest resolutions left out, too: what it would have cost (of the
+seconds, its share by steps), and how wrong it would have been. The rival of all this is a single real run at
+the strongest decay and largest rate, its time rescaled by 1/(γη); it is among the 50. About 1.2 million steps
+of one network for each seed.
 """
 
 from __future__ import annotations
@@ -100,6 +102,20 @@ def by_training(file: Path, seconds: float, gamma: Floats, eta: Floats, seeds: l
     return Cost("training all", float(delays["last"].sum()), seconds, times)
 
 
+def steps_of(file: Path, gamma: Floats) -> Floats:
+    """Steps that the runs of one file took, all seeds together, [γ]."""
+    runs = open_runs(file).dataset
+    return np.array([runs["steps_done"].values[np.isclose(runs["gamma"], g)].sum() for g in gamma], float)
+
+
+def rescaled(full: Cost, steps: Floats, gamma: Floats, eta: Floats, k: int) -> Cost:
+    """The map from the run of each seed at γ[k] and the largest η, as 1/(γη); `steps` [γ, η]."""
+    scale = gamma[k] * eta[-1] / np.multiply.outer(gamma, eta)
+    share = steps[k, -1] / full.steps
+    name = f"one run at γ = {number(float(gamma[k]))}, η = {eta[-1]:.2g}, rescaled"
+    return Cost(name, float(steps[k, -1]), share * full.seconds, full.times[:, [k], -1:] * scale)
+
+
 def at(axis: Floats, run: xr.Dataset, name: str) -> int:
     return int(np.argmin(np.abs(axis - float(run[name]))))
 
@@ -131,6 +147,9 @@ def main() -> None:
     times = np.where(np.isnan(known).all(0), np.nan, np.nanmax(np.nan_to_num(known, nan=-np.inf), axis=0))
     full = Cost("training all", sum(p.steps for p in parts), sum(p.seconds for p in parts), times)
 
+    spent = np.array([steps_of(options.out / f"runs-{rate:.3g}.nc", gamma) for rate in eta]).T
+    paths = list(costs)
+    costs += [rescaled(full, spent, gamma, eta, k) for k in {len(gamma) - 1, len(gamma) // 2}]
     print(f"\nmachine: {machine()}; {len(gamma) * len(eta)} cells, {len(seeds)} seed(s)")
     print(f"training: {int(np.isfinite(full.times).sum())} of {full.times.size} runs generalised")
     rows = [[full.name, full.steps, full.seconds, "1", "1", "", "", ""]]
@@ -152,7 +171,7 @@ def main() -> None:
     words = "; ".join(cost.name for cost in reached) or "by none"
     print(f"\n{AIM[0]} times fewer steps at a mean error of {AIM[1]:.0%} or less: {words}")
 
-    best = min(costs, key=lambda cost: float(np.nanmean(np.abs(cost.times / full.times - 1))))
+    best = min(paths, key=lambda cost: float(np.nanmean(np.abs(cost.times / full.times - 1))))
     print(f"\n## Error by cell, %, median over the seeds: {best.name}")
     error = np.median(best.times / full.times - 1, axis=0)
     lines = [[number(g), *(f"{100 * e:+.1f}" for e in row)] for g, row in zip(gamma, error, strict=True)]
