@@ -118,7 +118,7 @@ def predict_on_path(
         share, of the accuracy at the end of the path. Losses have none.
     metric : "accuracy" or "loss".
     implicit : decay γ0 that acts without being set, such as the drift of minibatch noise along the valley
-        (`validation.drift.implicit_decay` measures it): t = τ_c/(η(γ + γ0)). The refits of the path are
+        (`gt.implicit_decay` measures it): t = τ_c/(η(γ + γ0)). The refits of the path are
         taken to drift by it, too.
 
     Raises
