@@ -91,21 +91,17 @@ def by_path(file: Path, seconds: float, gamma: Floats, eta: Floats) -> list[Cost
     return out
 
 
-def by_training(file: Path, seconds: float, gamma: Floats, eta: Floats, seeds: list[int]) -> Cost:
-    """The map by runs to the end of each."""
+def by_training(
+    file: Path, seconds: float, gamma: Floats, eta: Floats, seeds: list[int]
+) -> tuple[Cost, Floats]:
+    """The map by runs to the end of each, and the steps that they took, all seeds together, [γ, η]."""
     delays = measure(open_runs(file))
-    times = np.full((len(seeds), len(gamma), len(eta)), np.nan)
+    times, steps = np.full((2, len(seeds), len(gamma), len(eta)), np.nan)
     for one in (delays.isel(run=k) for k in range(delays.sizes["run"])):
         place = (seeds.index(int(one["seed"])), *(at(axis, one, name) for axis, name in
                  ((gamma, "gamma"), (eta, "eta_d"))))  # fmt: skip
-        times[place] = float(one["t_test"])
-    return Cost("training all", float(delays["last"].sum()), seconds, times)
-
-
-def steps_of(file: Path, gamma: Floats) -> Floats:
-    """Steps that the runs of one file took, all seeds together, [γ]."""
-    runs = open_runs(file).dataset
-    return np.array([runs["steps_done"].values[np.isclose(runs["gamma"], g)].sum() for g in gamma], float)
+        times[place], steps[place] = float(one["t_test"]), float(one["last"])
+    return Cost("training all", float(steps.sum()), seconds, times), steps.sum(0)
 
 
 def rescaled(full: Cost, steps: Floats, gamma: Floats, eta: Floats, k: int) -> Cost:
@@ -136,18 +132,10 @@ def main() -> None:
         refit = tuple(max(round(k * RATES[0] / rate), 1) for k in REFIT)
         took = timed(file, sample_path, eta_d=rate, refit=refit, dtau=DTAU, tau=TAU, **alike)
         costs += by_path(file, took, gamma, eta)
-    # the runs, pieces of a rate each, since their length goes as 1/η
-    parts = []
-    for rate in eta:
-        file = options.out / f"runs-{rate:.3g}.nc"
-        steps = int(np.ceil(TAU / (gamma.min() * rate)))
-        took = timed(file, train, gamma=gamma.tolist(), eta_d=float(rate), steps=steps, **alike)
-        parts.append(by_training(file, took, gamma, eta, seeds))
-    known = np.array([part.times for part in parts])
-    times = np.where(np.isnan(known).all(0), np.nan, np.nanmax(np.nan_to_num(known, nan=-np.inf), axis=0))
-    full = Cost("training all", sum(p.steps for p in parts), sum(p.seconds for p in parts), times)
-
-    spent = np.array([steps_of(options.out / f"runs-{rate:.3g}.nc", gamma) for rate in eta]).T
+    file = options.out / "runs.nc"
+    steps = int(np.ceil(TAU / (gamma.min() * eta.min())))  # of the slowest; the others stop as they are done
+    took = timed(file, train, gamma=gamma.tolist(), eta_d=eta.tolist(), steps=steps, **alike)
+    full, spent = by_training(file, took, gamma, eta, seeds)
     paths = list(costs)
     costs += [rescaled(full, spent, gamma, eta, k) for k in {len(gamma) - 1, len(gamma) // 2}]
     print(f"\nmachine: {machine()}; {len(gamma) * len(eta)} cells, {len(seeds)} seed(s)")
