@@ -4,7 +4,7 @@ Official variant, N = 45, plain gradient descent. Networks that train m alone (r
 representation itself (full, "free") beside the decay path of the same seeds, sampled with the same η_R/η_D,
 and beside Eq. 6 on the shipped landscape: m over ηγt (figure and table), and the time to the accuracy ceiling
 (95 % of the accuracy that the landscape has at m = 0, seed by seed, for all three). Nothing is fitted.
-Stopped, it goes on when called again. 1.8 million steps of one network.
+Stopped, it goes on when called again. Two million steps of one network.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from common import folder, number, pathed, table, took, trained
+from common import folder, number, of, pathed, table, took, trained
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from fullnet.tasks import addition
 from reduced.decay_path import DecayPath
 from reduced.figures.file import save
-from reduced.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILLION, new_figure
+from reduced.figures.style import BLACK, BLUE, ORANGE, PURPLE, VERMILLION, new_figure
 from reduced.landscape import Landscape, open_landscape
 from reduced.path_prediction import predict_on_path
 from reduced.prediction import predict
@@ -34,12 +34,13 @@ Floats = NDArray[np.float64]
 
 N, ALPHA, M = 45, 3.6, 0.08  # as recipes/table_addition.py
 ETA = 0.03
-REFIT = (100, 200, 400)  # γ_eff of 3.3e-3, 1.7e-3 and 8.3e-4
+REFIT = (200, 400, 800)  # γ_eff of 1.7e-3, 8.3e-4 and 4.2e-4
 TAUS = (0.05, 0.1, 0.2, 0.3, 0.5)
 NOWHERE = 1e-30  # a test loss that is never reached: Eq. 6 to its very end
 WORDS = {"line": "restricted", "free": "full"}
 M_RATE = {"line": "eq6", "free": "representation"}  # R itself moves along the line with 1/‖Δ‖²
 COLOURS = (BLUE, VERMILLION, PURPLE, ORANGE)
+STYLES = (("-", 1.2, "trained"), ("--", 1.8, "decay path, read at γ"), (":", 1.2, "Eq. 6 on the landscape"))
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,15 @@ class Case:
         s = np.linspace(0, way.end, 400)
         return float("nan"), s * gamma, way.at(s)[1]
 
-    def on_path(self, seed: int) -> tuple[Floats, Floats]:
-        """τ and m along the finest path."""
-        m = self.path.dataset["m"].values[self.path.place("seed", seed), 0, 0, 0, -1]
-        known = np.isfinite(m)
-        return self.path.tau[known], m[known]
+    def on_path(self, gamma: float, seed: int) -> tuple[Floats, Floats]:
+        """τ and m of the path at γ: linear in γ between the two resolutions next to it, and through the two
+        finest below them, as `predict` reads τ_c."""
+        each = np.asarray(self.path.dataset["m"].values[self.path.place("seed", seed), 0, 0, 0], float)
+        known = np.isfinite(each).all(0)
+        eff = self.path.gamma_eff
+        fine = int(np.clip(np.searchsorted(-eff, -gamma), 1, len(eff) - 1))
+        share = min((gamma - eff[fine]) / (eff[fine - 1] - eff[fine]), 1.0)
+        return self.path.tau[known], (share * each[fine - 1] + (1 - share) * each[fine])[known]
 
     def of_run(self, gamma: float, seed: int) -> tuple[Floats, Floats]:
         """ηγt and m of one trained network."""
@@ -92,31 +97,39 @@ def cases(options: argparse.Namespace) -> list[Case]:
     task, land = addition(variant="official"), open_landscape("addition")
     seeds = land.seeds[: options.seeds]
     limits = {s.seed: s.threshold for s in systems(land, n_train=N) if s.seed in seeds}
-    each = np.array([limits[s] for s in seeds])
     out = []
     for representation in WORDS:
         start = {"alpha": ALPHA, "m": M, "n_train": N, "seeds": seeds, "eta_d": ETA, "optimizer": "sgd"}
         start |= {"representation": representation}
+        trained_at = {}
+        for gamma in options.gamma:
+            trained_at[gamma] = trained(
+                options.out / f"runs-{representation}-{gamma:g}.nc", task, **start, gamma=gamma,
+                eta_r=[ETA * r for r in options.ratio], steps=math.ceil(options.tau / (gamma * ETA)),
+                resolution=0.03,
+            )  # fmt: skip
         for ratio in options.ratio:
-            own = start | {"eta_r": ETA * ratio}
             path = pathed(
-                options.out / f"path-{representation}-{ratio:g}.nc", task, **own, dtau=0.01, refit=REFIT,
-                tau=options.tau,
+                options.out / f"path-{representation}-{ratio:g}.nc", task, **start, eta_r=ETA * ratio,
+                dtau=0.01, refit=REFIT, tau=options.tau,
             )  # fmt: skip
             runs, times = {}, {}
-            for gamma in options.gamma:
-                made = trained(
-                    options.out / f"runs-{representation}-{ratio:g}-{gamma:g}.nc", task, **own, gamma=gamma,
-                    steps=math.ceil(options.tau / (gamma * ETA)), resolution=0.03,
-                )  # fmt: skip
-                runs[gamma] = made.dataset
-                times[gamma] = measure(made, threshold=each)["t_test"].values
+            for gamma, made in trained_at.items():
+                each = np.array([limits[int(s)] for s in made.dataset["seed"]])
+                delays = of(measure(made, threshold=each), eta_r=ETA * ratio)
+                runs[gamma] = of(made.dataset, eta_r=ETA * ratio)
+                times[gamma] = np.array([by_seed(delays, s) for s in seeds])
             out.append(Case(representation, ratio, path, runs, times, land, limits))
     return out
 
 
+def by_seed(delays: xr.Dataset, seed: int) -> float:
+    """t_test of a seed's run."""
+    return float(delays["t_test"].values[np.argmax(delays["seed"].values == seed)])
+
+
 def messiness(case: Case, taus: list[float]) -> list[list[str]]:
-    """m over m at the start, medians over the seeds, of runs, path and Eq. 6; and how far apart they are."""
+    """m over m at the start, medians over the seeds, of runs, path and Eq. 6; and how far from the runs."""
 
     def at(ways: list[tuple[Floats, Floats]]) -> Floats:
         """[seed, τ]"""
@@ -128,13 +141,14 @@ def messiness(case: Case, taus: list[float]) -> list[list[str]]:
         )
 
     seeds = list(case.limits)
-    path = at([case.on_path(s) for s in seeds])
-    rows = [[case.name, f"path, γ_eff = {case.path.gamma_eff[-1]:.2g}", *middle(path), ""]]
+    rows = []
     for gamma in case.runs:
         runs = at([case.of_run(gamma, s) for s in seeds])
+        rows.append([case.name, number(gamma), "trained", *middle(runs), ""])
+        path = at([case.on_path(gamma, s) for s in seeds])
+        rows.append([case.name, number(gamma), "path", *middle(path), apart(path, runs)])
         eq6 = at([case.eq6(gamma, s)[1:] for s in seeds])
-        rows.append([case.name, f"trained, γ = {gamma:g}", *middle(runs), apart(path, runs)])
-        rows.append([case.name, f"Eq. 6, γ = {gamma:g}", *middle(eq6), apart(eq6, runs)])
+        rows.append([case.name, number(gamma), "Eq. 6", *middle(eq6), apart(eq6, runs)])
     return rows
 
 
@@ -170,20 +184,15 @@ def ceilings(case: Case) -> list[list[str]]:
 
 
 def draw(ax: Axes, case: Case) -> list[Line2D]:
-    """m over ηγt of all seeds: runs by γ, the finest path, Eq. 6 dotted."""
+    """m over ηγt of all seeds, a colour for each γ."""
     handles = []
     for colour, gamma in zip(COLOURS, case.runs, strict=False):
         for seed in case.limits:
-            tau, m = case.of_run(gamma, seed)
-            ax.plot(tau, m / M, color=colour, linewidth=1.3)
-            _, tau, m = case.eq6(gamma, seed)
-            ax.plot(tau, m / M, ":", color=GREEN, linewidth=1.3)
-        handles.append(Line2D([], [], color=colour, linewidth=1.3, label=f"trained, γ = {gamma:g}"))
-    for seed in case.limits:
-        ax.plot(*(x / y for x, y in zip(case.on_path(seed), (1, M), strict=True)), "--", color=BLACK)
-    label = rf"decay path, $\gamma_{{eff}}$ = {case.path.gamma_eff[-1]:.2g}"
-    handles.append(Line2D([], [], linestyle="--", color=BLACK, label=label))
-    handles.append(Line2D([], [], linestyle=":", color=GREEN, label="Eq. 6 on the landscape, each γ"))
+            ways = case.of_run(gamma, seed), case.on_path(gamma, seed), case.eq6(gamma, seed)[1:]
+            for (tau, m), (style, width, _) in zip(ways, STYLES, strict=True):
+                ax.plot(tau, m / M, style, color=colour, linewidth=width)
+        handles.append(Line2D([], [], color=colour, label=f"γ = {gamma:g}"))
+    handles += [Line2D([], [], linestyle=s, color=BLACK, linewidth=w, label=text) for s, w, text in STYLES]
     ax.set(xlabel=r"$\tau = \eta\gamma t$", ylabel=r"$m/m_0$", xlim=(0, float(case.path.tau[-1])))
     ax.set_title(case.name, fontsize="medium")
     ax.axhline(0, color=BLACK, linewidth=0.6)
@@ -197,13 +206,13 @@ def main() -> None:
         __doc__ or "",
         ("--gamma", many | {"default": [1e-3, 3e-4], "help": "weight decays"}),
         ("--ratio", many | {"default": [0.1, 0.01], "help": "η_R/η_D"}),
-        ("--tau", {"type": float, "default": 0.7, "help": "ηγt up to which all goes"}),
+        ("--tau", {"type": float, "default": 0.6, "help": "ηγt up to which all goes"}),
     )
     options.seeds = min(options.seeds, 3)
     made = cases(options)
     taus = [t for t in TAUS if t <= options.tau]
     print("\n## m over m at the start, at ηγt =; medians over the seeds")
-    head = ["network", "of", *(f"{t:g}" for t in taus), "mean distance from the trained"]
+    head = ["network", "γ", "", *(f"{t:g}" for t in taus), "mean distance from the trained"]
     table(head, [row for case in made for row in messiness(case, taus)])
     print("\n## Steps to the accuracy ceiling")
     head = ["network", "γ", "trained, by seed", "path, error by seed, %", "Eq. 6, error by seed, %"]
