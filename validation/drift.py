@@ -135,15 +135,15 @@ def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
     nothing = SeedDrift(seed, alpha, gamma, nan, nan, nan, nan, (nan, nan))
     if not fits.any() or len(tau) < 2:
         return nothing
-    settled = step >= SETTLED * step[np.argmax(fits)]
-    # evenly in steps, so that no part of the run counts for more
-    wanted = np.linspace(step[settled][0], step[-1], _POINTS) if settled.any() else np.zeros(0)
-    chosen = np.unique(np.searchsorted(step, wanted))
-    t, at = step[chosen], test[chosen]
-    shared = (at <= value[0]) & (at >= value[-1])
-    t, at = t[shared], np.interp(-at[shared], -value, tau)
-    if len(t) < _LEAST:
+    shared = (step >= SETTLED * step[np.argmax(fits)]) & (test <= value[0]) & (test >= value[-1])
+    if not shared.any():
         return nothing
+    step, test = step[shared], test[shared]
+    # evenly in steps, so that no part of the run counts for more
+    chosen = np.unique(np.searchsorted(step, np.linspace(step[0], step[-1], _POINTS)))
+    if len(chosen) < _LEAST:
+        return nothing
+    t, at = step[chosen], np.interp(-test[chosen], -value, tau)
     slope, error = _slope(t * eta * path.speed, at)
     finest = float(path.gamma_eff[-1])
     each = [_gamma0(s, gamma, finest) for s in (slope, slope - error, slope + error)]

@@ -63,6 +63,19 @@ def test_what_was_planted_is_found(metric: str) -> None:
     assert found.of(1) == found.runs[1].gamma0
 
 
+def test_only_what_run_and_path_share_counts() -> None:
+    """A run that goes far beyond the path, and before it: the same drift, from fewer points."""
+    short = path()
+    held = short.dataset["tau"].values < 0.25
+    curves = {
+        name: np.where(held, short.dataset[name].values, NAN)
+        for name in ("test_loss", "test_accuracy", "train_accuracy")
+    }
+    late = implicit_decay(path(curves=curves, fit="first"), runs(), "loss")
+    assert late.runs[0].stretch[1] < 0.25
+    assert late.median == pytest.approx(GAMMA0, rel=1e-2)
+
+
 def test_noise_is_in_the_interval() -> None:
     found = implicit_decay(path(), runs(noise=0.02), "loss")
     low, high = found.interval
