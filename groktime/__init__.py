@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reduced.prediction import Prediction
     from reduced.recommend import Recommendation, recommend
     from validation.compare import Comparison, compare
+    from validation.drift import implicit_decay
     from validation.ladder import Ladder, ladder
     from validation.measure import measure
 
@@ -46,6 +47,7 @@ _HOME = {
     "open_runs": "fullnet.runs",
     "Comparison": "validation.compare",
     "compare": "validation.compare",
+    "implicit_decay": "validation.drift",
     "Ladder": "validation.ladder",
     "ladder": "validation.ladder",
     "measure": "validation.measure",
@@ -77,6 +79,7 @@ __all__ = [
     "Task",
     "check_task",
     "compare",
+    "implicit_decay",
     "ladder",
     "measure",
     "open_landscape",

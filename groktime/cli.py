@@ -186,6 +186,9 @@ def _start(command: argparse.ArgumentParser, kind: Any) -> None:
     command.add_argument("--alpha", required=True, help="start: weight norm / its norm at init", **many)
     command.add_argument("--m", help="start: messiness, for landscapes of (w, m)", **many)
     command.add_argument("--m-rate", default="eq6", help="eq6, or representation: with 1/||R diff||^2")
+    command.add_argument(
+        "--implicit", type=_number, default=0.0, help="decay that acts unset, added to gamma; of paths (0)"
+    )
 
 
 def _measuring(command: argparse.ArgumentParser) -> None:

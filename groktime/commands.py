@@ -58,7 +58,7 @@ def _what_if(options: argparse.Namespace) -> None:
         for name in ("gamma", "eta_d", "eta_r", "alpha", "m")
         if getattr(options, name) is not None
     }
-    ds = what_if(land, **swept, **_which(options), m_rate=options.m_rate)
+    ds = what_if(land, **swept, **_which(options), m_rate=options.m_rate, implicit=options.implicit)
     if data:
         from reduced.files import write_dataset
 
@@ -353,6 +353,7 @@ def _start(options: argparse.Namespace) -> dict[str, Any]:
         "alpha": options.alpha,
         "m": options.m,
         "m_rate": options.m_rate,
+        "implicit": options.implicit,
     }
 
 

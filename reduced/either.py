@@ -50,15 +50,16 @@ def predict(source: Landscape | DecayPath, **settings: Any) -> Prediction | Path
     gamma, eta_d : decoupled weight decay, and learning rate of the network, per step.
     alpha, m : start: norm over the norm at initialisation, messiness.
     n_train, seed, threshold, metric : which size and seed, and what counts as generalised.
-    eta_r, sampled_steps, level, m_rate : of landscapes only.
+    eta_r, sampled_steps, level, m_rate : of landscapes only; implicit : of paths only.
 
     Raises
     ------
     InputError : naming the argument and what was expected.
     """
+    settings = refuse(source, settings, "predict")
     if isinstance(source, Landscape):
         return prediction.predict(source, **settings)
-    return predict_on_path(source, **refuse(source, settings, "predict"))
+    return predict_on_path(source, **settings)
 
 
 def what_if(source: Landscape | DecayPath, **settings: Any) -> xr.Dataset:
@@ -72,16 +73,21 @@ def what_if(source: Landscape | DecayPath, **settings: Any) -> xr.Dataset:
     ------
     InputError : naming the argument and what was expected.
     """
+    settings = refuse(source, settings, "what_if")
     if isinstance(source, Landscape):
         return of_landscape.what_if(source, **settings)
-    return what_if_on_path(source, **refuse(source, settings, "what_if"))
+    return what_if_on_path(source, **settings)
 
 
 def refuse(source: object, settings: Mapping[str, Any], verb: str) -> dict[str, Any]:
-    """The settings that a path takes; refused are those that only a landscape does, of a path, and
-    whatever is neither."""
+    """The settings that the source takes; refused are those that only the other kind does, and whatever
+    is neither."""
     if isinstance(source, Landscape):
-        return dict(settings)
+        if settings.get("implicit"):
+            raise InputError(
+                f"implicit: {source.source} is a landscape, which takes no implicit decay; leave it out"
+            )
+        return {name: value for name, value in settings.items() if name != "implicit"}
     if not isinstance(source, DecayPath):
         raise InputError(f"{verb}: expected a Landscape or a DecayPath, not {type(source).__name__}")
     for name, why in _OF_LANDSCAPES.items():

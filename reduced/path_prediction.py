@@ -64,6 +64,12 @@ class PathPrediction:
         return self.grokking_time - self.memorization_time
 
     @property
+    def rate(self) -> float:
+        """τ that passes in one step of the run."""
+        s = self.settings
+        return float(s["eta_d"] * (s["gamma"] + s["implicit"]) * self.path.speed)
+
+    @property
     def long(self) -> bool:
         """Whether the delay is long against the fit."""
         return bool(self.delay >= LONG * self.memorization_time)
@@ -98,6 +104,7 @@ def predict_on_path(
     seed: int | None = None,
     threshold: float | None = None,
     metric: str = "accuracy",
+    implicit: float = 0.0,
 ) -> PathPrediction:
     """Predict when a network that starts at w = alpha w0 generalises, from its decay path.
 
@@ -110,6 +117,9 @@ def predict_on_path(
     threshold : test metric that counts as generalised. Default for accuracy: the file's; where it is a
         share, of the accuracy at the end of the path. Losses have none.
     metric : "accuracy" or "loss".
+    implicit : decay γ0 that acts without being set, such as the drift of minibatch noise along the valley
+        (`gt.implicit_decay` measures it): t = τ_c/(η(γ + γ0)). The refits of the path are
+        taken to drift by it, too.
 
     Raises
     ------
@@ -118,13 +128,14 @@ def predict_on_path(
     check_each("gamma", gamma, "0 or more", lambda x: x >= 0)
     check_each("eta_d", eta_d, "above 0", lambda x: x > 0)
     check_each("alpha", alpha, "above 0", lambda x: x > 0)
+    check_each("implicit", implicit, "0 or more", lambda x: x >= 0)
     check_threshold(path, threshold, metric)
     n_train = path.n_train[-1] if n_train is None else n_train
     m = float(path.m_start[0]) if m is None else m
     chosen = path.seeds if seed is None else [path.seeds[path.place("seed", seed)]]
     found = crossings(path, chosen, n_train, m, threshold, metric)
     lane = (np.array([float(x)]) for x in (gamma, eta_d, alpha))
-    readings = read(found, *lane)
+    readings = read(found, *lane, implicit=implicit)
     each = [_of_seed(readings, k, seed) for k, seed in enumerate(chosen)]
     times = np.array([q.grokking_time for q in each])
     median = float(np.median(np.where(np.isnan(times), np.inf, times)))
@@ -147,6 +158,7 @@ def predict_on_path(
             "n_train": n_train,
             "seed": seed,
             "metric": metric,
+            "implicit": implicit,
         },
         status=status,
         grokking_time=median if generalizes else float("nan"),

@@ -6,6 +6,9 @@ it is γ alone that is set beside γ_eff, which holds the η that the path was s
 scales the time, and t_fit.
 
 τ_c is linear in γ between the two resolutions next to the run's γ, and through the two finest below them.
+
+An implicit decay γ0, a drift along the valley that goes on without decay and counts per step, adds to γ, and
+in the refit to γ_eff: a path that went τ came τ(1 + γ0/γ_eff) far, at γ_eff + γ0; t = τ_c/(η(γ + γ0)).
 """
 
 from __future__ import annotations
@@ -47,8 +50,8 @@ class Readings:
     resolved: NDArray[np.bool_]
 
 
-def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats) -> Readings:
-    """Read all lanes; `gamma`, `eta_d`, `alpha` are [lane]."""
+def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, implicit: float = 0.0) -> Readings:
+    """Read all lanes; `gamma`, `eta_d`, `alpha` are [lane]. `implicit`: γ0, of runs and path alike."""
     path = found.path
     starts, by_start, inside = _starts(path.alpha, alpha)
     rows, share, above, resolved = _resolutions(path.gamma_eff, gamma)
@@ -59,18 +62,21 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats) -> Readi
 
     corners, weights = (slice(None), starts[:, None, :], rows[:, :, None]), by_start[:, None, :]
     tau = _weighed(found.tau[corners], weights)  # at the start α, [seed, lane, resolution]
+    # where γ lies among the resolutions, `share`, is the same with γ0 added to both
+    tau = tau * (1 + implicit / path.gamma_eff[rows])
     kind = np.where(weights > 0, found.kind[corners], ALREADY).max(-1)
     tau_c, error, kind = _at_gamma(tau, kind, share, above, path.dtau, several=len(path.refit) > 1)
 
-    fitted, strong = ~np.isnan(t_fit), eta_d * gamma * path.speed >= 1
+    fitted, strong = ~np.isnan(t_fit), eta_d * (gamma + implicit) * path.speed >= 1
     status = _STATUS[kind]
     status = np.where(fitted, status, np.where(found.lost[:, None], Status.COLLAPSES, Status.OUTSIDE))
     status = np.where(strong, Status.COLLAPSES, status)
-    status = np.where(gamma == 0, Status.NEVER, status)
+    status = np.where(gamma + implicit == 0, Status.NEVER, status)
     status = np.where(inside, status, Status.OUTSIDE)
     goes = (status == Status.GENERALIZES) | (status == Status.ALREADY)
 
-    rate = np.where(gamma > 0, eta_d * gamma * path.speed, np.nan)
+    total = gamma + implicit
+    rate = np.where(total > 0, eta_d * total * path.speed, np.nan)
     spread = np.where(np.isnan(error), np.inf if len(path.refit) > 1 else 0.0, error)
     time, low = (np.maximum(x / rate, t_fit) for x in (tau_c, tau_c - spread))
     high = (tau_c + spread) / rate

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _APART = 0.05  # numerical error, as a share of τ_c, up to which there is no remark
 _NOTE = {
-    Status.NEVER: "Without decay (gamma = 0) nothing moves along the valley.",
+    Status.NEVER: "Without decay (gamma = 0), set or implicit, nothing moves along the valley.",
     Status.ALREADY: "The network generalises as it fits: nothing to wait for.",
     Status.COLLAPSES: (
         "Decay makes the network forget its training set before it generalises, or eta_d * gamma is\n"
@@ -34,7 +34,7 @@ def report(p: PathPrediction) -> str:
         f"Path        {path.source}: {path.task}, {len(p.seeds)} seed(s), N = {s['n_train']}, "
         f"dtau = {path.dtau:g}, refit = {', '.join(map(str, path.refit))}",
         f"Start       {start}",
-        f"Rates       gamma = {s['gamma']:g}, eta_D = {s['eta_d']:g}",
+        f"Rates       gamma = {s['gamma']:g}{_implicit(s['implicit'])}, eta_D = {s['eta_d']:g}",
         f"Generalised test {s['metric']} {'>=' if s['metric'] == 'accuracy' else '<='} "
         f"{p.seeds[0].threshold:.3g}",
         "",
@@ -82,6 +82,10 @@ def as_dict(p: PathPrediction) -> dict[str, Any]:
             for q in p.seeds
         ],
     }
+
+
+def _implicit(gamma0: float) -> str:
+    return f" + {gamma0:g} implicit" if gamma0 else ""
 
 
 def _read(p: PathPrediction) -> str:

@@ -10,6 +10,7 @@ from reduced.crossings import crossings
 from reduced.decay_path import DecayPath
 from reduced.path_prediction import check_threshold
 from reduced.path_reading import read
+from reduced.prediction import check_each
 from reduced.sweep import Sweep
 
 
@@ -24,6 +25,7 @@ def what_if_on_path(
     seed: int | None = None,
     threshold: float | None = None,
     metric: str = "accuracy",
+    implicit: float = 0.0,
 ) -> xr.Dataset:
     """Grokking times over every combination of the swept settings, from a decay path.
 
@@ -38,6 +40,7 @@ def what_if_on_path(
     given = {"gamma": gamma, "eta_d": eta_d, "alpha": alpha} | ({} if m is None else {"m": m})
     sweep = Sweep.of(given)
     check_threshold(path, threshold, metric)
+    check_each("implicit", implicit, "0 or more", lambda x: x >= 0)
     seeds = path.seeds if seed is None else [path.seeds[path.place("seed", seed)]]
     n_train = path.n_train[-1] if n_train is None else n_train
     lanes = np.stack([sweep.mesh[name].ravel() for name in ("gamma", "eta_d", "alpha")])
@@ -47,7 +50,8 @@ def what_if_on_path(
     status, resolved = np.empty(times.shape, object), np.empty(lanes.shape[1], bool)
     for value in np.unique(start):
         mine = start == value
-        found = read(crossings(path, seeds, n_train, float(value), threshold, metric), *lanes[:, mine])
+        passed = crossings(path, seeds, n_train, float(value), threshold, metric)
+        found = read(passed, *lanes[:, mine], implicit=implicit)
         times[:, mine], fitted[:, mine] = found.grokking_time, found.memorization_time
         low[:, mine], high[:, mine] = found.low, found.high
         status[:, mine], resolved[mine] = found.status, found.resolved
@@ -59,6 +63,7 @@ def what_if_on_path(
         high=high.reshape(shape),
         status=status.reshape(shape),
         path=path.source,
+        implicit=implicit,
     )
     outer = tuple(sweep.axes[name].size for name in sweep.swept)
     return ds.assign(resolved=(sweep.swept, resolved.reshape(outer), {"units": "1"}))

@@ -39,9 +39,10 @@ class Recommendation:
 
     def report(self) -> str:
         """Two or three sentences for a person."""
+        own = self.prediction.settings.get("implicit")
         text = (
-            f"gamma = {self.gamma:.4g} groks within {self.budget:,} steps: predicted "
-            f"{self.prediction.grokking_time:,.0f}"
+            f"gamma = {self.gamma:.4g} {f'beside {own:g} implicit ' if own else ''}groks within "
+            f"{self.budget:,} steps: predicted {self.prediction.grokking_time:,.0f}"
         )
         low, high = self.prediction.interval
         text += f" (90 %: {low:,.0f} to {high:,.0f})." if np.isfinite(high) else "."

@@ -62,7 +62,7 @@ class Sweep:
         low: Floats,
         high: Floats,
         status: NDArray[np.object_],
-        **attributes: str,
+        **attributes: str | float,
     ) -> xr.Dataset:
         """The result, from what each seed says, [seed, *shape]; times in optimizer steps."""
         never = np.where(np.isnan(times), np.inf, times)

@@ -58,7 +58,8 @@ def plot_path(p: PathPrediction, path: str | Path, overwrite: bool = False) -> P
     else:
         handles = _curves(test, p, starts, "test") + _threshold(test, p)
         _curves(train, p, starts, "train")
-        train.set_xlabel(r"$\tau = \eta\gamma t$")
+        own = p.settings["implicit"]
+        train.set_xlabel(rf"$\tau = \eta(\gamma + {own:g})t$" if own else r"$\tau = \eta\gamma t$")
         handles += _marks(test, train, p)
         _steps_above(test, p)
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
@@ -117,7 +118,14 @@ def _curves(ax: Axes, p: PathPrediction, starts: list[int], part: str) -> list[A
         for dash, of_start in zip(_DASHES[: len(starts)], values, strict=True):
             for one in of_start[:, k]:
                 shown = positive(one) if s["metric"] == "loss" else one
-                ax.plot(path.tau, shown, dash, color=colour, linewidth=width, alpha=0.85)
+                ax.plot(
+                    path.tau * (1 + s["implicit"] / gamma),
+                    shown,
+                    dash,
+                    color=colour,
+                    linewidth=width,
+                    alpha=0.85,
+                )
         label = rf"refit {refit}, $\gamma_{{eff}}$ = {gamma:.3g}" + (" (read)" if read else "")
         handles.append(Line2D([], [], color=colour, linewidth=width, label=label))
     ax.set_ylabel(f"{'training' if part == 'train' else part} {s['metric']}")
@@ -127,7 +135,8 @@ def _curves(ax: Axes, p: PathPrediction, starts: list[int], part: str) -> list[A
         ax.set_ylim(min(0.9, float(np.nanmin(values, initial=1.0))) - 0.03, 1.04)
     known = np.isfinite(values).any((0, 1, 2))
     if part == "test" and known.any():
-        ax.set_xlim(0, _ROOM * float(path.tau[known][-1]))
+        longest = float(path.tau[known][-1]) * (1 + s["implicit"] / float(path.gamma_eff[-1]))
+        ax.set_xlim(0, _ROOM * longest)
     ax.grid(alpha=0.25)
     return handles
 
@@ -144,7 +153,7 @@ def _threshold(ax: Axes, p: PathPrediction) -> list[Artist]:
 def _marks(test: Axes, train: Axes, p: PathPrediction) -> list[Artist]:
     """τ_c by seed with its error; predicted time, its interval, and the fit, in τ of the run."""
     handles: list[Artist] = []
-    rate = p.settings["gamma"] * p.settings["eta_d"] * p.path.speed
+    rate = p.rate
     goes = [q for q in p.seeds if q.status in (Status.GENERALIZES, Status.ALREADY)]
     if goes:
         tau, level = (np.array([getattr(q, name) for q in goes]) for name in ("tau_c", "threshold"))
@@ -172,7 +181,7 @@ def _marks(test: Axes, train: Axes, p: PathPrediction) -> list[Artist]:
 
 
 def _steps_above(ax: Axes, p: PathPrediction) -> None:
-    rate = p.settings["gamma"] * p.settings["eta_d"] * p.path.speed
+    rate = p.rate
     if rate <= 0:
         return
 

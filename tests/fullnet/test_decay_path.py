@@ -79,6 +79,15 @@ def valley(tau: Floats) -> Floats:
     return np.exp(-2 * tau) * float(lost @ lost) / WEIGHTS
 
 
+def test_the_norm_falls_to_what_fits(tmp_path: Path) -> None:
+    """w² = r² + (w0² - r²) e^(-2τ): the fitted part stays, so ln(w0/w) is short of τ."""
+    path = follow(tmp_path / "p.nc", refit=200)
+    fitted = float(np.sum(np.linspace(0.5, 1.5, SAMPLES) ** 2))
+    norm = path.dataset["weight_norm"].values[0, 0, 0, 0, 0]
+    np.testing.assert_allclose(norm**2, fitted + WEIGHTS * valley(path.tau), rtol=1e-6)
+    assert np.all(np.log(norm[0] / norm[1:]) < path.tau[1:])
+
+
 def offset(path: DecayPath, k: int) -> float:
     """What the path's test loss holds beside the valley's, at its end: of the row space."""
     loss = path.dataset["test_loss"].values[0, 0, 0, 0, k]
@@ -132,6 +141,7 @@ def test_times_are_those_of_training_with_decay(tmp_path: Path, optimizer: str, 
     measured = float(measure(runs, metric="loss", threshold=level).t_test[0])
     assert p.tau_c == pytest.approx(0.7, rel=1e-3)
     assert p.grokking_time == pytest.approx(measured, rel=0.01)
+    assert measured * eta * gamma * path.speed == pytest.approx(0.7, rel=0.01)  # of the exact path
 
 
 def test_along_the_decay_acts_from_the_first_step(tmp_path: Path) -> None:
