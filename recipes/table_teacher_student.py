@@ -24,7 +24,7 @@ FIRST = 20  # the landscape that ships holds the seeds 0 to 7
 ALPHAS = (2.0, 2.5, 3.0, 4.0, 5.0)
 LOWEST = 0.9  # alpha of the landscapes
 STEPS = 500  # on each of their spheres
-REFIT = (25, 50, 100, 200, 400)
+REFIT = (10, 25, 50, 100, 200, 400)
 
 
 @dataclass(frozen=True)

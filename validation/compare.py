@@ -35,7 +35,7 @@ SCHEMA = "groktime-comparison/1"
 _STEPS = "optimizer steps"
 _NORM = "L2 norm of all weights and biases"
 _UNITS = {
-    **{f"measured_{k}": _STEPS for k in ("t_train", "t_test", "delay")},
+    **{f"measured_{k}": _STEPS for k in ("t_train", "t_test", "after", "delay")},
     **{column(q, p): _STEPS for q in QUANTITIES for p in PREDICTORS},
     **dict.fromkeys(("predicted_t_train", "predicted_low", "predicted_high"), _STEPS),
     **dict.fromkeys(("predicted_t_train_path", "path_low", "path_high"), _STEPS),
@@ -210,10 +210,12 @@ def _measured(runs: Runs, delays: xr.Dataset) -> dict[str, NDArray[Any]]:
     # of a run that never generalised, the delay is at least as long as it was watched
     shown = np.where(censored, last - t_train, delay)
     at = np.searchsorted(runs.step, np.nan_to_num(t_train))
+    passed = np.searchsorted(runs.step, np.nan_to_num(t_test))
     norms = np.take_along_axis(runs.dataset["weight_norm"].values, at[:, None], axis=1)[:, 0]
     return {
         "measured_t_train": t_train,
         "measured_t_test": t_test,
+        "measured_after": np.where(np.isnan(t_test), np.nan, runs.step[np.maximum(passed - 1, 0)]),
         "measured_delay": delay,
         "train_censored": delays["train_censored"].values,
         "test_censored": censored,
@@ -309,6 +311,8 @@ def _judged(table: xr.Dataset) -> xr.Dataset:
             continue
         part = low_name.removesuffix("_low")
         low, high = (table[f"{part}_{end}"].values for end in ("low", "high"))
-        # a run that never got there says only that its time is later than it was watched
-        table[inside] = ("run", np.where(censored, high >= last, (low <= measured) & (measured <= high)))
+        # A run that never got there says only that its time is later than it was watched; another that it
+        # passed between two evaluations, at the second of which it is measured.
+        met = (low <= measured) & (high >= table["measured_after"].values)
+        table[inside] = ("run", np.where(censored, high >= last, met))
     return table

@@ -54,13 +54,13 @@ def grid(
 def planted(t_test: ArrayLike, *, t_train: ArrayLike = 1.0, last: int = LAST, **more: Any) -> Runs:
     """Runs that fit at `t_train` and generalise at `t_test` (NaN: never), to half a step.
 
-    Evaluations lie at every planted time; the norm decays freely from 2 alpha.
+    Evaluations lie at every planted time and a step before; the norm decays freely from 2 alpha.
     """
     test = np.atleast_1d(np.asarray(t_test, float))
     train = np.broadcast_to(np.asarray(t_train, float), test.shape)
     times = np.concatenate([test, train])
     each = np.unique(np.round(times[~np.isnan(times)]).astype(int))
-    step = np.unique([0, *each, last - 2, last - 1, last])
+    step = np.unique([0, *each, *np.maximum(each - 1, 0), last - 2, last - 1, last])
     attributes = {k: more.pop(k) for k in ("task", "loss", "optimizer", "representation") if k in more}
     attributes |= {k: more.pop(k) for k in ("threshold", "threshold_relative", "configuration") if k in more}
     diverged, done = more.pop("diverged", False), more.pop("steps_done", last)

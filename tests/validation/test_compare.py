@@ -348,3 +348,16 @@ def test_a_report_of_runs_without_any_time(tmp_path: Path) -> None:
         found = compare(flat(), planted([NAN, NAN], gamma=0.0, seed=[0, 1]))
         assert len(list(found.report(tmp_path / "report").iterdir())) == len(FILES)
     assert "never got there" in found.text()
+
+
+def test_a_time_between_two_evaluations_meets_an_interval_that_lies_there() -> None:
+    """A prediction of 1000 exactly, and runs that are seen to have passed at 1020, after 990 or 1010."""
+    land = flat(seeds=2)
+    gamma = float(law(1.0)) / 1000
+    runs = planted([1020.0, 1020.0], gamma=gamma, seed=[0, 1])
+    step = runs.dataset["step"].values
+    for before, met in ((990, True), (1010, False)):
+        moved = np.where(step == 1019, before, step)
+        table = compare(land, replace(runs, dataset=runs.dataset.assign_coords(step=("time", moved)))).table
+        assert table["measured_after"].values.tolist() == [before] * 2
+        assert table["inside_spread"].values.tolist() == [met] * 2
