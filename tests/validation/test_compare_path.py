@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from planted import LAST, NAN, flat, grid, law, planted, planted_path
 
 from groktime.cli import main
 from reduced.errors import InputError
+from reduced.path_prediction import predict_on_path
 from validation.compare import Comparison, compare
 from validation.comparison_text import by_settings
 from validation.measure import measure
@@ -159,14 +159,19 @@ def test_other_batches_are_remarked_on() -> None:
     assert "was sampled with batches of 10, and planted trained with all samples" in text
 
 
-def test_many_runs_take_a_moment() -> None:
+def test_a_path_is_asked_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = grid(np.geomspace(0.03, 1, 15).tolist(), (2.0, 2.5, 3.0), 10)
     trained = planted(law(runs["gamma"], alpha=runs["alpha"]), **runs)
-    delays, path = measure(trained), planted_path(range(10))
-    start = time.perf_counter()
-    columns = path_columns(path, trained, delays)
-    assert time.perf_counter() - start < 3
+    asked: list[float] = []
+
+    def counted(*args: Any, **named: Any) -> Any:
+        asked.append(named["gamma"])
+        return predict_on_path(*args, **named)
+
+    monkeypatch.setattr("validation.on_path.predict_on_path", counted)
+    columns = path_columns(planted_path(range(10)), trained, measure(trained))
     assert columns["predicted_t_test_path"].shape == (450,)
+    assert len(asked) == 45
 
 
 def test_report_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
