@@ -114,6 +114,26 @@ def coverage(made: Comparison) -> list[list[Any]]:
     return rows
 
 
+def by(made: Comparison, name: str) -> tuple[list[str], list[list[Any]]]:
+    """Mean absolute (and signed) error of t_test by one setting, of long and short delays."""
+    table = made.table
+    columns = [c for c in ("log_error", "log_error_path") if c in table]
+    rows: list[list[Any]] = []
+    for value in np.unique(table[name]):
+        row: list[Any] = [float(value)]
+        for short in (False, True):
+            mine = (table[name].values == value) & (table["short"].values.astype(bool) == short)
+            row.append(float(mine.sum()))
+            for column in columns:
+                error = 100 * np.expm1(table[column].values[mine])
+                error = error[np.isfinite(error)]
+                known = f"{np.mean(np.abs(error)):.1f} ({np.mean(error):+.1f})" if len(error) else "–"
+                row.append(known)
+        rows.append(row)
+    own = ["flow", "path"][: len(columns)]
+    return [name, *(x for what in ("long", "short") for x in (f"{what}: n", *(f"{p}, %" for p in own)))], rows
+
+
 def _left_out(scores: xr.Dataset) -> str:
     counts = zip(scores["reason"].values, scores["n_excluded"].values, strict=True)
     return ", ".join(f"{n} {str(reason).replace('_', ' ')}" for reason, n in counts if n) or "none"

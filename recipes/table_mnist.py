@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from common import coverage, folder, from_above, headline, pathed, table, took, trained
+from common import by, coverage, folder, from_above, headline, pathed, table, took, trained
 
 from fullnet.tasks import mnist
 from validation.compare import compare
@@ -45,14 +44,8 @@ def main() -> None:
         print(f"\n## {threshold:.0%} of the test images")
         table(*headline(made))
         table(["90 % interval of", "long delays", "all"], coverage(made))
-        for gamma in (0.03, 0.1, 0.3):
-            one = made.table.isel(run=np.isclose(made.table["gamma"], gamma))
-            errors = {
-                name: np.abs(np.exp(one[f"log_error{end}"]) - 1)
-                for name, end in (("flow", ""), ("path", "_path"))
-            }
-            told = ", ".join(f"{name} {100 * float(e.mean()):.1f} %" for name, e in errors.items())
-            print(f"\nγ = {gamma:g}, mean error: {told}")
+        for name in ("gamma", "alpha"):
+            table(*by(made, name))
         made.report(options.out / f"report-{100 * threshold:.0f}", overwrite=True)
 
 

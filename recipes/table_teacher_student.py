@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import coverage, folder, from_above, headline, pathed, table, took, trained
+from common import by, coverage, folder, from_above, headline, pathed, table, took, trained
 
 from fullnet.tasks import teacher_student
 from reduced.landscape import open_landscape
@@ -104,6 +104,8 @@ def main() -> None:
             print(f"\n### Landscapes {which}")
             table(*headline(made))
             table(["90 % interval of", "long delays", "all"], coverage(made))
+            for name in ("alpha", "gamma", "eta_d"):
+                table(*by(made, name))
             report = options.out / (f"{part.name}-report" + ("-shipped" if k else ""))
             made.report(report, overwrite=True)
             print(f"\nReport: {report}")
