@@ -87,10 +87,10 @@ def compared(part: Part, out: Path, seeds: Sequence[int]) -> list[tuple[str, Com
         optimizer=part.optimizer, stop_at=task.threshold,
     )  # fmt: skip
     took(runs_file, path_file, *(Path(land.source) for land in lands))
-    made = [("of the same seeds, sampled from above", compare(lands, runs, path))]
+    made = [("Landscapes of the same seeds, sampled from above", compare(lands, runs, path))]
     if part.shipped:
         made.append(
-            ("the landscape that ships, of other seeds", compare(open_landscape("teacher-student"), runs))
+            ("The landscape that ships, of other seeds", compare(open_landscape("teacher-student"), runs))
         )
     return made
 
@@ -101,7 +101,7 @@ def main() -> None:
     for part in PARTS:
         print(f"\n## {part.title}")
         for k, (which, made) in enumerate(compared(part, options.out, seeds)):
-            print(f"\n### Landscapes {which}")
+            print(f"\n### {which}")
             table(*headline(made))
             table(["90 % interval of", "long delays", "all"], coverage(made))
             for name in ("alpha", "gamma", "eta_d"):

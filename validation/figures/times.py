@@ -129,8 +129,9 @@ def plot_errors(comparison: Comparison, path: str | Path, overwrite: bool = Fals
 
 def heading(comparison: Comparison) -> str:
     """What was compared, for the head of a figure."""
-    how = comparison.table.attrs
-    return f"{Path(how['landscape']).name} against {comparison.table.sizes['run']} runs"
+    count = len(comparison.lands)
+    lands = Path(comparison.land.source).name if count == 1 else f"{count} landscapes"
+    return f"{lands} against {comparison.table.sizes['run']} runs"
 
 
 def _own_or_spread(comparison: Comparison, end: str) -> Floats:

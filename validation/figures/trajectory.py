@@ -44,7 +44,14 @@ _LINES = 80  # runs drawn of a landscape of w alone
 _ROOM = 0.3  # of the grid's width, by which runs that leave it are followed
 _AFTER = 1.25  # how far beyond the last time the decay is drawn
 _DECADES = 8.0  # of the loss; below lies the rounding of the optimiser
-_COLOURS = (GREEN, ORANGE, SKY, BLACK)  # of runs; the others are the losses' and the critical norm's
+_COLOURS = (
+    GREEN,
+    ORANGE,
+    SKY,
+    BLACK,
+    "#8c510a",
+    "#7f7f7f",
+)  # of runs; the others are the losses' and the critical norm's
 _OUTLINE = [Stroke(linewidth=2.6, foreground="white"), Normal()]
 
 
