@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 _MARKS = "osD^vPX*<>"
 _WIDTH = 0.5  # of a rung, over which its settings lie side by side
-_WORDS = {"n_train": "N", "gamma": "γ", "eta_d": "η_D", "eta_r": "η_R", "alpha": "α", "m_start": "m"}
+_WORDS = {
+    "n_train": "N",
+    "gamma": "γ",
+    "eta_d": r"$\eta_D$",
+    "eta_r": r"$\eta_R$",
+    "alpha": "α",
+    "m_start": "m",
+}
 _STEM = 18  # letters of a rung's name in a line
 
 
