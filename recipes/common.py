@@ -24,8 +24,6 @@ from reduced.decay_path import DecayPath, open_path
 from reduced.landscape import Landscape, open_landscape
 from validation.compare import Comparison
 
-_SPHERES = 0.04  # ln alpha between two spheres that are sampled from above
-
 
 def folder(description: str, *arguments: tuple[str, dict[str, Any]]) -> argparse.Namespace:
     """The options of a recipe; `out` is made."""
@@ -69,13 +67,13 @@ def pathed(path: Path, task: Task, **settings: Any) -> DecayPath:
 
 
 def from_above(
-    path: Path, task: Task, *, alpha: Sequence[float], lowest: float, **settings: Any
+    path: Path, task: Task, *, alpha: Sequence[float], lowest: float, step: float = 0.04, **settings: Any
 ) -> list[Landscape]:
     """Landscapes sampled from larger to smaller spheres, one for each start alpha; `path` has a place for
-    it."""
+    it. `step`: ln alpha between two spheres."""
     lands = []
     for top in alpha:
-        spheres = round(np.log(top / lowest) / _SPHERES) + 1
+        spheres = round(np.log(top / lowest) / step) + 1
         grid = np.geomspace(lowest, top, spheres)
         lands.append(sampled(Path(str(path).format(top)), task, alpha=grid, start="above", **settings))
     return lands

@@ -6,41 +6,45 @@ images; landscape and decay path of the same seeds, nothing fitted. Needs the MN
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from common import by, coverage, folder, from_above, headline, pathed, table, took, trained
 
 from fullnet.tasks import mnist
-from validation.compare import compare
+from validation.compare import Comparison, compare
 
 FIRST = 3  # recipes/fig3.py and fig10b.py hold the seeds 0 to 2
 ALPHAS = (5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
 THRESHOLDS = (0.5, 0.7, 0.8)
+REFIT = (50, 100, 200, 400, 800)  # γ_eff from 0.4 to 0.025
+
+
+def compared(out: Path, seeds: Sequence[int], full: bool = False) -> list[tuple[float, Comparison]]:
+    """The comparison at each threshold."""
+    task = mnist(n_train=1000)
+    runs_file, path_file = out / "runs.nc", out / "path.nc"
+    runs = trained(
+        runs_file, task, gamma=(0.03, 0.1, 0.3), alpha=ALPHAS, seeds=seeds, steps=60_000, stop_at=0.8
+    )
+    steps = 600 if full else 150
+    lands = from_above(
+        out / "above-{:g}.nc", task, alpha=ALPHAS, lowest=2.5, seeds=seeds, steps=steps, budgets=[steps]
+    )
+    path = pathed(
+        path_file, task, alpha=ALPHAS, seeds=seeds, eta_d=1e-3, dtau=0.02, refit=REFIT, tau=1.5, stop_at=0.8
+    )
+    took(runs_file, path_file, *(Path(land.source) for land in lands))
+    return [(threshold, compare(lands, runs, path, threshold=threshold)) for threshold in THRESHOLDS]
 
 
 def main() -> None:
     options = folder(
         __doc__ or "",
-        ("--full", {"action": "store_true", "help": "more seeds, finer landscape and path (for a GPU)"}),
+        ("--full", {"action": "store_true", "help": "more seeds, a finer landscape (for a GPU)"}),
     )
     seeds = range(FIRST, FIRST + (10 if options.full else options.seeds))
-    task = mnist(n_train=1000)
-    runs_file, path_file = options.out / "runs.nc", options.out / "path.nc"
-    runs = trained(
-        runs_file, task, gamma=(0.03, 0.1, 0.3), alpha=ALPHAS, seeds=seeds, steps=60_000, stop_at=0.8
-    )
-    steps = 600 if options.full else 150
-    lands = from_above(
-        options.out / "above-{:g}.nc", task, alpha=ALPHAS, lowest=2.5, seeds=seeds, steps=steps,
-        budgets=[steps],
-    )  # fmt: skip
-    path = pathed(
-        path_file, task, alpha=ALPHAS, seeds=seeds, eta_d=1e-3, dtau=0.02,
-        refit=(50, 100, 200, 400, 800) if options.full else (50, 100, 200), tau=1.5, stop_at=0.8,
-    )  # fmt: skip
-    took(runs_file, path_file, *(Path(land.source) for land in lands))
-    for threshold in THRESHOLDS:
-        made = compare(lands, runs, path, threshold=threshold)
+    for threshold, made in compared(options.out, seeds, options.full):
         print(f"\n## {threshold:.0%} of the test images")
         table(*headline(made))
         table(["90 % interval of", "long delays", "all"], coverage(made))

@@ -1,0 +1,125 @@
+"""The headline table of README: `python recipes/headline.py [--from out] [--write README.md]`.
+
+From what recipes/table_teacher_student.py and table_mnist.py left in their folders (--from); what is not
+there is sampled and trained first. With --write, the table between the two marks of that file is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import table_mnist
+import table_teacher_student
+import xarray as xr
+from common import number, table
+from numpy.typing import NDArray
+
+from reduced.errors import InputError
+
+MARKS = ("<!-- recipes/headline.py -->", "<!-- end -->")
+HEAD = (
+    "networks",
+    "runs",
+    "decay path",
+    "Eq. 6, spheres from above",
+    "Eq. 6, fresh spheres",
+    "Eq. 6, landscape that ships",
+    "1/γ, fitted on one run",
+)
+Mask = NDArray[np.bool_]
+
+
+def error(compared: xr.Dataset | None, some: Callable[[xr.Dataset], Mask], predictor: str) -> str:
+    """Mean absolute error of t_test in %, and how many runs it leaves out."""
+    name = "log_error" if predictor == "flow" else f"log_error_{predictor}"
+    if compared is None or name not in compared:
+        return "–"
+    chosen = some(compared)
+    if f"fitted_{predictor}" in compared:
+        chosen &= ~compared[f"fitted_{predictor}"].values.astype(bool)
+    known = chosen & np.isfinite(compared[name].values)
+    told = f"{100 * np.mean(np.abs(np.expm1(compared[name].values[known]))):.2g} %"
+    missing = int(chosen.sum() - known.sum())
+    return f"{told} ({missing} not predicted)" if missing else told
+
+
+def row(
+    name: str, some: Callable[[xr.Dataset], Mask], above: xr.Dataset, *others: xr.Dataset | None
+) -> list[str]:
+    """One line of the table; `others`: fresh spheres of the same seeds, the landscape that ships."""
+    beside = [error(found, some, "flow") for found in others]
+    beside += ["–"] * (2 - len(beside))
+    path, flow, law = (error(above, some, predictor) for predictor in ("path", "flow", "inverse_gamma"))
+    return [name, number(float(some(above).sum())), f"**{path}**", flow, *beside, law]
+
+
+def every(compared: xr.Dataset) -> Mask:
+    return np.ones(compared.sizes["run"], bool)
+
+
+def long(compared: xr.Dataset) -> Mask:
+    return ~compared["short"].values.astype(bool)
+
+
+def strong(compared: xr.Dataset) -> Mask:
+    return np.asarray(compared["gamma"].values > 0.05)
+
+
+def rows(source: Path, student_seeds: int, mnist_seeds: int) -> list[list[str]]:
+    """All lines, from the folders of the two recipes."""
+    out = []
+    titles = {
+        "adamw": "teacher–student, α 2 to 5, γ 0.03 to 3, η 1e-4 to 1e-3",
+        "strict": "the same, right within 0.001, η 3e-4",
+        "descent": "the same, full-batch gradient descent",
+    }
+    seeds = range(table_teacher_student.FIRST, table_teacher_student.FIRST + student_seeds)
+    for part in table_teacher_student.PARTS:
+        made = table_teacher_student.compared(part, source / "table_teacher_student", seeds)
+        tables = [each.table for *_, each in made]
+        out.append(row(titles[part.name], every, *tables))
+        if part.name == "adamw":
+            out.append(row("of these with a delay of at least five times the fit", long, *tables))
+    seeds = range(table_mnist.FIRST, table_mnist.FIRST + mnist_seeds)
+    for threshold, each in table_mnist.compared(source / "table_mnist", seeds):
+        out.append(row(f"MNIST, N = 1000, to {threshold:.0%}, γ of 0.1 and 0.3", strong, each.table))
+        out.append(row(f"MNIST, to {threshold:.0%}, γ = 0.03", lambda t: ~strong(t), each.table))
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--from", type=Path, default=Path("out"), dest="source", help="folder of the tables")
+    parser.add_argument("--write", type=Path, help="the file whose table is replaced")
+    parser.add_argument("--student-seeds", type=int, default=5, help="of table_teacher_student")
+    parser.add_argument("--mnist-seeds", type=int, default=3, help="of table_mnist")
+    options = parser.parse_args()
+    with redirect_stdout(StringIO()):  # the clocks of the results
+        found = rows(options.source, options.student_seeds, options.mnist_seeds)
+    text = StringIO()
+    with redirect_stdout(text):
+        table(HEAD, found)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout
+    made = (
+        f"{text.getvalue().strip()}\n\n{datetime.now(UTC):%Y-%m-%d}, commit {commit.strip() or 'unknown'}.\n"
+    )
+    print(made)
+    if options.write:
+        before, mark, rest = options.write.read_text().partition(MARKS[0])
+        _, end, after = rest.partition(MARKS[1])
+        if not (mark and end):
+            raise InputError(f"{options.write}: expected a line {MARKS[0]} and, after it, {MARKS[1]}")
+        options.write.write_text(f"{before}{mark}\n{made}{end}{after}")
+
+
+if __name__ == "__main__":
+    main()
