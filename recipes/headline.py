@@ -88,7 +88,7 @@ def rows(source: Path, student_seeds: int, mnist_seeds: int) -> list[list[str]]:
         if part.name == "adamw":
             out.append(row("of these with a delay of at least five times the fit", long, *tables))
     seeds = range(table_mnist.FIRST, table_mnist.FIRST + mnist_seeds)
-    for threshold, each in table_mnist.compared(source / "table_mnist", seeds):
+    for threshold, each, _ in table_mnist.compared(source / "table_mnist", seeds):
         out.append(row(f"MNIST, N = 1000, to {threshold:.0%}, γ of 0.1 and 0.3", strong, each.table))
         out.append(row(f"MNIST, to {threshold:.0%}, γ = 0.03", lambda t: ~strong(t), each.table))
     return out

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common import by, coverage, folder, from_above, headline, pathed, table, took, trained
+from rivals import RIVALS, rivals
 
 from fullnet.tasks import mnist
 from validation.compare import Comparison, compare
+from validation.measure import measure
 
 FIRST = 3  # recipes/fig3.py and fig10b.py hold the seeds 0 to 2
 ALPHAS = (5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
@@ -20,8 +22,10 @@ THRESHOLDS = (0.5, 0.7, 0.8)
 REFIT = (50, 100, 200, 400, 800)  # γ_eff from 0.4 to 0.025
 
 
-def compared(out: Path, seeds: Sequence[int], full: bool = False) -> list[tuple[float, Comparison]]:
-    """The comparison at each threshold."""
+def compared(
+    out: Path, seeds: Sequence[int], full: bool = False
+) -> list[tuple[float, Comparison, list[list[str]]]]:
+    """The comparison at each threshold; and there, what real runs at stronger decays say of the weakest."""
     task = mnist(n_train=1000)
     runs_file, path_file = out / "runs.nc", out / "path.nc"
     runs = trained(
@@ -35,7 +39,9 @@ def compared(out: Path, seeds: Sequence[int], full: bool = False) -> list[tuple[
         path_file, task, alpha=ALPHAS, seeds=seeds, eta_d=1e-3, dtau=0.02, refit=REFIT, tau=1.5, stop_at=0.8
     )
     took(runs_file, path_file, *(Path(land.source) for land in lands))
-    return [(threshold, compare(lands, runs, path, threshold=threshold)) for threshold in THRESHOLDS]
+    return [
+        (t, compare(lands, runs, path, threshold=t), rivals(measure(runs, t), path, t)) for t in THRESHOLDS
+    ]
 
 
 def main() -> None:
@@ -44,12 +50,13 @@ def main() -> None:
         ("--full", {"action": "store_true", "help": "more seeds, a finer landscape (for a GPU)"}),
     )
     seeds = range(FIRST, FIRST + (10 if options.full else options.seeds))
-    for threshold, made in compared(options.out, seeds, options.full):
+    for threshold, made, beside in compared(options.out, seeds, options.full):
         print(f"\n## {threshold:.0%} of the test images")
         table(*headline(made))
         table(["90 % interval of", "long delays", "all"], coverage(made))
         for name in ("gamma", "alpha"):
             table(*by(made, name))
+        table(RIVALS, beside)
         made.report(options.out / f"report-{100 * threshold:.0f}", overwrite=True)
 
 

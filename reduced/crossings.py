@@ -25,7 +25,7 @@ _ROUND = 1e-6  # of an accuracy stored in single precision
 class Crossings:
     """Of some seeds of a path, at one n_train and one m.
 
-    `tau` is τ_c, 0 where the network passes while it fits and NaN where it does not pass; `kind` is a
+    `tau` is τ_c, 0 where the network passes from the start and NaN where it does not pass; `kind` is a
     place in `ORDER`; both [seed, alpha, refit]. `t_fit` in optimizer steps at the path's own η and
     `level`, the threshold, are [seed, alpha]. `lost` [seed]: whether any network of the seed diverged.
     """
@@ -53,19 +53,15 @@ def crossings(
     tau, kind = np.full(diverged.shape, np.nan), np.full(diverged.shape, OUTSIDE)
     level = np.full(t_fit.shape, np.nan)
     for s, a in np.ndindex(*level.shape):
-        fitted = float(t_fit[s, a])
         limit = level[s, a] = _level(path, test[s, a, -1], threshold, metric)
-        for k, refit in enumerate(path.refit):
+        for k in range(len(path.refit)):
             at = _passes(test[s, a, k], limit, metric) * path.dtau
             if np.isnan(at):
                 known = train[s, a, k][np.isfinite(train[s, a, k])]
                 gone = diverged[s, a, k] or (len(known) > 0 and known[-1] < MEMORIZED)
                 kind[s, a, k] = COLLAPSES if gone else OUTSIDE
                 continue
-            in_fit = max(fitted * path.dtau / refit, path.dtau)
-            # no drift was waited for by what passes as it fits
-            already = at == 0 or (path.fit == "along" and at <= in_fit)
-            kind[s, a, k], tau[s, a, k] = (ALREADY, 0.0) if already else (GENERALIZES, at)
+            kind[s, a, k], tau[s, a, k] = (ALREADY if at == 0 else GENERALIZES), at
     return Crossings(path, tau, kind, t_fit, level, np.asarray(diverged.any((1, 2))))
 
 

@@ -5,7 +5,8 @@ fit. Both go on in s = ηt: decay at the rate γ, the fit at one that does not h
 it is γ alone that is set beside γ_eff, which holds the η that the path was sampled with; the run's η
 scales the time, and t_fit.
 
-τ_c is linear in γ between the two resolutions next to the run's γ, and through the two finest below them.
+τ_c is linear in γ between the two resolutions next to the run's γ, and through the two finest below them,
+where no run is taken to generalise sooner than at the finest: less decay does not help.
 
 An implicit decay γ0, a drift along the valley that goes on without decay and counts per step, adds to γ, and
 in the refit to γ_eff: a path that went τ came τ(1 + γ0/γ_eff) far, at γ_eff + γ0; t = τ_c/(η(γ + γ0)).
@@ -65,7 +66,9 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
     # where γ lies among the resolutions, `share`, is the same with γ0 added to both
     tau = tau * (1 + implicit / path.gamma_eff[rows])
     kind = np.where(weights > 0, found.kind[corners], ALREADY).max(-1)
-    tau_c, error, kind = _at_gamma(tau, kind, share, above, path.dtau, several=len(path.refit) > 1)
+    finest = path.gamma_eff[rows[:, 2]]
+    least = np.where(share < 0, (gamma + implicit) / (finest + implicit), 0.0)
+    tau_c, error, kind = _at_gamma(tau, kind, share, above, least, path.dtau, several=len(path.refit) > 1)
 
     fitted, strong = ~np.isnan(t_fit), eta_d * (gamma + implicit) * path.speed >= 1
     status = _STATUS[kind]
@@ -78,10 +81,12 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
     total = gamma + implicit
     rate = np.where(total > 0, eta_d * total * path.speed, np.nan)
     spread = np.where(np.isnan(error), np.inf if len(path.refit) > 1 else 0.0, error)
-    time, low = (np.maximum(x / rate, t_fit) for x in (tau_c, tau_c - spread))
-    high = (tau_c + spread) / rate
-    if path.fit == "first":  # what decay does while a run fits may be lost
-        high = high + t_fit
+    time, low, high = (np.maximum(tau_c + x, 0.0) / rate for x in (0.0, -spread, spread))
+    if path.fit == "first":
+        time, low = (np.maximum(x, t_fit) for x in (time, low))
+        high = high + t_fit  # what decay does while a run fits may be lost
+    # no drift was waited for by what passes as it fits
+    status = np.where((status == Status.GENERALIZES) & (time <= t_fit), Status.ALREADY, status)
     weight = np.minimum(share, 1.0)[:, None]
     used = np.concatenate([weight, 1 - weight], 1) != 0
     return Readings(
@@ -99,14 +104,15 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
 
 
 def _at_gamma(
-    tau: Floats, kind: Ints, share: Floats, above: Floats, dtau: float, several: bool
+    tau: Floats, kind: Ints, share: Floats, above: Floats, least: Floats, dtau: float, several: bool
 ) -> tuple[Floats, Floats, Ints]:
     """τ_c at the runs' own γ, its error, and what becomes of the network, [seed, lane].
 
     tau, kind : [seed, lane, 3], at the resolution before the two next to γ, and at these, the coarse one
     first. `share` [lane]: where γ lies between the two, 1 at the coarse one, 0 at the fine one, below 0
     under the finest, and above 1 over the coarsest, which is read there. `above`: the same between the
-    first two of the three, NaN where there is none before.
+    first two of the three, NaN where there is none before. `least` [lane]: τ_c over that at the fine one
+    below which a run would generalise sooner than with the finest one's stronger decay; 0 above the finest.
 
     The error is half the difference of the two; further from them than that, what their slope makes of
     the distance. Under the finest it is no less than what the pair before would have said otherwise,
@@ -117,7 +123,9 @@ def _at_gamma(
     # a coarse network that never passes does not say how τ_c goes on below the finest
     lone = (share < 0) & (coarse > GENERALIZES) & (fine <= GENERALIZES)
     weight = np.where(lone, 0.0, np.minimum(share, 1.0))
-    tau_c = _between(tau[..., 1], tau[..., 2], weight)
+    tau_c = np.maximum(
+        _between(tau[..., 1], tau[..., 2], weight), least * np.where(least > 0, tau[..., 2], 0)
+    )
     kind = np.maximum(np.where(weight != 0, coarse, ALREADY), np.where(weight != 1, fine, ALREADY))
     kind = np.where((kind == GENERALIZES) & (tau_c == 0), ALREADY, kind)
     if not several:
