@@ -45,7 +45,9 @@ BUILT_IN = {
         ("variant", "dim"),
     ),
     "mnist": BuiltIn(
-        "mnist", "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce", ("loss",)
+        "mnist",
+        "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce; augment rotate-blur",
+        ("loss", "augment"),
     ),
 }
 
