@@ -72,7 +72,7 @@ class Walk(Training):
         super().__init__(way.plan, members)
         count = len(members)
         self.way, self.refit = way, refit
-        self.curves = np.full((len(CURVES), count, way.records + 1), np.nan)
+        self.curves = np.full((len(self.curves), count, way.records + 1), np.nan)
         self.t_fit = np.full(count, np.nan)
         self.fit_end = np.full(count, -1)  # -1: not yet
         self.target = np.full(count, np.nan)

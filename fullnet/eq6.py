@@ -23,7 +23,7 @@ from fullnet.engine.device import device_of
 from fullnet.engine.optimizer import Optimizer, Setting, project, tangent
 from fullnet.engine.parts import Checkpoint, clean
 from fullnet.engine.pieces import Arrays, Executor, OnSteps
-from fullnet.runs import CURVES, Runs
+from fullnet.runs import Runs
 from fullnet.task import Task, whole
 from fullnet.trainer import in_pieces, members_of
 from fullnet.training import Member, Plan, Training, drive
@@ -96,7 +96,7 @@ class NetworkFlow(Training):
         self.m = np.array([c.m for c in members])
         self.before = np.full((count, 2), np.nan)  # m and dm/dt of the turn before
         self.sums = np.zeros((count, 2))  # of g_u and g_m over the last quarter of the round
-        self.records = np.full((count, len(CURVES) + 1), np.nan)  # t and curves of the turn before
+        self.records = np.full((count, len(self.plan.curves) + 1), np.nan)  # t and curves of the turn before
         self.written = np.zeros(count, np.int64)  # columns of the curves that are known
         self.turned = np.zeros(count, np.int64)
         scale = np.ones(count)

@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,13 @@ _OURS = ("groktime", "reduced", "fullnet", "validation")
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """A built-in task: its function in `fullnet.tasks`, one line on it, and those of the function's
-    arguments that the command line sets."""
+    """A built-in task: its function in `fullnet.tasks`, one line on it, those of the function's
+    arguments that the command line sets, and presets of them by name ("small": for two cores)."""
 
     function: str
     line: str
     settings: tuple[str, ...]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 BUILT_IN = {
@@ -44,7 +45,9 @@ BUILT_IN = {
         ("variant", "dim"),
     ),
     "mnist": BuiltIn(
-        "mnist", "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce", ("loss",)
+        "mnist",
+        "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce; augment rotate-blur",
+        ("loss", "augment"),
     ),
 }
 

@@ -28,6 +28,7 @@ SETTINGS = ("gamma", "eta_d", "eta_r", "alpha", "n_train", "seed", "m_start")
 LOSSES = ("train_loss", "test_loss")
 ACCURACIES = ("train_accuracy", "test_accuracy")
 CURVES = (*LOSSES, *ACCURACIES, "weight_norm", "m")
+PART = "norm_"  # begins the name of the curve of a part of the network
 ENDS = ("w0", "steps_done", "diverged")
 REPRESENTATIONS = ("fixed", "line", "free")
 _MEASURED = ("train_loss", "weight_norm")  # every trainer has these; the others may be NaN throughout
@@ -81,6 +82,7 @@ class Runs:
         optimizer: str,
         batch: int = 0,
         representation: str = "fixed",
+        constrained: bool = False,
         configuration: Mapping[str, Any] | None = None,
     ) -> Runs:
         """Runs from full arrays.
@@ -91,19 +93,22 @@ class Runs:
         settings : gamma, eta_d, eta_r, alpha, n_train, seed and, for tasks that have it, m_start;
             each [run], or one number for all.
         curves : train_loss and weight_norm, and of test_loss, train_accuracy, test_accuracy and m
-            what was measured; each [run, time], NaN after the run's `steps_done`.
+            what was measured; each [run, time], NaN after the run's `steps_done`. `norm_NAME` are
+            norms of parts of the network.
         w0, steps_done, diverged : norm at alpha = 1, last step that was trained, and whether the
             run ended because it diverged; each [run], or one for all.
         threshold : test accuracy that counts as generalised; with `threshold_relative`, as a
             fraction of the task's ceiling.
         batch : samples a step, 0 for all of them.
         representation : "fixed", "line" (moves along m alone) or "free".
+        constrained : whether the weights were rescaled to their first norm after every step.
 
         Raises
         ------
         InputError : naming the array and what was expected of it.
         """
-        for given, names in ((settings, SETTINGS), (curves, CURVES)):
+        parts = [name for name in curves if name.startswith(PART)]
+        for given, names in ((settings, SETTINGS), (curves, (*CURVES, *parts))):
             for name in given:
                 if name not in names:
                     raise InputError(f"{name}: expected only {', '.join(names)}")
@@ -123,7 +128,7 @@ class Runs:
             return np.broadcast_to(np.asarray(values), shape[:1]).copy()
 
         ends = {"w0": w0, "steps_done": steps_done, "diverged": diverged}
-        variables = {k: (DIMS, known.get(k, np.full(shape, np.nan)).copy()) for k in CURVES}
+        variables = {k: (DIMS, known.get(k, np.full(shape, np.nan)).copy()) for k in (*CURVES, *parts)}
         coords = {k: ("run", per_run(k, v)) for k, v in ({"m_start": np.nan} | dict(settings)).items()}
         dataset = xr.Dataset(
             {**variables, **{k: ("run", per_run(k, v)) for k, v in ends.items()}},
@@ -137,17 +142,30 @@ class Runs:
                 "optimizer": optimizer,
                 "batch": int(batch),
                 "representation": representation,
+                "constrained": int(constrained),
                 "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
             },
         )
         for name, unit in _UNITS.items():
             if name in dataset:
                 dataset[name].attrs["units"] = unit
+        for name in parts:
+            dataset[name].attrs["units"] = "L2 norm of the weights of this part of the network"
         return Runs(checked(dataset, task), task)
 
     @property
     def task(self) -> str:
         return str(self.dataset.attrs["task"])
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts of the network whose norms the file holds."""
+        return [name.removeprefix(PART) for name in _part_curves(self.dataset)]
+
+    @property
+    def constrained(self) -> bool:
+        """Whether the weights kept the norm that they started with."""
+        return bool(self.dataset.attrs.get("constrained", 0))
 
     @property
     def step(self) -> NDArray[np.int64]:
@@ -168,7 +186,8 @@ class Runs:
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write the file whole, or not at all."""
-        return write_dataset(self.dataset, Path(path), overwrite, {v: {"zlib": True} for v in CURVES})
+        curves = (*CURVES, *_part_curves(self.dataset))
+        return write_dataset(self.dataset, Path(path), overwrite, {v: {"zlib": True} for v in curves})
 
 
 def open_runs(path: str | Path) -> Runs:
@@ -192,7 +211,8 @@ def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:
     if not isinstance(schema, str) or schema != SCHEMA:
         raise wrong(f"schema is {schema!r}; expected {SCHEMA!r}, groktime runs")
     _check_attributes(dataset.attrs, wrong)
-    expected = dict.fromkeys((*SETTINGS, *ENDS), ("run",)) | dict.fromkeys(CURVES, DIMS) | {"step": ("time",)}
+    curves = (*CURVES, *_part_curves(dataset))
+    expected = dict.fromkeys((*SETTINGS, *ENDS), ("run",)) | dict.fromkeys(curves, DIMS) | {"step": ("time",)}
     for name, dims in expected.items():
         if name not in dataset.variables:
             raise wrong(f"variable {name!r} is missing; {SCHEMA} has it")
@@ -206,9 +226,13 @@ def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:
             raise wrong(f"holds no {name}; expected at least one")
     _check_steps(dataset, wrong)
     _check_settings(dataset, wrong)
-    for name in CURVES:
+    for name in curves:
         _check_curves(dataset, name, wrong)
     return dataset
+
+
+def _part_curves(dataset: xr.Dataset) -> list[str]:
+    return [str(name) for name in dataset.data_vars if str(name).startswith(PART)]
 
 
 def _check_attributes(attributes: Mapping[str, Any], wrong: _Wrong) -> None:
@@ -229,6 +253,9 @@ def _check_attributes(attributes: Mapping[str, Any], wrong: _Wrong) -> None:
         raise wrong(
             f"attribute representation is {representation!r}; expected one of {', '.join(REPRESENTATIONS)}"
         )
+    constrained = attributes.get("constrained", 0)  # files of before have none
+    if not isinstance(constrained, int | np.integer) or constrained not in (0, 1):
+        raise wrong(f"attribute constrained is {constrained}; expected 0 or 1")
     try:
         json.loads(attributes["configuration"])
     except (TypeError, ValueError):

@@ -179,10 +179,13 @@ class _Plan:
 
     def configuration(self) -> dict[str, Any]:
         """Everything that the numbers depend on."""
+        adam = asdict(self.task.optimizer)
+        del adam["warmup"]  # of trainings alone
         return {
             "task": self.task.name,
             "settings": dict(self.task.settings),
-            "optimizer": {"name": "Adam", **asdict(self.task.optimizer)},
+            "optimizer": {"name": "Adam", **adam},
+            **self.task.handling,
             "gradient": self.gradient,
             **({"start": self.start} if self.start != "fresh" else {}),
             "stop_loss": self.task.stop_loss,

@@ -73,7 +73,8 @@ class _Spheres:
         self.cells = torch.arange(len(cells), device=device)
         self.train = Data.of([p.train for p in own], device=device)
         self.test = Data.of([p.test for p in own], device=device)
-        self.batches = Minibatches([c.seed for c in cells], cells[0].n_train, task.batch, device)
+        seeds = [c.seed for c in cells]
+        self.batches = Minibatches(seeds, cells[0].n_train, task.batch, device, task.augment)
         self.flat = torch.stack([start[c.seed] * c.alpha for c in cells]).to(device)
         self.slow = torch.tensor([[c.m] for c in cells], device=device, dtype=self.flat.dtype)
         self.target = weight_norm(self.flat)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from reduced.errors import InputError
 
@@ -63,16 +63,22 @@ class Problem:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam without decay; the rate is multiplied by `factor` every `every` steps."""
+    """Adam without decay; the sampler's rate is multiplied by `factor` every `every` steps, and a
+    training's rises to its full size over the first `warmup` steps."""
 
     rate: float
     betas: tuple[float, float] = (0.9, 0.999)
     factor: float = 1.0
     every: int = 0
+    warmup: int = 0
 
     def factor_at(self, step: int) -> float:
         """What the rate is multiplied by at optimizer step `step` (the first is 0)."""
         return self.factor ** (step // self.every) if self.every else 1.0
+
+    def warmed(self, step: int) -> float:
+        """What a training's rate is multiplied by at optimizer step `step` (the first is 0)."""
+        return min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,15 @@ class Task:
     threshold : float
         Test accuracy that counts as generalised. `relative`: as a share of the landscape's
         ceiling, for tasks whose test accuracy cannot reach 1.
+    clip : float
+        The gradient of a network that is longer than this is cut to it (0: never), as by
+        `torch.nn.utils.clip_grad_norm_`; that of the representation is not.
+    augment : (inputs [sample, ...], generator) -> inputs
+        What is done to the inputs of every optimizer step, anew each time; None: nothing. Metrics are
+        of the inputs as they are. The generator is torch's on the CPU, on every device. Where there is
+        messiness, random and ordered inputs get the same draw.
+    parts : name -> prefixes of parameter names
+        Parts of the network whose norm `train` records, as the curve `norm_NAME`, beside that of all.
     settings : the arguments that made the task, stored with every file.
     """
 
@@ -118,7 +133,16 @@ class Task:
     batch: int = 0
     messiness: bool = False
     stop_loss: float = 0.0
+    clip: float = 0.0
+    augment: Callable[[Tensor, Generator], Tensor] | None = None
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def handling(self) -> dict[str, Any]:
+        """What is done to inputs and gradients, for a file's configuration; nothing where it is nothing, so
+        that what was begun before there was any goes on."""
+        return ({"clip": self.clip} if self.clip else {}) | ({"augment": True} if self.augment else {})
 
     @property
     def sizes(self) -> str:

@@ -17,7 +17,7 @@ from fullnet.engine.ensemble import initial_parameters
 from fullnet.engine.parts import Checkpoint, Parts, clean
 from fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
 from fullnet.engine.progress import Progress
-from fullnet.runs import CURVES, Runs
+from fullnet.runs import Runs
 from fullnet.task import Task, whole
 from fullnet.training import Member, Plan, training_of
 from reduced.errors import InputError
@@ -45,6 +45,7 @@ def train(
     batch: int | None = None,
     resolution: float = 0.02,
     stop_at: float | None = None,
+    constrained: bool = False,
     dtype: str = "float32",
     out: str | Path,
     device: str = "auto",
@@ -70,6 +71,8 @@ def train(
         known to that share.
     stop_at : test accuracy at which a run is done, once it has held for three evaluations, as has 95 %
         of training accuracy (default: no run stops before `steps`).
+    constrained : rescale all weights after every optimizer step to the norm that they started with (P
+        Fig. 7b); the optimizer is given the whole gradient, and decay acts on nothing but the rate.
     members : trained together (default: what fits the cache). `workers`, `executor`: as in `sample`.
     compiled : as in `sample`.
     out : the runs file. Written whole at the end; until then finished pieces, and the state of those
@@ -95,6 +98,7 @@ def train(
         dtype=dtype,
         device=where,
         compiled=compiled,
+        constrained=bool(constrained),
     )
     plan.check(chosen)
     return in_pieces(
@@ -159,7 +163,7 @@ def _assembled(
     return Runs.assemble(
         step=plan.times(),
         settings=settings,
-        curves={name: joined[name] for name in CURVES},
+        curves={name: joined[name] for name in plan.curves},
         w0=joined["w0"],
         steps_done=joined["steps_done"],
         diverged=joined["diverged"],
@@ -170,6 +174,7 @@ def _assembled(
         optimizer=optimizer,
         batch=plan.batch,
         representation=plan.representation,
+        constrained=plan.constrained,
         configuration=configuration,
     )
 

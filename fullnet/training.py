@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.optimizer import RULES, Optimizer, Setting, weight_norm
+from fullnet.engine.norms import wrong_parts
+from fullnet.engine.optimizer import RULES, Optimizer, Setting, project, weight_norm
 from fullnet.engine.parts import Checkpoint
 from fullnet.engine.pieces import Arrays, OnSteps
 from fullnet.engine.representation import representation_of
 from fullnet.engine.samples import Data, Minibatches
-from fullnet.runs import CURVES
+from fullnet.runs import CURVES, PART
+from fullnet.seeding import global_seed
 from fullnet.task import Task
 from reduced.errors import InputError
 from reduced.system import MEMORIZED
@@ -52,6 +54,7 @@ class Plan:
     dtype: str
     device: torch.device
     compiled: bool = False
+    constrained: bool = False
 
     def check(self, members: Sequence[Member]) -> None:
         if self.optimizer not in RULES:
@@ -65,10 +68,21 @@ class Plan:
         if self.dtype not in ("float32", "float64"):
             raise InputError(f"dtype = {self.dtype!r}: expected 'float32' or 'float64'")
         representation_of(self.representation, self.task.problem(members[0].seed, members[0].n_train))
+        if self.representation == "free" and self.task.augment is not None:
+            raise InputError(
+                "representation = 'free': makes inputs of symbols, which the task's augment cannot be done "
+                "to; expected 'fixed' or 'line'"
+            )
+        if self.task.parts:
+            with global_seed(0, "shape"):
+                names = [name for name, _ in self.task.network().named_parameters()]
+            wrong = wrong_parts(self.task.parts, names)
+            if wrong:
+                raise InputError(f"parts: {self.task.name} {wrong}")
 
     def configuration(self) -> dict[str, Any]:
         """Everything that the numbers depend on, but for the runs' own settings."""
-        return {
+        made = {
             "task": self.task.name,
             "settings": dict(self.task.settings),
             "optimizer": self.optimizer,
@@ -80,7 +94,21 @@ class Plan:
             "stop_at": self.stop_at,
             "dtype": self.dtype,
             "compiled": self.compiled,
+            **self.task.handling,
         }
+        # only what is used, so that runs begun before there was any go on
+        if self.task.optimizer.warmup > 1:
+            made["warmup"] = self.task.optimizer.warmup
+        if self.task.parts:
+            made["parts"] = {name: list(prefixes) for name, prefixes in self.task.parts.items()}
+        if self.constrained:
+            made["constrained"] = True
+        return made
+
+    @property
+    def curves(self) -> tuple[str, ...]:
+        """Names of the curves that are recorded."""
+        return (*CURVES, *(PART + name for name in self.task.parts))
 
     def times(self) -> NDArray[np.int64]:
         """Steps of the evaluations: 0, and on at the resolution, and the last."""
@@ -105,8 +133,11 @@ class Training:
             Data.of([getattr(p, name) for p in self.problems], symbols=symbols, device=device, dtype=dtype)
             for name in ("train", "test")
         )
-        self.batches = Minibatches([c.seed for c in members], members[0].n_train, plan.batch, device)
+        seeds = [c.seed for c in members]
+        self.batches = Minibatches(seeds, members[0].n_train, plan.batch, device, task.augment)
         self.flat = torch.stack([start[c.seed] * c.alpha for c in members])
+        # the norms that constrained members keep
+        self.sphere = weight_norm(self.flat) if plan.constrained else None
         slow = [self.representation.initial(p, c.m) for p, c in zip(self.problems, members, strict=True)]
         self.slow = torch.stack(slow).to(device, dtype)
         betas = task.optimizer.betas
@@ -120,7 +151,7 @@ class Training:
         self.rows = torch.arange(len(members))  # which of the piece's members are in training
         self.step = 0
         # what is kept of all members of the piece
-        self.curves = np.full((len(CURVES), len(members), len(plan.times())), np.nan)
+        self.curves = np.full((len(plan.curves), len(members), len(plan.times())), np.nan)
         self.passed = np.zeros(len(members), np.int64)  # evaluations in a row beyond both thresholds
         self.steps_done = np.full(len(members), plan.steps)
         self.diverged = np.zeros(len(members), bool)
@@ -130,7 +161,9 @@ class Training:
         """One optimizer step of every member in training."""
         samples = self.batches.of_step(self.train, self.step)
         _, gradient, slow = self.ensemble.loss_and_gradient(samples)
-        self.optimizer.step(gradient)
+        self.optimizer.step(gradient, self.plan.task.optimizer.warmed(self.step))
+        if self.sphere is not None:
+            project(self.flat, self.sphere)
         if slow is not None:
             self.slow_optimizer.step(slow)
         self.step += 1
@@ -143,6 +176,8 @@ class Training:
         m = [self.representation.messiness(slow, self.problems[row]) for slow, row in of_m]
         norm = weight_norm(self.flat).cpu().double().numpy()
         record = np.array((train_loss, test_loss, train_accuracy, test_accuracy, norm, m))
+        if self.plan.task.parts:
+            record = np.concatenate([record, self.ensemble.part_norms().cpu().double().numpy()])
         watched = [train_loss, norm]  # every number that a runs file takes to be finite
         watched += [] if self.test.empty else [test_loss]
         watched += [np.array(m)] if self.representation.trained else []
@@ -176,6 +211,7 @@ class Training:
         self.rows = self.rows[rows]
         rows = rows.to(self.flat.device)
         self.flat, self.slow = self.flat[rows].contiguous(), self.slow[rows].contiguous()
+        self.sphere = None if self.sphere is None else self.sphere[rows]
         self.train, self.test = self.train.keep(rows), self.test.keep(rows)
         self.batches.keep(rows)
         self.optimizer.keep(rows, self.flat)
@@ -205,7 +241,7 @@ class Training:
         self.step = int(state["step"])
 
     def result(self) -> Arrays:
-        curves = {name: self.curves[k] for k, name in enumerate(CURVES)}
+        curves = {name: self.curves[k] for k, name in enumerate(self.plan.curves)}
         return curves | {"steps_done": self.steps_done, "diverged": self.diverged, "w0": self.w0}
 
 

@@ -103,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--batch", type=int, metavar="N", help="samples a step, 0 for all (the task's)")
     train.add_argument("--resolution", type=_number, default=0.02, help="of the times recorded (0.02)")
     train.add_argument("--stop-at", type=_number, help="test accuracy at which a run is done (none)")
+    train.add_argument("--constrained", action="store_true", help="hold the norm that the weights start with")
     train.add_argument("--dtype", default="float32", help="float32 or float64")
     train.add_argument("--members", type=int, metavar="N", help="runs trained together (by their size)")
     _work(train, "runs file to write (.nc)")
@@ -152,6 +153,7 @@ def _task(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dim", type=int, help="addition: dimensions of the representation")
     command.add_argument("--tolerance", type=_number, help="teacher-student: squared error that is right")
     command.add_argument("--loss", help="mnist: mse or ce (cross-entropy)")
+    command.add_argument("--augment", help="mnist: rotate-blur (needs groktime[images])")
     command.add_argument("--seeds", nargs="+", type=int, default=[4], help="how many (0, 1, …), or which")
     command.add_argument("--n-train", nargs="+", type=int, metavar="N", help="training samples, ascending")
 

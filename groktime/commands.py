@@ -122,7 +122,7 @@ def _train(options: argparse.Namespace) -> None:
         if getattr(options, name) is not None
     }
     same = ("n_train", "steps", "paired", "optimizer", "representation", "batch", "resolution", "stop_at")
-    taken = {name: getattr(options, name) for name in (*same, "dtype", "members")}
+    taken = {name: getattr(options, name) for name in (*same, "constrained", "dtype", "members")}
     runs = train(task, **lists, **taken, **_work(options))
     diverged = int(runs.dataset["diverged"].sum())
     print(f"{options.output}: {runs.task}, {runs.dataset.sizes['run']} runs, {diverged} diverged")
@@ -162,7 +162,7 @@ def _task(options: argparse.Namespace) -> Task:
     """The task of `sample` and `train`; a user's own is refused with what is wrong with it."""
     from fullnet.find import find_task, own
 
-    settings = {name: getattr(options, name) for name in ("variant", "dim", "tolerance", "loss")}
+    settings = {name: getattr(options, name) for name in ("variant", "dim", "tolerance", "loss", "augment")}
     task = find_task(options.task, settings, max(options.n_train) if options.n_train else None)
     if own(options.task):
         from fullnet.check.task import check_task

@@ -30,6 +30,7 @@ def check_match(land: Landscape, runs: Runs, threshold: float | None, metric: st
     InputError : naming what differs, and what would make the two comparable.
     """
     here, there = land.dataset.attrs, runs.dataset.attrs
+    free_norm(runs)
     if land.task != runs.task:
         raise InputError(
             f"task: {land.source} is of {land.task!r} and {runs.source} of {runs.task!r}; "
@@ -134,6 +135,15 @@ def threshold_words(one: Landscape | DecayPath | Runs) -> str:
     """The test accuracy that a file counts as generalised."""
     relative = " of the ceiling" if one.dataset.attrs["threshold_relative"] else ""
     return f"{one.dataset.attrs['accuracy_threshold']:g}{relative}"
+
+
+def free_norm(runs: Runs) -> None:
+    """Refuse runs whose norm was held."""
+    if runs.constrained:
+        raise InputError(
+            f"constrained: the networks of {runs.source} were held at their first norm, on which no decay "
+            "acts; expected runs trained without it"
+        )
 
 
 def _known_decay(runs: Runs) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from fullnet.runs import Runs
 from reduced.decay_path import DecayPath
 from reduced.errors import InputError
-from validation.match import configuration, same_networks, same_settings, threshold_words
+from validation.match import configuration, free_norm, same_networks, same_settings, threshold_words
 
 _RATIO = 1e-6  # by which η_R/η_D may differ for rounding
 
@@ -27,6 +27,7 @@ def check_path(path: DecayPath, runs: Runs, threshold: float | None, metric: str
             "expected a decay path of the networks that were trained"
         )
 
+    free_norm(runs)
     for name in ("task", "loss", "optimizer", "representation"):
         a, b = str(here[name]), str(there[name])
         if name == "optimizer":

@@ -20,7 +20,9 @@ from torch.nn.parameter import is_lazy
 
 from fullnet.check.data import data_findings
 from fullnet.check.finding import Finding, Findings, cut, kind, number, said, short, whole
+from fullnet.check.options import augment_findings, optimizer_findings
 from fullnet.engine.ensemble import Ensemble, initial_parameters
+from fullnet.engine.norms import wrong_parts
 from fullnet.engine.samples import Data
 from fullnet.seeding import global_seed
 from fullnet.task import Adam, Problem, Split, Task
@@ -47,7 +49,7 @@ def check_task(task: Task, seed: int = 0) -> list[Finding]:
     """
     found: list[Finding] = []
     subject = _Subject(task, seed)
-    for stage in ((_fields,), (_network, _data), (_one,), (_training_mode,), (_together,)):
+    for stage in ((_fields,), (_network, _data), (_augment, _one), (_training_mode,), (_together,)):
         for look in stage:
             try:
                 found += look(subject)
@@ -143,6 +145,9 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "batch": (lambda v: whole(v, 0), "a number of samples, 0 for all"),
     "messiness": (lambda v: isinstance(v, bool), "True or False"),
     "stop_loss": (lambda v: number(v, 0), "a loss, 0 for never"),
+    "clip": (lambda v: number(v, 0), "a gradient's norm, 0 for never"),
+    "augment": (lambda v: v is None or callable(v), "a function (inputs, generator) -> inputs, or None"),
+    "parts": (lambda v: isinstance(v, Mapping), "a dict of prefixes of parameter names"),
     "settings": (lambda v: isinstance(v, Mapping), "a dict"),
 }
 
@@ -161,7 +166,7 @@ def _fields(subject: _Subject) -> Findings:
     if good["n_train"] and good["n_total"] and task.n_total is not None and task.n_train > task.n_total:
         yield Finding("n_train", f"is {task.n_train}; expected n_total = {task.n_total} at most")
     if good["optimizer"]:
-        yield from _optimizer(task.optimizer)
+        yield from optimizer_findings(task.optimizer)
     if good["settings"]:
         try:
             json.dumps(dict(task.settings), sort_keys=True)
@@ -169,20 +174,6 @@ def _fields(subject: _Subject) -> Findings:
             yield Finding(
                 "settings", f"cannot be stored with the files ({said(error)}); expected JSON's types"
             )
-
-
-def _optimizer(adam: Adam) -> Findings:
-    if not (number(adam.rate, 0) and adam.rate > 0):
-        yield Finding("optimizer", f"has the rate {short(adam.rate)}; expected a number above 0")
-    betas = adam.betas
-    if not (isinstance(betas, tuple) and len(betas) == 2 and all(number(b, 0, 1) and b < 1 for b in betas)):
-        yield Finding("optimizer", f"has the betas {short(betas)}; expected two numbers in [0, 1)")
-    if not (number(adam.factor, 0) and adam.factor > 0):
-        yield Finding("optimizer", f"has the factor {short(adam.factor)}; expected a number above 0")
-    if not whole(adam.every, 0):
-        yield Finding(
-            "optimizer", f"has every = {short(adam.every)}; expected a number of steps, 0 for never"
-        )
 
 
 def _data(subject: _Subject) -> Findings:
@@ -221,6 +212,9 @@ def _network(subject: _Subject) -> Findings:
                 "for what stays",
             )
             return
+    wrong = wrong_parts(subject.task.parts, parameters)
+    if wrong:
+        yield Finding("parts", wrong)
     start = [nn.utils.parameters_to_vector(n.parameters()) for n in (network, again)]
     other = nn.utils.parameters_to_vector(subject.make(subject.seed + 1).parameters())
     if not torch.equal(*start):
@@ -243,6 +237,15 @@ def _network(subject: _Subject) -> Findings:
 
 
 # --- one network on a few samples -------------------------------------------------------------
+
+
+def _augment(subject: _Subject) -> Findings:
+    augment = subject.task.augment
+    if augment is not None:
+        inputs = subject.some.at(0.5)
+        call = f"inputs of shape {tuple(inputs.shape)}"
+        with global_seed(subject.seed, "check"):
+            yield from _call("augment", call, lambda: list(augment_findings(augment, inputs, subject.seed)))
 
 
 def _one(subject: _Subject) -> Findings:

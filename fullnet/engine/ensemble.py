@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from fullnet.engine.norms import part_norms
+from fullnet.engine.optimizer import clip
 from fullnet.engine.representation import Line, Representation
 from fullnet.engine.samples import Data, Samples, slices
 from fullnet.seeding import global_seed
@@ -108,12 +110,19 @@ class Ensemble:
 
     def loss_and_gradient(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor | None]:
         """Mean loss [member], its gradient [member, parameter], valid until the next call, and that by
-        the slow variables [member, k] if they are trained.
+        the slow variables [member, k] if they are trained. Of a task with `clip`, the gradient is cut.
 
         The gradient is contiguous, because torch's fused optimizers on the CPU go silently wrong on gradients
         that do not share their parameter's layout.
         """
         self.network.train()
+        loss, slow = self._differentiated(samples)
+        if self.task.clip:
+            clip(self._gradient, self.task.clip)
+        return loss, self._gradient, slow
+
+    def _differentiated(self, samples: Samples) -> tuple[Tensor, Tensor | None]:
+        """The loss, and its gradient by the slow variables; that by the parameters is kept."""
         if self._compiled:
             try:
                 return self._by_program(samples)
@@ -126,7 +135,7 @@ class Ensemble:
         slow = [self._slow] if self.representation.trained else []
         gradients = torch.autograd.grad(loss.sum(), [*self._views.values(), *slow])
         self._keep(gradients)
-        return loss.detach(), self._gradient, gradients[-1].contiguous() if slow else None
+        return loss.detach(), gradients[-1].contiguous() if slow else None
 
     @torch.no_grad()
     def _keep(self, gradients: Iterable[Tensor]) -> None:
@@ -134,14 +143,19 @@ class Ensemble:
             view.copy_(gradient)
 
     @torch.no_grad()
-    def _by_program(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _by_program(self, samples: Samples) -> tuple[Tensor, Tensor | None]:
         program = _program(self.task, self.network, self.representation, samples.mapped)
         views = {k: v.detach() for k, v in self._views.items()}
         (by_weights, by_slow), loss = program(
             views, self._slow.detach(), samples.inputs, samples.targets, samples.common
         )
         self._keep(by_weights[name] for name in self._names)
-        return loss, self._gradient, by_slow.contiguous() if self.representation.trained else None
+        return loss, by_slow.contiguous() if self.representation.trained else None
+
+    @torch.no_grad()
+    def part_norms(self) -> Tensor:
+        """Norms of the task's parts, [part, member]."""
+        return part_norms(self.task.parts, self._views)
 
     @torch.no_grad()
     def metrics(self, data: Data) -> tuple[Tensor, Tensor]:

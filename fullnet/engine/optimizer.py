@@ -111,6 +111,12 @@ def project(flat: Tensor, target: Tensor) -> None:
     flat.mul_((target / weight_norm(flat)).unsqueeze(1))
 
 
+def clip(gradient: Tensor, most: float) -> None:
+    """Cut each member's gradient to the norm `most`, in place, as torch's `clip_grad_norm_` does."""
+    share = most / (weight_norm(gradient) + 1e-6)
+    gradient.mul_(share.clamp(max=1.0).unsqueeze(1))
+
+
 def tangent(gradient: Tensor, flat: Tensor, norm: Tensor) -> Tensor:
     """Take from each member's gradient its radial part, in place: g - (g·w)w/|w|².
 

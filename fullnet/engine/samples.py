@@ -6,16 +6,17 @@ Members of one seed share its rows, and members of all seeds share a data set th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from fullnet.seeding import generator
 from fullnet.task import Split
 
 Named = Mapping[str, Tensor]
+Augment = Callable[[Tensor, Generator], Tensor]
 
 
 @dataclass(frozen=True)
@@ -128,16 +129,29 @@ def _ordered(split: Split) -> Tensor:
 
 class Minibatches:
     """Which samples an optimizer step takes: each member walks through permutations that are a function
-    of its seed and the epoch alone, whoever is trained beside it. A last partial batch is dropped."""
+    of its seed and the epoch alone, whoever is trained beside it. A last partial batch is dropped.
+    `augment`, of the task, is done to their inputs: a function of the seed and the step alone."""
 
-    def __init__(self, seeds: Sequence[int], n_train: int, batch: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        n_train: int,
+        batch: int,
+        device: torch.device,
+        augment: Augment | None = None,
+    ) -> None:
         self.seeds, self.n_train, self.device = list(seeds), n_train, device
+        self.augment = augment
         self.batch = batch if 0 < batch < n_train else 0
         self._epoch = -1
         self._all: Samples | None = None
 
     def of_step(self, data: Data, step: int) -> Samples:
         """The samples of optimizer step `step` (the first is 0); all of them without minibatches."""
+        samples = self._drawn(data, step)
+        return samples if self.augment is None else _augmented(samples, self.augment, self.seeds, step)
+
+    def _drawn(self, data: Data, step: int) -> Samples:
         if not self.batch:
             if self._all is None:
                 self._all = data.samples()
@@ -156,6 +170,28 @@ class Minibatches:
         """Retire all other members."""
         self.seeds = [self.seeds[k] for k in members.tolist()]
         self._epoch, self._all = -1, None
+
+
+@torch.no_grad()
+def _augmented(samples: Samples, augment: Augment, seeds: Sequence[int], step: int) -> Samples:
+    """The samples of members with these seeds, augmented; one draw for all members of a seed, since they
+    have the same samples, and for all of its inputs, since these are mixed (x and ordered)."""
+    first = {seed: k for k, seed in reversed(list(enumerate(seeds)))}
+
+    def of_members(x: Tensor) -> Tensor:
+        drawn = {
+            seed: augment(x[k] if samples.mapped else x, generator(seed, f"augment {step}"))
+            for seed, k in first.items()
+        }
+        return torch.stack([drawn[seed] for seed in seeds])
+
+    inputs = {name: of_members(x) for name, x in samples.inputs.items()}
+    if samples.mapped:
+        return replace(samples, inputs=inputs)
+    targets, common = (
+        {k: v.expand(len(seeds), *v.shape) for k, v in d.items()} for d in (samples.targets, samples.common)
+    )
+    return Samples(inputs, targets, common, mapped=True)
 
 
 def slices(samples: int, members: int, at_once: int = 2**14) -> list[tuple[int, int]]:

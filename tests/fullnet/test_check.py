@@ -182,6 +182,21 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("threshold", "(0, 1]", {"threshold": 95}),
     ("batch", "-1", {"batch": -1}),
     ("stop_loss", "None", {"stop_loss": None}),
+    ("optimizer", "warmup", {"optimizer": Adam(1e-3, warmup=-1)}),
+    ("clip", "0 for never", {"clip": -1.0}),
+    ("clip", "a gradient's norm", {"clip": "hard"}),
+    ("augment", "(inputs, generator)", {"augment": "rotate"}),
+    ("augment", "what the user's code says", {"augment": raising}),
+    ("augment", "gives a tuple", {"augment": lambda x, g: (x, x)}),
+    ("augment", "(8, 2)", {"augment": lambda x, g: x[:, :2]}),
+    ("augment", "torch.float64", {"augment": lambda x, g: x.double()}),
+    ("augment", "in place", {"augment": lambda x, g: x.add_(1)}),
+    ("augment", "the generator that it is given", {"augment": lambda x, g: x + torch.randn(x.shape)}),
+    ("augment", "NaN", {"augment": lambda x, g: x / 0}),
+    ("parts", "a dict", {"parts": ("0.weight",)}),
+    ("parts", "no parameter's name begins", {"parts": {"head": ("0.", "head.")}}),
+    ("parts", "a tuple of prefixes", {"parts": {"head": "2."}}),
+    ("parts", "letters", {"parts": {"the head": ("2.",)}}),
     ("settings", "JSON", {"settings": {"width": torch.tensor(3)}}),
     ("problem", "what the user's code says", {"problem": raising}),
     ("problem", "tuple", {"problem": lambda seed, n: (1, 2)}),
@@ -231,6 +246,18 @@ def test_a_broken_task(base: Task, field: str, word: str, changes: dict[str, Any
         assert "\n" not in str(finding)
         assert len(str(finding)) < 330
         assert "cannot be checked" not in str(finding)
+
+
+def jittered(inputs: Tensor, drawn: torch.Generator) -> Tensor:
+    return inputs + torch.randn(inputs.shape, generator=drawn)
+
+
+def test_nothing_is_wrong_with_what_a_task_may_ask_for() -> None:
+    warm = Adam(1e-3, warmup=10)
+    asking = replace(
+        GOOD, optimizer=warm, clip=1.0, augment=jittered, parts={"first": ("0.",), "w": ("2.w",)}
+    )
+    assert check_task(asking) == []
 
 
 @pytest.mark.parametrize("task", [None, 3, GOOD.network, Task])

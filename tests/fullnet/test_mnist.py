@@ -16,13 +16,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from fullnet.check.task import check_task
 from fullnet.data import SOURCES, fetch, read_idx
 from fullnet.engine.ensemble import Ensemble, initial_parameters
 from fullnet.engine.samples import Data
 from fullnet.find import find_task
+from fullnet.seeding import generator
 from fullnet.tasks import mnist
 from fullnet.tasks.mnist import _digits, _first
+from fullnet.trainer import train
 from groktime.cli import main
 from reduced.errors import InputError
 
@@ -89,6 +93,7 @@ def test_the_task_is_made_without_data(tmp_path: Path, monkeypatch: pytest.Monke
         ({"n_train": 60_001}, "n_train"),
         ({"n_test": 0}, "n_test"),
         ({"n_test": 10_001}, "n_test"),
+        ({"augment": "mirror"}, "augment"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, int | str], names: str) -> None:
@@ -99,6 +104,8 @@ def test_wrong_arguments_are_named(arguments: dict[str, int | str], names: str) 
 def test_what_the_numbers_depend_on_is_in_the_settings() -> None:
     assert mnist().settings == {"loss": "mse", "n_test": 10_000} == mnist(n_test=10_000).settings
     assert mnist(loss="ce", n_test=100).settings == {"loss": "ce", "n_test": 100}
+    turned = find_task("mnist", {"augment": "rotate-blur"})
+    assert turned.settings == {"loss": "mse", "n_test": 10_000, "augment": "rotate-blur"}
 
 
 def test_the_network() -> None:
@@ -203,6 +210,62 @@ def test_missing_data_are_told_in_one_sentence(
     assert out == ""
     assert err.count("\n") == 1
     assert "train-images-idx3-ubyte.gz" in err
+
+
+# --- turned and blurred ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_images_are_turned_and_blurred_as_by_scipy(dtype: torch.dtype) -> None:
+    augment = mnist(augment="rotate-blur").augment
+    assert augment is not None
+    images = torch.rand(6, 784, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    found = augment(images, generator(3, "augment 0"))
+    assert (found.dtype, found.shape) == (dtype, images.shape)
+    turn, width = torch.rand(2, 6, generator=generator(3, "augment 0")).double().numpy()
+    for k in range(6):
+        angle = np.deg2rad(30 * (2 * turn[k] - 1))
+        turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        middle = np.full(2, 13.5)
+        image = ndimage.affine_transform(
+            images[k].double().numpy().reshape(28, 28), turned, middle - turned @ middle,
+            order=1, mode="grid-constant",
+        )  # fmt: skip
+        sigma = 0.1 + 1.9 * width[k]
+        weights = np.exp(-(np.arange(-2, 3) ** 2) / (2 * sigma**2))
+        for axis in (0, 1):
+            image = ndimage.correlate1d(image, weights / weights.sum(), axis, mode="mirror")
+        atol = 1e-5 if dtype == torch.float32 else 1e-12
+        np.testing.assert_allclose(found[k].numpy().reshape(28, 28), image, rtol=0, atol=atol)
+
+
+def test_a_training_on_turned_images(made: object, tmp_path: Path) -> None:
+    task, plain = (replace(mnist(n_train=20, augment=a), batch=8) for a in ("rotate-blur", None))
+    assert [finding for finding in check_task(task) if not finding.note] == []
+    one, other = (
+        train(
+            t, gamma=0.1, alpha=2.0, seeds=[0, 1], steps=4, workers=1, device="cpu", progress=False,
+            out=tmp_path / f"{k}.nc",
+        ).dataset
+        for k, t in enumerate((task, plain))
+    )  # fmt: skip
+    assert '"augment": "rotate-blur"' in one.attrs["configuration"]
+    assert (
+        one["train_loss"][:, 0] == other["train_loss"][:, 0]
+    ).all()  # metrics are of the images as they are
+    assert (abs(one["train_loss"][:, -1] / other["train_loss"][:, -1] - 1) > 1e-4).all()
+
+
+def test_without_kornia_it_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "kornia", None)
+    command = "train mnist --augment rotate-blur --gamma 0.1 --alpha 1 --steps 1 -o"
+    assert main([*command.split(), str(tmp_path / "x.nc")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "pip install 'groktime[images]'" in err
+    assert mnist().augment is None
 
 
 # --- the real files ---------------------------------------------------------------------------

@@ -98,6 +98,8 @@ def test_the_arrays_given_stay_the_callers_own() -> None:
         ({"curves": {"train_loss": CURVE}}, "weight_norm"),
         ({"curves": {"train_loss": CURVE, "weight_norm": CURVE[:2]}}, "weight_norm"),
         ({"curves": {"train_loss": CURVE, "weight_norm": CURVE, "taste": CURVE}}, "taste"),
+        ({"curves": given()["curves"] | {"norm_head": -CURVE}}, "norm_head"),
+        ({"curves": given()["curves"] | {"norm_head": CURVE[:2]}}, "norm_head"),
         ({"settings": given()["settings"] | {"colour": 1.0}}, "colour"),
         ({"settings": given()["settings"] | {"alpha": [1.0, 2.0]}}, "alpha"),
         ({"settings": {"gamma": 0.1}}, "eta_d"),
@@ -128,6 +130,21 @@ def test_round_trip(tmp_path: Path) -> None:
     assert back.dataset["diverged"].dtype == bool
     back.save(tmp_path / "again.nc")
     xr.testing.assert_identical(open_runs(tmp_path / "again.nc").dataset, runs.dataset)
+
+
+def test_files_of_before_are_not_constrained() -> None:
+    dataset = small().dataset
+    assert dataset.attrs.pop("constrained") == 0
+    assert not Runs(checked(dataset, "old")).constrained
+    with pytest.raises(InputError, match="attribute constrained is often; expected 0 or 1"):
+        checked(dataset.assign_attrs(constrained="often"), "odd")
+
+
+def test_norms_of_parts_are_curves(tmp_path: Path) -> None:
+    runs = small(curves=given()["curves"] | {"norm_head": CURVE / 2})
+    assert runs.parts == ["head"]
+    runs.save(tmp_path / "small.nc")
+    xr.testing.assert_identical(open_runs(tmp_path / "small.nc").dataset, runs.dataset)
 
 
 def test_single_precision_is_kept(tmp_path: Path) -> None:

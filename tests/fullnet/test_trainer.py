@@ -456,7 +456,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "line": {"optimizer": "momentum", "representation": "line", "batch": 6},
     "free": {"optimizer": "adamw", "representation": "free"},
     "single": {"optimizer": "adamw", "dtype": "float32"},
+    "augmented": {"optimizer": "adamw", "batch": 6},
+    "augmented, all samples": {"optimizer": "sgd", "constrained": True},
 }
+
+
+def jittered(inputs: Tensor, drawn: torch.Generator) -> Tensor:
+    return inputs + 0.1 * torch.randn(inputs.shape, generator=drawn).to(inputs)
 
 
 class Interrupted(Exception):
@@ -466,6 +472,9 @@ class Interrupted(Exception):
 def _of_kind(kind: str) -> tuple[Plan, list[Member]]:
     task = tiny_addition() if kind == "free" else small_task()
     members = learners()
+    if "augmented" in kind:
+        warm = replace(task.optimizer, warmup=120)
+        task = replace(task, augment=jittered, clip=0.1, optimizer=warm, parts={"first": ("0.",)})
     if kind == "free":
         members = [replace(c, n_train=11, eta_r=1e-2) for c in members]
     if kind == "retiring":

@@ -326,6 +326,22 @@ def test_outside_is_a_status_with_a_remedy(slope: Path, capsys: pytest.CaptureFi
     assert "larger grid" in " ".join(out.split())  # the remedy, wherever its line breaks
 
 
+def test_constrained_runs_are_measured_and_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "runs.nc"
+    short = "--gamma 0.1 --alpha 2 --seeds 1 --steps 4 --workers 1 --quiet --constrained"
+    assert main(f"train teacher-student {short} -o {path}".split()) == 0
+    with xr.open_dataset(path) as runs:
+        np.testing.assert_allclose(runs["weight_norm"] / (2 * runs["w0"]), 1.0, rtol=1e-6)
+    assert main(["measure", str(path)]) == 0
+    capsys.readouterr()
+    assert main(["compare", "teacher-student", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "constrained: " in err
+
+
 def test_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The lists make every combination, or with --paired walk together; the file says which is which."""
     short = "--seeds 3 5 --steps 4 --workers 1 --quiet"

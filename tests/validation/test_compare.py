@@ -220,6 +220,7 @@ def test_a_threshold_relative_to_the_ceiling() -> None:
         ({}, {"n_train": [50, 60]}, "^n_train: .*50, 60.*one size"),
         ({}, {"optimizer": "lion"}, "^optimizer: .*'lion'"),
         ({}, {"optimizer": "adam"}, "^optimizer: .*decoupled"),
+        ({}, {"constrained": True}, "^constrained: .*no decay acts; expected runs trained without"),
         ({}, {"m_start": 0.5}, "^m: .*0.5.*landscape of"),
     ],
 )

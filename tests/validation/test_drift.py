@@ -129,6 +129,8 @@ def test_what_does_not_belong_is_told_by_name() -> None:
         implicit_decay(path(), runs(), "norm")
     with pytest.raises(InputError, match="optimizer"):
         implicit_decay(path(optimizer="sgd"), runs())
+    with pytest.raises(InputError, match="constrained"):
+        implicit_decay(path(), Runs(runs().dataset.assign_attrs(constrained=1)))
     other = runs().dataset.assign_coords(alpha=("run", [2.0, 2.0]))
     with pytest.raises(InputError, match="alpha = 2"):
         implicit_decay(path(), Runs(other))
