@@ -28,7 +28,7 @@ from fullnet.runs import open_runs
 from fullnet.tasks import addition
 from reduced.figures.file import save
 from reduced.figures.landscape import draw_landscape
-from reduced.figures.style import ALPHA, BLUE, GREEN, MESSINESS, ORANGE, PURPLE, VERMILLION, new_figure
+from reduced.figures.style import ALPHA, BLACK, BLUE, GREEN, MESSINESS, PURPLE, VERMILLION, new_figure
 from reduced.landscape import Landscape, open_landscape
 from reduced.prediction import predict
 from validation.ladder import Ladder, ladder
@@ -58,7 +58,7 @@ NOWHERE = 1e-30  # a test loss that is never reached: a path to its very end
 COLOURS = {
     "eq6": (VERMILLION, "Eq. 6 on the landscape"),
     "loop": (BLUE, "network in the loop"),
-    "path": (ORANGE, "decay path, SGD"),
+    "path": (BLACK, "decay path, SGD"),
     "restricted": (GREEN, "restricted network, SGD"),
     "gd": (PURPLE, "full network, SGD"),
 }
