@@ -1,12 +1,13 @@
 """The ladder of approximations on toy addition (P §5.1, Fig. 6), official variant:
-`python recipes/table_addition.py [--seeds 4] [--full] [-o out/table_addition]`.
+`python recipes/table_addition.py [--seeds 4] [--path] [--full] [-o out/table_addition]`.
 
 Follows every setting from the closed form as printed to full networks by AdamW: N = 45 on the shipped
 landscape `addition` (4 seeds), and N = 54, and 35, where the flow is trapped, on `addition-sizes` (2 seeds).
 Both were sampled with the published gradient. Writes table.md, and for each landscape a ladder and, for
 each N, the paths of Eq. 6 on the landscape, with the network in the loop, and of trained networks. Stopped,
-it goes on when called again. About 20 minutes on two cores; --full samples landscapes of 8 seeds with the
-tangent gradient, adds a third of the decay, and is for a GPU.
+it goes on when called again. About 20 minutes on two cores; --path adds the decay path of the restricted
+network, at about the cost of the rest; --full samples landscapes of 8 seeds with the tangent gradient, adds a
+third of the decay, and is for a GPU.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from fullnet.runs import open_runs
 from fullnet.tasks import addition
 from reduced.figures.file import save
 from reduced.figures.landscape import draw_landscape
-from reduced.figures.style import ALPHA, BLUE, GREEN, MESSINESS, PURPLE, VERMILLION, new_figure
+from reduced.figures.style import ALPHA, BLACK, BLUE, GREEN, MESSINESS, PURPLE, VERMILLION, new_figure
 from reduced.landscape import Landscape, open_landscape
 from reduced.prediction import predict
 from validation.ladder import Ladder, ladder
@@ -52,10 +53,12 @@ SETTINGS = {
 }
 TAUS = (0.05, 0.1, 0.2, 0.3, 0.5)
 DU, DM = 0.005, 0.002
+DTAU = 0.01  # of the decay path
 NOWHERE = 1e-30  # a test loss that is never reached: a path to its very end
 COLOURS = {
     "eq6": (VERMILLION, "Eq. 6 on the landscape"),
     "loop": (BLUE, "network in the loop"),
+    "path": (BLACK, "decay path, SGD"),
     "restricted": (GREEN, "restricted network, SGD"),
     "gd": (PURPLE, "full network, SGD"),
 }
@@ -81,7 +84,7 @@ def answers(found: Ladder) -> None:
         one = rows.isel(setting=k)
         name = describe(found, k)
         start = float(one["m_start"])
-        for rung, (_, words) in COLOURS.items():
+        for rung, (_, words) in shown(found).items():
             each = [path(found, k, rung, int(s)) for s in rows["seed"].values]
             ends = [
                 np.interp(TAUS, tau, m, right=np.nan) if len(m) else [np.nan] * len(TAUS)
@@ -106,6 +109,8 @@ def answers(found: Ladder) -> None:
         "network in the loop": rows["t_test"].sel(rung="loop").values,
         "restricted network": rows["t_test"].sel(rung="restricted").values,
     }
+    if found.paths:
+        compared["decay path"] = rows["t_test"].sel(rung="path").values
     lines = []
     for name, times in compared.items():
         both = (times > 0) & (full > 0)
@@ -190,6 +195,8 @@ def path(found: Ladder, k: int, rung: str, seed: int) -> tuple[np.ndarray, np.nd
         s = np.linspace(0, p.path.end, 400)
         u, m = p.path.at(s)
         return s * c["gamma"], np.exp(u) / p.system.w0, m
+    if rung == "path":
+        return on_path(found, c, seed)
     for runs in found.runs[rung]:
         ds = runs.dataset
         mine = (ds["seed"] == seed) & np.logical_and.reduce([np.isclose(ds[name], c[name]) for name in c])
@@ -199,6 +206,29 @@ def path(found: Ladder, k: int, rung: str, seed: int) -> tuple[np.ndarray, np.nd
             tau = runs.step * c["gamma"] * c["eta_d"]
             return tau[kept], (run["weight_norm"].values / float(run["w0"]))[kept], run["m"].values[kept]
     raise AssertionError(rung)
+
+
+def on_path(found: Ladder, c: dict[str, float], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ηγt, α and m of the decay path, at the resolution next to γ."""
+    decay = next(p for p in found.paths if p.dataset.attrs["eta_r"] == c["eta_r"])
+    nearest = int(np.argmin(np.abs(np.log(decay.gamma_eff / c["gamma"]))))
+    one = decay.dataset.sel(
+        seed=seed, n_train=int(c["n_train"]), m_start=c["m_start"], alpha=c["alpha"]
+    ).isel(refit=nearest)
+    kept = np.isfinite(one["m"].values)
+    alpha = one["weight_norm"].values / float(one["w0"])
+    return decay.tau[kept], alpha[kept], one["m"].values[kept].astype(float)
+
+
+def shown(found: Ladder) -> dict[str, tuple[str, str]]:
+    """Colour and words of the rungs that have a way in (w, m)."""
+    return {k: v for k, v in COLOURS.items() if k != "path" or found.paths}
+
+
+def resolutions(gamma: list[float]) -> list[int]:
+    """Steps a refit: γ_eff = dtau/(refit η) from the smallest of the decays on, doubled up to the largest."""
+    halvings = max(math.ceil(math.log2(max(gamma) / min(gamma))), 1)
+    return [round(DTAU / (min(gamma) * ETA) / 2**k) for k in range(halvings + 1)]
 
 
 def draw_paths(found: Ladder, n: int, file: Path) -> None:
@@ -226,7 +256,7 @@ def draw_one(ax: Axes, found: Ladder, k: int, seed: int) -> list[object]:
     handles: list[object] = list(
         draw_landscape(ax, found.land.one(seed, n, found.land.budgets[-1]), at.system.surface, levels=(0.05,))
     )
-    for rung, (colour, words) in COLOURS.items():
+    for rung, (colour, words) in shown(found).items():
         tau, alpha, m = path(found, k, rung, seed)
         ax.plot(alpha, m, color="white", linewidth=3.6)
         ax.plot(alpha, m, color=colour, linewidth=1.8)
@@ -248,11 +278,13 @@ def climb(name: str, options: argparse.Namespace) -> Ladder:
         chosen += [(n, g / 3, ratio, alpha, m) for n, g, ratio, alpha, m in chosen]
     n, gamma, ratio, alpha, m = (list(x) for x in zip(*chosen, strict=True))
     land = landscape(name, options.full, out)
+    decay = {"dtau": DTAU, "refit": resolutions(gamma), "tau": options.tau} if options.path else None
     found = ladder(
         addition(variant="official"), land, gamma=gamma, eta_d=ETA, eta_r=[ETA * r for r in ratio],
         alpha=alpha, m=m, n_train=n, seeds=land.seeds[: options.seeds], paired=True,
         steps=[math.ceil(options.tau / (g * ETA)) for g in gamma], resolution=0.03,
-        loop={"inner": options.inner, "start": START, "du": DU, "dm": DM}, stop_early=False, out=out / "runs",
+        loop={"inner": options.inner, "start": START, "du": DU, "dm": DM}, path=decay, stop_early=False,
+        out=out / "runs",
     )  # fmt: skip
     found.plot(out / "ladder.png", overwrite=True)
     for size in sorted(set(n)):
@@ -270,6 +302,7 @@ def main() -> None:
         ),
         ("--tau", {"type": float, "default": TAU, "help": "ηγt to which networks are trained"}),
         ("--inner", {"type": int, "default": 100, "help": "steps on the sphere, each turn of the loop"}),
+        ("--path", {"action": "store_true", "help": "the decay path as one more rung"}),
         ("--full", {"action": "store_true", "help": "landscapes of 8 seeds, more decays: for a GPU"}),
     )
     if options.full:

@@ -19,45 +19,22 @@ from fullnet.runs import Runs, open_runs
 from fullnet.task import Task, whole
 from fullnet.trainer import members_of, train
 from fullnet.training import Member
+from reduced.decay_path import DecayPath
 from reduced.errors import InputError
 from reduced.files import replacing
 from reduced.flow import Status
 from reduced.landscape import Landscape
 from reduced.prediction import SeedPrediction, predict
 from reduced.system import LEVEL, systems
+from validation.ladder_path import check_options, read_at, sampled
 from validation.match import check_match
 from validation.measure import measure
+from validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung, with_path
 
 Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-ladder/1"
 ADAMW_RATE = 1e-3
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One approximation; `drops` is the assumption of the rung above that it does without."""
-
-    name: str
-    words: str
-    drops: str
-
-
-PRINTED = Rung("printed", "closed form as printed", "")
-CORRECTED = Rung("corrected", "closed form, corrected", "η_D = η_R w², and a contour of fixed loss")
-EQ6 = Rung("eq6", "Eq. 6 on the landscape", "a wall that is met and slid along in two strokes")
-LOOP = Rung("loop", "Eq. 6, network in the loop", "a sampled and interpolated landscape")
-RESTRICTED = Rung(
-    "restricted", "restricted network, SGD", "a direction that is at its minimum, from the start on"
-)
-GD = Rung("gd", "full network, SGD", "a representation that stays on the line")
-ADAMW = Rung("adamw", "full network, AdamW", "plain gradient descent")
-TWO_DIMENSIONAL = (PRINTED, CORRECTED, EQ6, LOOP, RESTRICTED, GD, ADAMW)
-# Without m nothing slides: both closed forms are ln(w/w_c)/(ηγ), and the restricted network is the full one.
-FLAT = Rung("printed", "closed form", "")
-FREE = Rung("eq6", "Eq. 6 on the landscape", "a loss without slope right of w_c")
-WHOLE = Rung("gd", "full network, SGD", "a direction that is at its minimum, from the start on")
-ONE_DIMENSIONAL = (FLAT, FREE, LOOP, WHOLE, ADAMW)
 TRAINED = ("loop", "restricted", "gd", "adamw")
 
 
@@ -69,13 +46,14 @@ class Ladder:
     accuracy passes `threshold` (setting, seed), NaN where there is none, and `status` says why; `last`, the
     step to which a network was watched. `representation_rate` (setting, seed, form) holds the corrected
     closed form and Eq. 6 with the rate 1/||R_random - R_linear||² that a trained R has. `runs`: the files of
-    the trained rungs, `land` the landscape.
+    the trained rungs, `land` the landscape, `paths` the decay paths of the rung "path", if it was asked for.
     """
 
     table: xr.Dataset
     rungs: tuple[Rung, ...] = field(repr=False)
     land: Landscape = field(repr=False)
     runs: Mapping[str, tuple[Runs, ...]] = field(repr=False)
+    paths: tuple[DecayPath, ...] = field(default=(), repr=False)
 
     def text(self) -> str:
         """Times by rung, ratios between neighbours, and which rung costs most."""
@@ -107,6 +85,7 @@ def ladder(
     adamw_rate: float = ADAMW_RATE,
     level: float = LEVEL,
     loop: Mapping[str, Any] | None = None,
+    path: Mapping[str, Any] | None = None,
     persist: int = 3,
     stop_early: bool = True,
     resolution: float = 0.02,
@@ -130,6 +109,9 @@ def ladder(
         with it the decay, is that of the setting; its η_R/η_D is the setting's, too.
     level : of the printed form, see `gt.predict`.
     loop : `start`, `inner`, `du`, `dm`, `rate` of `fullnet.eq6.integrate_networks`.
+    path : `dtau`, `refit`, `tau`, `fit` of `gt.sample_path`, for one more rung: the networks of the SGD rung
+        below it, followed along their decay path, and read as `gt.predict` does. Default: no such rung. In a
+        folder that is there already it may be asked for later, or left out again.
     persist : evaluations that a pass must last.
     stop_early : stop a network when it has passed the highest of its seeds' thresholds, rather than at
         `steps`.
@@ -154,11 +136,14 @@ def ladder(
         raise InputError(f"m: {task.name} takes a landscape of {kind}")
     if not (np.isfinite(adamw_rate) and adamw_rate > 0):
         raise InputError(f"adamw_rate = {adamw_rate}: expected a finite number above 0")
+    options = None if path is None else check_options(path)
     one_seed = members_of(
         task, paired, gamma, eta_d, eta_r, alpha, 1.0 if m is None else m, n_train, seeds[:1]
     )
     settings = _Settings(task, land, one_seed, seeds, _steps(steps, len(one_seed)), threshold, stop_early)
-    rungs = TWO_DIMENSIONAL if task.messiness else ONE_DIMENSIONAL
+    rungs: tuple[Rung, ...] = TWO_DIMENSIONAL if task.messiness else ONE_DIMENSIONAL
+    if options is not None:
+        rungs = with_path(rungs)
     how = {
         "loop": dict(loop or {}), "adamw_rate": adamw_rate, "resolution": resolution,
         "stop_early": stop_early,
@@ -172,6 +157,11 @@ def ladder(
     last = np.full(t_test.shape, np.nan)
     other = _predicted(settings, level, [r.name for r in rungs], t_test, status)
     runs: dict[str, tuple[Runs, ...]] = {}
+    paths: tuple[DecayPath, ...] = ()
+    if options is not None:  # before anything is trained, so that a bad option is told at once
+        paths, own = sampled(task, one_seed, seeds, options, folder, machine)
+        k = [r.name for r in rungs].index("path")
+        t_test[..., k], status[..., k], last[..., k] = read_at(own, one_seed, seeds, settings.limits)
     for k, rung in enumerate(rungs):
         if rung.name in TRAINED:
             training = _training_of(rung.name, task, adamw_rate, dict(loop or {}))
@@ -185,7 +175,7 @@ def ladder(
                 _measured(settings, part, one, persist, k, t_test, status, last)
     table = _table(settings, rungs, t_test, status, last, other)
     table.attrs |= {"landscape": land.source, "adamw_rate": adamw_rate, "level": level}
-    return Ladder(table, rungs, land, runs)
+    return Ladder(table, rungs, land, runs, paths)
 
 
 @dataclass(frozen=True)

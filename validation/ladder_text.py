@@ -50,10 +50,14 @@ def text(ladder: Ladder) -> str:
 def heading(ladder: Ladder) -> str:
     """What was followed, in one line."""
     rows, how = ladder.table, ladder.table.attrs
-    return (
+    told = (
         f"{rows.sizes['setting']} settings of {how['task']} with {rows.sizes['seed']} seeds, landscape "
         f"{how['landscape']}; AdamW at rate {how['adamw_rate']:g} with the same ηγ"
     )
+    if not ladder.paths:
+        return told
+    sampled = sorted({float(g) for path in ladder.paths for g in path.gamma_eff}, reverse=True)
+    return f"{told}; decay path sampled at γ_eff of {', '.join(f'{g:.3g}' for g in sampled)}"
 
 
 def tables(ladder: Ladder) -> dict[str, dict[str, Iterable[object]]]:

@@ -19,16 +19,18 @@ from fullnet.tasks import addition
 from reduced.errors import InputError
 from reduced.landscape import Landscape
 from validation import ladder as module
+from validation import ladder_path
 from validation.compare import compare
-from validation.ladder import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Ladder, Rung, ladder
+from validation.ladder import Ladder, ladder
 from validation.ladder_text import middle, ratios, summary, verdict
+from validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung
 
 NAN = float("nan")
 
 
 def _problem(seed: int, n_train: int) -> gt.Problem:
-    split = gt.Split(torch.ones(1, 1), {"y": torch.zeros(1)})
-    return gt.Problem(split, split)
+    train, test = (gt.Split(torch.ones(1, 1), {"y": torch.full((1,), y)}) for y in (9.0, 1.0))
+    return gt.Problem(train, test)
 
 
 def _norm(out: torch.Tensor, y: Any) -> torch.Tensor:
@@ -46,13 +48,13 @@ class _Length(nn.Module):
         return torch.linalg.vector_norm(self.weight) * x
 
 
-# right where w <= 1, with a loss that has no slope: t = ln(w/1)/(ηγ) on every rung
+# right where w <= 1, in training wherever it starts; a loss that has no slope: t = ln(w/1)/(ηγ) on every rung
 FLAT = gt.Task(
     name="flat",
     network=_Length,
     problem=_problem,
     loss=lambda out, y: 0.0 * out.square().mean(-1),
-    right=lambda out, y: out[:, 0] <= 1.0,
+    right=lambda out, y: out[:, 0] <= y["y"],
     loss_name="none",
     n_train=1,
     optimizer=gt.Adam(1e-2),
@@ -105,6 +107,31 @@ def test_it_is_read_when_it_is_there(flat: Ladder, monkeypatch: pytest.MonkeyPat
     xr.testing.assert_identical(again.table, flat.table)
     with pytest.raises(InputError, match="holds a ladder of other settings"):
         ladder(FLAT, flat_land(), out=tmp_path, **(SETTINGS | {"alpha": 2.5}))
+
+
+def test_the_path_may_come_later(flat: Ladder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, each in flat.runs.items():
+        each[0].save(tmp_path / f"{name}-0.nc")
+    ladder(FLAT, flat_land(), out=tmp_path, **SETTINGS)
+    note = (tmp_path / "ladder.json").read_bytes()
+    for name in ("train", "integrate_networks"):
+        monkeypatch.setattr(module, name, None)
+    options = {"dtau": 0.02, "refit": [10, 5], "tau": 1.2}
+    found = ladder(FLAT, flat_land(), out=tmp_path, path=options, **SETTINGS)
+    assert [r.name for r in found.rungs] == ["printed", "eq6", "loop", "path", "gd", "adamw"]
+    law = np.log(2 * np.sqrt(2)) / (1e-2 * np.array([0.1, 0.3]))
+    np.testing.assert_allclose(found.table["t_test"].sel(rung="path")[:, 0], law, rtol=0.01)
+    xr.testing.assert_identical(found.table.drop_sel(rung="path"), flat.table)
+    assert "decay path sampled at γ_eff of 0.4, 0.2" in found.text()
+    assert found.plot(tmp_path / "ladder.png").stat().st_size > 10_000
+    monkeypatch.setattr(ladder_path, "sample_path", None)
+    again = ladder(FLAT, flat_land(), out=tmp_path, path=options, **SETTINGS)
+    xr.testing.assert_identical(again.table, found.table)
+    with pytest.raises(InputError, match=r"path-0.nc was sampled with dtau = 0.02, refit = \[5, 10\]"):
+        ladder(FLAT, flat_land(), out=tmp_path, path=options | {"refit": [5]}, **SETTINGS)
+    without = ladder(FLAT, flat_land(), out=tmp_path, **SETTINGS)
+    xr.testing.assert_identical(without.table, flat.table)
+    assert (tmp_path / "ladder.json").read_bytes() == note
 
 
 def test_settings_with_steps_of_their_own(tmp_path: Path) -> None:
@@ -206,6 +233,7 @@ def test_the_figure(flat: Ladder, tmp_path: Path) -> None:
         ({"steps": 0}, "steps = 0"),
         ({"adamw_rate": 0.0}, "adamw_rate = 0"),
         ({"gamma": -1.0}, "gamma = -1"),
+        ({"path": {"steps": 5}}, "path: 'steps' is none of its options"),
     ],
 )
 def test_a_bad_setting_is_told(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
