@@ -140,7 +140,9 @@ class Walk(Training):
         if self.plan.stop_at is not None:
             beyond = record[CURVES.index("test_accuracy")] >= self.plan.stop_at
             self.passed[rows[due]] = np.where(beyond, self.passed[rows] + 1, 0)[due]
-        done = due & ((self.passed[rows] >= _HELD) | (columns == self.way.records))
+        # who passes while it fits goes on until it has fitted, or when that was would not be known
+        passed = (self.passed[rows] >= _HELD) & ~np.isnan(self.t_fit[rows])
+        done = due & (passed | (columns == self.way.records))
         self.diverged[rows[lost]] = True
         if (lost | done).any():
             self.keep(torch.as_tensor(np.flatnonzero(~(lost | done))))
@@ -196,8 +198,8 @@ def sample_path(
     fit_loss : training loss at which a fit without decay ends, if 95 % of the training set is right,
         too (default: the task's `stop_loss`, or a thousandth of the loss at the start).
     fit_steps : at which it ends in any case (default: the task's sampling budget).
-    stop_at : test accuracy at which a member is done, once it has held it for five records (default:
-        all go on up to `tau`).
+    stop_at : test accuracy at which a member is done, once it has held it for five records and has fitted
+        95 % of the training set (default: all go on up to `tau`).
     out : the path file. Resumed as in `train`; `members`, `workers`, `executor`, `compiled`, too.
 
     Raises

@@ -176,6 +176,17 @@ def test_a_member_that_is_done_ends_for_itself(tmp_path: Path) -> None:
     assert predict_on_path(path, gamma=0.01, eta_d=0.1, alpha=3.0, threshold=0.9).tau_c > 0
 
 
+def test_a_member_that_passes_while_it_fits_goes_on_until_it_has_fitted(tmp_path: Path) -> None:
+    path = follow(tmp_path / "p.nc", fit="along", stop_at=0.2, alpha=0.5, refit=3, tau=2.0)
+    test = path.dataset["test_accuracy"].values.squeeze()
+    passed = int(np.flatnonzero(test >= 0.2)[0])
+    t_fit = path.dataset["t_fit"].item()
+    assert 3 * (passed + 5) < t_fit < 3 * np.isfinite(test).sum()
+    p = predict_on_path(path, gamma=path.gamma_eff[0], eta_d=0.1, alpha=0.5, threshold=0.2)
+    assert p.status == "already"
+    assert p.grokking_time < 3 * passed + 1 < p.memorization_time
+
+
 def test_a_stopped_piece_goes_on(tmp_path: Path) -> None:
     plan = Plan(regression(), 1, "momentum", "fixed", 0, 1.0, None, "float64", torch.device("cpu"))
     way = Way(plan, 0.05, 6, 300, 1e-12, "first")
