@@ -27,27 +27,66 @@ _OURS = ("groktime", "reduced", "fullnet", "validation")
 @dataclass(frozen=True)
 class BuiltIn:
     """A built-in task: its function in `fullnet.tasks`, one line on it, those of the function's
-    arguments that the command line sets, and presets of them by name ("small": for two cores)."""
+    arguments that the command line sets, and presets of them by name ("small": for two cores).
+
+    `figures`: where it is from, P the paper. `run`: the command of a typical run, without its output; of
+    `member_steps` optimizer steps of one network in all, at `speed` of them a second on two cores
+    (docs/results.md; None: not measured)."""
 
     function: str
     line: str
     settings: tuple[str, ...]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    figures: str = ""
+    run: str = ""
+    member_steps: int = 0
+    speed: float | None = None
+
+    @property
+    def minutes(self) -> float | None:
+        """Of the typical run, on two cores."""
+        return None if self.speed is None else self.member_steps / self.speed / 60
 
 
 BUILT_IN = {
     "teacher-student": BuiltIn(
-        "teacher_student", "tanh network learns another one (systems 1, P Fig. 2)", ("tolerance",)
+        "teacher_student",
+        "tanh network learns another one",
+        ("tolerance",),
+        presets={"official": {"tolerance": 0.001}},
+        figures="P Fig. 2",
+        run="train teacher-student --gamma 0.1 0.3 --alpha 3 --seeds 4 --steps 30000",
+        member_steps=240_000,
+        speed=7531,
     ),
     "addition": BuiltIn(
         "addition",
-        "toy addition with a representation (system 6, P Fig. 6); variant paper or official",
+        "toy addition with a representation; variant paper or official",
         ("variant", "dim"),
+        presets={"official": {"variant": "official"}, "sizes": {"variant": "official", "n_train": 54}},
+        figures="P Fig. 6",
+        run="sample addition --preset official --alpha 2.5:4:21:lin --m 0:0.1:21 --seeds 4",
+        member_steps=26_460_000,
+        speed=5030,
     ),
     "mnist": BuiltIn(
         "mnist",
         "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce; augment rotate-blur",
         ("loss", "augment"),
+        presets={"small": {"n_test": 1000}, "fig12": {"loss": "ce", "n_train": 200}},
+        figures="P Figs. 3, 10b, 11 and 12",
+        run="train mnist --gamma 0.1 --alpha 8 --seeds 3 --steps 10000",
+        member_steps=30_000,
+        speed=640,
+    ),
+    "mnist-representation": BuiltIn(
+        "mnist_representation",
+        "the same on digits that fade into templates of their labels; variant paper or official",
+        ("variant",),
+        presets={"small": {"n_train": 1000, "n_test": 1000}},
+        figures="P Fig. 8",
+        run="sample mnist-representation --preset small --alpha 1:9:5 --m 0:1:5 --seeds 2 --steps 1000",
+        member_steps=50_000,
     ),
 }
 
@@ -57,7 +96,12 @@ def own(name: str) -> bool:
     return ":" in name
 
 
-def find_task(name: str, settings: Mapping[str, Any] | None = None, n_train: int | None = None) -> Task:
+def find_task(
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    n_train: int | None = None,
+    preset: str | None = None,
+) -> Task:
     """The task of a name on the command line.
 
     Parameters
@@ -66,6 +110,7 @@ def find_task(name: str, settings: Mapping[str, Any] | None = None, n_train: int
         folder, too; the attribute is a `Task`, or a function that gives one without arguments.
     settings : arguments of a built-in task; those that are None were not given.
     n_train : the largest training set that is asked for, by which a built-in task is made.
+    preset : one of a built-in task's, whose settings hold where none are given.
 
     Raises
     ------
@@ -80,10 +125,22 @@ def find_task(name: str, settings: Mapping[str, Any] | None = None, n_train: int
     for setting in given:
         if setting not in known:
             raise InputError(f"--{setting.replace('_', '-')}: {name} has no such setting")
+    chosen = _preset(name, preset)
     if own(name):
         return _own(name)
     function: Callable[..., Task] = getattr(importlib.import_module("fullnet.tasks"), BUILT_IN[name].function)
-    return function(**given, **({} if n_train is None else {"n_train": n_train}))
+    return function(**{**chosen, **given, **({} if n_train is None else {"n_train": n_train})})
+
+
+def _preset(name: str, preset: str | None) -> Mapping[str, Any]:
+    if preset is None:
+        return {}
+    presets = {} if own(name) else BUILT_IN[name].presets
+    if not presets:
+        raise InputError(f"--preset {preset}: {name} has no presets")
+    if preset not in presets:
+        raise InputError(f"--preset {preset}: expected one of {', '.join(presets)}, the presets of {name}")
+    return presets[preset]
 
 
 def _own(name: str) -> Task:

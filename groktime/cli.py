@@ -108,16 +108,19 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--members", type=int, metavar="N", help="runs trained together (by their size)")
     _work(train, "runs file to write (.nc)")
 
-    figure = commands.add_parser("figure", help="figures of a landscape as in the paper")
-    figure.add_argument("kind", choices=["lu", "sizes", "gradients"], help="Fig. 2a, 6e or 6d")
-    _landscape(figure, "a shipped landscape by name, or a .nc file")
-    figure.add_argument("--gamma", type=_number, default=1e-3, help="weight decay (0.001)")
-    figure.add_argument("--eta-d", type=_number, default=1e-2, help="learning rate of the decoder (0.01)")
+    figure = commands.add_parser("figure", help="a published figure, by its recipe, or one of a landscape")
+    figure.add_argument("name", nargs="?", help="one of the list that comes without; or lu, sizes, gradients")
+    _landscape(figure, "of lu, sizes, gradients: a shipped one by name, or a .nc file", nargs="?")
+    figure.add_argument("--gamma", type=_number, help="weight decay (0.001)")
+    figure.add_argument("--eta-d", type=_number, help="learning rate of the decoder (0.01)")
     figure.add_argument("--eta-r", type=_number, help="learning rate of the representation (eta-d)")
     figure.add_argument("--alpha", type=_number, help="start, w/w0 (the largest sampled)")
     figure.add_argument("--m", type=_number, help="start, messiness (the largest sampled)")
-    figure.add_argument("-o", "--output", required=True, help=".png, .pdf or .svg")
+    figure.add_argument("--full", action="store_true", help="recipe: the paper's sizes, for a GPU")
+    figure.add_argument("--seeds", type=int, metavar="N", help="recipe: how many (its own)")
+    figure.add_argument("-o", "--output", help="recipe: folder (out/NAME); else .png, .pdf or .svg")
     figure.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    figure.add_argument("--json", action="store_true", help="the list as one JSON object and nothing else")
 
     measure = commands.add_parser("measure", help="grokking times of networks trained in full")
     measure.add_argument("runs", help="a runs file (.nc)")
@@ -140,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--sampled-steps", type=int, metavar="STEPS", help="sampling budget (the largest)")
     _output(compare, "folder of the report: table, summary and figures")
 
-    tasks = commands.add_parser("tasks", help="the built-in tasks and the landscapes that ship")
+    tasks = commands.add_parser("tasks", help="the built-in tasks, their costs, and the landscapes that ship")
     tasks.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return top
 
@@ -149,7 +152,8 @@ def _task(command: argparse.ArgumentParser) -> None:
     """The networks of `sample` and `train`: a task, its settings, seeds and sizes."""
     task = "a built-in task (`groktime tasks` lists them), or MODULE:ATTRIBUTE, one of your own"
     command.add_argument("task", help=task)
-    command.add_argument("--variant", help="addition: paper or official")
+    command.add_argument("--preset", metavar="NAME", help="settings by name (`groktime tasks`); others win")
+    command.add_argument("--variant", help="addition, mnist-representation: paper or official")
     command.add_argument("--dim", type=int, help="addition: dimensions of the representation")
     command.add_argument("--tolerance", type=_number, help="teacher-student: squared error that is right")
     command.add_argument("--loss", help="mnist: mse or ce (cross-entropy)")
@@ -172,8 +176,8 @@ def _work(command: argparse.ArgumentParser, what: str) -> None:
 _EITHER = "a shipped landscape by name, or the .nc file of a landscape or a decay path"
 
 
-def _landscape(command: argparse.ArgumentParser, what: str = _EITHER) -> None:
-    command.add_argument("landscape", help=what)
+def _landscape(command: argparse.ArgumentParser, what: str = _EITHER, nargs: str | None = None) -> None:
+    command.add_argument("landscape", help=what, nargs=nargs)
     command.add_argument("--seed", type=int, help="one of its seeds (all)")
     command.add_argument("--n-train", type=int, metavar="N", help="training-set size (the largest)")
     command.add_argument("--sampled-steps", type=int, metavar="STEPS", help="sampling budget (the largest)")

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +164,8 @@ def _task(options: argparse.Namespace) -> Task:
     from fullnet.find import find_task, own
 
     settings = {name: getattr(options, name) for name in ("variant", "dim", "tolerance", "loss", "augment")}
-    task = find_task(options.task, settings, max(options.n_train) if options.n_train else None)
+    largest = max(options.n_train) if options.n_train else None
+    task = find_task(options.task, settings, largest, options.preset)
     if own(options.task):
         from fullnet.check.task import check_task
 
@@ -191,27 +193,69 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _figure(options: argparse.Namespace) -> None:
+    """The list of figures, a figure's recipe, or a drawing of a landscape."""
+    of_landscape = ("gamma", "eta_d", "eta_r", "alpha", "m", "seed", "n_train", "threshold", "sampled_steps")
+    if options.name in _KINDS:
+        _refuse(options, "full", "seeds", "json", why="is for recipes and their list")
+        _draw(options)
+        return
+    from groktime.recipe import list_of_figures, recipe_of, run_recipe
+    from recipes import FIGURES
+
+    if options.name is not None and options.name not in FIGURES:
+        raise InputError(
+            f"figure {options.name!r}: expected one of {', '.join(FIGURES)}, or {', '.join(_KINDS)}"
+        )
+    _refuse(options, "landscape", *of_landscape, why="is for lu, sizes and gradients, drawn of a landscape")
+    if options.name is None:
+        _refuse(options, "output", "full", "seeds", why="is for one figure; expected its name")
+        figures = {name: asdict(figure) for name, figure in FIGURES.items()}
+        print(json.dumps({"figures": figures}) if options.json else list_of_figures())
+        return
+    _refuse(options, "json", why="is for the list; leave out the figure's name")
+    stem = Path(str(recipe_of(options.name).recipe)).stem
+    with _needs_torch():
+        run_recipe(options.name, Path(options.output or f"out/{stem}"), options.seeds, options.full)
+
+
+_KINDS = ("lu", "sizes", "gradients")
+
+
+def _refuse(options: argparse.Namespace, *names: str, why: str) -> None:
+    """One sentence on an option that is given where it means nothing."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value is not False:  # 0 is given
+            flag = name if name == "landscape" else "--" + name.replace("_", "-")
+            raise InputError(f"{flag}: {why}")
+
+
+def _draw(options: argparse.Namespace) -> None:
+    if options.landscape is None:
+        raise InputError(f"figure {options.name}: expected a landscape, by its shipped name or a .nc file")
+    if options.output is None:
+        raise InputError("-o: expected a name that ends in .png, .pdf or .svg")
     from reduced import figures
     from reduced.prediction import predict
 
     land = _open(options)
     _check_figure(options)
-    if options.kind == "lu":
+    if options.name == "lu":
         if land.two_dimensional:
             raise InputError(f"figure lu: {land.source} is a landscape of (w, m); expected one of w alone")
         figures.plot_lu(land, options.output, overwrite=options.overwrite)
         return
     if not land.two_dimensional:
-        raise InputError(f"figure {options.kind}: {land.source} has no m; expected a landscape of (w, m)")
+        raise InputError(f"figure {options.name}: {land.source} has no m; expected a landscape of (w, m)")
     start = {
-        "gamma": options.gamma,
-        "eta_d": options.eta_d,
+        "gamma": options.gamma if options.gamma is not None else 1e-3,
+        "eta_d": options.eta_d if options.eta_d is not None else 1e-2,
         "eta_r": options.eta_r,
         "alpha": options.alpha if options.alpha is not None else float(land.alpha[-1]),
         "m": options.m if options.m is not None else float(land.m[-1]),
     }
     which = {k: v for k, v in _which(options).items() if k != "n_train"}
-    if options.kind == "gradients":
+    if options.name == "gradients":
         p = predict(land, **start, n_train=options.n_train, **which)
         figures.plot_gradients(p, options.output, overwrite=options.overwrite)
     else:
@@ -275,35 +319,10 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _tasks(options: argparse.Namespace) -> None:
-    from fullnet.find import BUILT_IN
-    from reduced.landscape import open_landscape, shipped
+    from groktime.listed import listed, text
 
-    lands: dict[str, dict[str, Any]] = {}
-    for name in shipped():
-        land = open_landscape(name)
-        lands[name] = {
-            "task": land.task,
-            "seeds": len(land.seeds),
-            "n_train": land.n_train,
-            "alpha": [float(land.alpha[0]), float(land.alpha[-1]), len(land.alpha)],
-            "m": [float(land.m[0]), float(land.m[-1]), len(land.m)],
-            "budget": land.budgets[-1],
-        }
-    tasks = {name: task.line for name, task in BUILT_IN.items()}
-    if options.json:
-        print(json.dumps({"tasks": tasks, "landscapes": lands}))
-        return
-    print("Tasks (groktime sample TASK …, groktime train TASK …), or MODULE:ATTRIBUTE, one of your own")
-    for name, text in tasks.items():
-        print(f"  {name:<18}{text}")
-    print("Landscapes that ship (groktime predict NAME …)")
-    for name, facts in lands.items():
-        a, m = facts["alpha"], facts["m"]
-        size = f"{m[2]} x {a[2]}" if m[2] > 1 else f"{a[2]}"
-        print(
-            f"  {name:<18}{facts['task']}, {facts['seeds']} seeds, N = {facts['n_train']}, {size} cells, "
-            f"alpha {a[0]:g} to {a[1]:g}" + (f", m {m[0]:g} to {m[1]:g}" if m[2] > 1 else "")
-        )
+    found = listed()
+    print(json.dumps(found) if options.json else text(found))
 
 
 _COMMANDS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fullnet.tasks.addition import addition
 from fullnet.tasks.mnist import mnist
+from fullnet.tasks.mnist_representation import mnist_representation
 from fullnet.tasks.teacher_student import teacher_student
 
-__all__ = ["addition", "mnist", "teacher_student"]
+__all__ = ["addition", "mnist", "mnist_representation", "teacher_student"]

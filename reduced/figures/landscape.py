@@ -72,7 +72,8 @@ def points(p: Prediction) -> list[Point]:
     if p.landscape.two_dimensional and p.typical.status is Status.GENERALIZES:
         s = np.linspace(0, path.end, _POINTS)
         m = path.at(s)[1]
-        times.append(("D", float(s[np.argmax(m <= (m[0] + m[-1]) / 2)])))
+        if m[-1] < m[0]:  # there is a way down
+            times.append(("D", float(s[np.argmax(m <= (m[0] + m[-1]) / 2)])))
     times.sort(key=lambda x: (x[1], x[0]))
     u, m = path.at([s for _, s in times])
     return [Point(n, s, float(np.exp(a)) / w0, float(b)) for (n, s), a, b in zip(times, u, m, strict=True)]

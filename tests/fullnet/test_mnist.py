@@ -1,4 +1,4 @@
-"""The MNIST task on small made files, and on the real ones where GROKTIME_DATA has them."""
+"""The MNIST tasks on small made files, and on the real ones where GROKTIME_DATA has them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from fullnet.engine.ensemble import Ensemble, initial_parameters
 from fullnet.engine.samples import Data
 from fullnet.find import find_task
 from fullnet.seeding import generator
-from fullnet.tasks import mnist
+from fullnet.sphere import Cell, minimise
+from fullnet.tasks import mnist, mnist_representation
 from fullnet.tasks.mnist import _digits, _first
 from fullnet.trainer import train
 from groktime.cli import main
@@ -268,6 +269,97 @@ def test_without_kornia_it_is_one_sentence(
     assert mnist().augment is None
 
 
+# --- the interpolated representation ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("variant", "first", "last"), [("paper", 0.0, 9.0), ("official", -0.5, 0.5)])
+def test_images_fade_into_templates_of_their_labels(
+    variant: str, first: float, last: float, made: dict[str, NDArray[np.uint8]]
+) -> None:
+    task = mnist_representation(n_train=12, variant=variant)
+    problem, plain = task.problem(3, 12), mnist(n_train=12).problem(3, 12)
+    for split, own, part in ((problem.train, plain.train, "train"), (problem.test, plain.test, "t10k")):
+        rows = np.arange(MADE[part]) if own.rows is None else own.rows.numpy()
+        value = first + (last - first) / 9 * made[f"{part}-labels"][rows]
+        image = made[part].reshape(-1, 784)[rows] / 255
+        for m in (0.0, 0.3, 1.0):
+            np.testing.assert_allclose(split.at(m).numpy(), m * image + (1 - m) * value[:, None], atol=1e-6)
+    assert torch.equal(problem.train.at(1.0), plain.train.at(1.0))
+
+
+@pytest.mark.parametrize("n_train", [12, MADE["train"]])
+def test_delta_norm_is_what_training_the_inputs_needs(n_train: int, made: object) -> None:
+    """A step of gradient descent on the inputs moves m by -η ∂l/∂m / delta_norm²."""
+    task = mnist_representation(n_train=n_train)
+    problem = task.problem(1, n_train)
+    split = problem.train
+    rows = torch.arange(n_train) if split.rows is None else split.rows
+    targets = {"label": split.targets["label"][rows]}
+    along = (split.at(1.0) - split.at(0.0)).double()
+    assert problem.delta_norm == pytest.approx(float(along.norm()), rel=1e-6)
+    network = task.network().double()
+    m = torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+    inputs = split.at(0.0).double() + m * along
+    by_inputs, by_m = torch.autograd.grad(task.loss(network(inputs), targets).mean(), [inputs, m])
+    moved = float((-0.01 * by_inputs * along).sum() / along.square().sum())
+    assert moved == pytest.approx(-0.01 * float(by_m) / (problem.delta_norm or 0) ** 2, rel=1e-6)
+
+
+def test_templates_are_stored_once_and_small(made: object) -> None:
+    task = mnist_representation(n_train=10)
+    with ThreadPoolExecutor(4) as pool:
+        problems = list(pool.map(lambda seed: task.problem(seed, 10), range(8)))
+    problems.append(mnist_representation(n_train=20).problem(0, 20))
+    for splits in ([p.train for p in problems], [p.test for p in problems]):
+        assert len({id(s.inputs) for s in splits}) == len({id(s.ordered) for s in splits}) == 1
+        assert splits[0].ordered is not None
+        assert splits[0].ordered.untyped_storage().nbytes() == 4 * len(splits[0].inputs)
+        assert len(Data.of(splits[:8]).inputs["ordered"]) == len(splits[0].inputs)
+
+
+def test_all_images_are_one_set_for_all_seeds(made: object) -> None:
+    """60,000 images of each of many networks would not fit into memory."""
+    everything = MADE["train"]
+    task = mnist_representation(n_train=everything)
+    splits = [task.problem(seed, everything).train for seed in range(3)]
+    assert all(split.rows is None for split in splits)
+    assert Data.of(splits).alike
+    assert not Data.of([task.problem(seed, 10).train for seed in range(3)]).alike
+
+
+def test_members_see_their_own_messiness(made: object) -> None:
+    task = mnist_representation(n_train=12)
+    problem = task.problem(0, 12)
+    flat = torch.stack([initial_parameters(task, 0)] * 2)
+    m = torch.tensor([[0.2], [0.9]])
+    losses, accuracies = Ensemble(task, flat, m).metrics(Data.of([problem.test] * 2))
+    network = task.network()
+    torch.nn.utils.vector_to_parameters(flat[0], network.parameters())
+    for k in range(2):
+        with torch.no_grad():
+            output = network(problem.test.at(float(m[k])))
+        expected = task.loss(output, problem.test.targets).mean()
+        assert float(losses[k]) == pytest.approx(float(expected), rel=1e-5)
+        assert float(accuracies[k]) == float(task.right(output, problem.test.targets).double().mean())
+
+
+def test_the_task_with_representation(made: object) -> None:
+    task = find_task("mnist-representation", {"variant": "official"})
+    assert (task.name, task.n_train, task.batch, task.messiness) == (
+        "mnist-representation",
+        60_000,
+        100,
+        True,
+    )
+    assert task.settings == {"variant": "official", "n_test": 10_000}
+    assert [mnist_representation(n_train=n).batch for n in (99, 100)] == [0, 100]
+    with pytest.raises(InputError, match=r"variant = 'raw': expected 'paper' or 'official'"):
+        mnist_representation(variant="raw")
+    with pytest.raises(InputError, match=r"n_train = 60001: expected 1 to 60000"):
+        mnist_representation(n_train=60_001)
+    assert not [f for f in check_task(mnist_representation(n_train=20)) if not f.note]
+
+
 # --- the real files ---------------------------------------------------------------------------
 
 
@@ -307,3 +399,11 @@ def test_a_short_training_generalises_to_the_real_test_images(real: None) -> Non
     with torch.no_grad():
         right = task.right(network(problem.test.inputs), problem.test.targets)
     assert float(right.float().mean()) > 0.6
+
+
+def test_at_full_messiness_it_is_mnist(real: None) -> None:
+    cell = Cell(0, 1000, 1.0, 3.0)
+    plain = minimise(replace(mnist(n_test=1000), batch=100), [cell], [40])
+    faded = minimise(mnist_representation(n_train=1000, n_test=1000), [cell], [40])
+    assert float(faded.test_accuracy[0, 0]) == float(plain.test_accuracy[0, 0]) > 0.6
+    assert float(faded.test_loss[0, 0]) == pytest.approx(float(plain.test_loss[0, 0]), rel=1e-4)

@@ -235,6 +235,23 @@ def test_points_lie_on_the_path_in_order(grown: Prediction) -> None:
     assert middle.m == pytest.approx((0.08 + named[-1].m) / 2, abs=1e-3)
 
 
+def test_no_point_is_half_way_down_where_m_does_not_fall(tmp_path: Path) -> None:
+    alpha, m = np.linspace(1, 4, 16), np.linspace(0, 1, 11)
+    falls = np.broadcast_to((alpha / 4) ** 2, (11, 16))
+    land = Landscape.from_arrays(
+        alpha=alpha,
+        m=m,
+        w0=W0,
+        train_loss=falls * (2 - m)[:, None],
+        test_loss=falls,
+        test_accuracy=1 - falls / 2,
+    )
+    p = predict(land, gamma=0.1, eta_d=1e-2, alpha=4.0, m=1.0, threshold=0.8)
+    assert p.status is Status.GENERALIZES
+    assert [point.name for point in points(p)] == ["A", "E"]
+    assert written(figures.plot_prediction(p, tmp_path / "p.png"))
+
+
 def test_cells_lie_around_their_centres() -> None:
     assert cell_edges(np.array([1.0, 2.0, 4.0])) == pytest.approx([0.5, 1.5, 3.0, 5.0])
     assert cell_edges(np.array([1.0, 10.0, 100.0]), True) == pytest.approx(

@@ -1,0 +1,76 @@
+"""`groktime tasks`: the built-in tasks with their presets and costs, and the landscapes that ship."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fullnet.find import BUILT_IN, BuiltIn
+from reduced.landscape import open_landscape, shipped
+
+
+def listed() -> dict[str, dict[str, Any]]:
+    """Tasks and landscapes by name, as plain values."""
+    return {
+        "tasks": {name: _task(task) for name, task in BUILT_IN.items()},
+        "landscapes": {name: _landscape(name) for name in shipped()},
+    }
+
+
+def _task(task: BuiltIn) -> dict[str, Any]:
+    return {
+        "line": task.line,
+        "figures": task.figures,
+        "settings": list(task.settings),
+        "presets": {name: dict(settings) for name, settings in task.presets.items()},
+        "run": f"groktime {task.run}",
+        "member_steps": task.member_steps,
+        "minutes": task.minutes,
+    }
+
+
+def _landscape(name: str) -> dict[str, Any]:
+    land = open_landscape(name)
+    return {
+        "task": land.task,
+        "seeds": len(land.seeds),
+        "n_train": land.n_train,
+        "alpha": [float(land.alpha[0]), float(land.alpha[-1]), len(land.alpha)],
+        "m": [float(land.m[0]), float(land.m[-1]), len(land.m)],
+        "budget": land.budgets[-1],
+    }
+
+
+def text(found: dict[str, dict[str, Any]]) -> str:
+    """What `listed` gives, for a person."""
+    lines = ["Tasks (groktime sample TASK …, groktime train TASK …), or MODULE:ATTRIBUTE, one of your own"]
+    for name, facts in found["tasks"].items():
+        lines.append(f"  {name:<22}{facts['line']}")
+        options = ", ".join(f"--{s.replace('_', '-')}" for s in facts["settings"])
+        presets = [f"{k} ({_settings(v)})" for k, v in facts["presets"].items()]
+        steps, minutes = facts["member_steps"], facts["minutes"]
+        time = "time on two cores not measured" if minutes is None else f"{_minutes(minutes)} on two cores"
+        for word, value in (
+            ("figures", facts["figures"]),
+            ("settings", options),
+            ("presets", ", ".join(presets)),
+            ("for example", facts["run"]),
+            ("", f"{steps:,} steps of one network, {time}"),
+        ):
+            lines.append(f"    {word:<20}{value or 'none'}")
+    lines.append("Landscapes that ship (groktime predict NAME …)")
+    for name, facts in found["landscapes"].items():
+        a, m = facts["alpha"], facts["m"]
+        size = f"{m[2]} x {a[2]}" if m[2] > 1 else f"{a[2]}"
+        lines.append(
+            f"  {name:<22}{facts['task']}, {facts['seeds']} seeds, N = {facts['n_train']}, {size} cells, "
+            f"alpha {a[0]:g} to {a[1]:g}" + (f", m {m[0]:g} to {m[1]:g}" if m[2] > 1 else "")
+        )
+    return "\n".join(lines)
+
+
+def _settings(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
+
+
+def _minutes(minutes: float) -> str:
+    return f"about {minutes:.0f} minutes" if minutes >= 1.5 else "a minute or less"

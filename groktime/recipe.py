@@ -1,0 +1,82 @@
+"""`groktime figure NAME`: the recipe of a published figure, run as the script that it is."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import recipes
+from recipes import FIGURES, Figure
+from reduced.errors import InputError
+
+
+def recipe_of(name: str) -> Figure:
+    """The figure of a name, which has a recipe."""
+    figure = FIGURES[name]
+    if figure.recipe is None:
+        raise InputError(f"figure {name}: has no recipe yet; `groktime figure` lists those that have one")
+    return figure
+
+
+def run_recipe(name: str, out: Path, seeds: int | None, full: bool) -> None:
+    """Run a figure's recipe into a folder; what it has done already it reads again.
+
+    Raises
+    ------
+    InputError : where there is no recipe, or none of the paper's sizes, or `out` is a file.
+    """
+    figure = recipe_of(name)
+    assert figure.recipe is not None
+    if full and not figure.full:
+        raise InputError(f"--full: the recipe of {name} has one size only; leave it out")
+    if seeds is not None and seeds < 1:
+        raise InputError(f"--seeds {seeds}: expected 1 or more")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is not a folder; expected one, in which a recipe keeps its work")
+    print(f"{told(name, full)}\ninto {out}, where the same command goes on if stopped", file=sys.stderr)
+    script = Path(recipes.__file__).with_name(figure.recipe)
+    before = sys.argv, sys.path
+    sys.argv = [str(script), "-o", str(out)]
+    sys.argv += ([] if seeds is None else ["--seeds", str(seeds)]) + (["--full"] if full else [])
+    sys.path = [str(script.parent), *sys.path]  # as for a script; recipes share recipes/common.py
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    finally:
+        sys.argv, sys.path = before
+
+
+def told(name: str, full: bool) -> str:
+    """What is about to be run, and for how long."""
+    figure = FIGURES[name]
+    size = "at its only size" if not figure.full else "at the paper's sizes, for a GPU" if full else "small"
+    time = "time not measured" if full or figure.minutes is None else f"about {_time(figure.minutes)}"
+    return f"{name}: recipes/{figure.recipe}, {size}; {time}" + _data(figure)
+
+
+def list_of_figures() -> str:
+    """All figures, line by line."""
+    lines = ["Figures (groktime figure NAME [-o FOLDER] [--seeds N] [--full])"]
+    for name, figure in FIGURES.items():
+        lines.append(f"  {name:<15}{figure.line}")
+        if figure.recipe is None:
+            lines.append(f"  {'':<15}no recipe yet" + _data(figure))
+            continue
+        time = "time not measured" if figure.minutes is None else _time(figure.minutes)
+        full = "; --full: the paper's sizes, for a GPU" if figure.full else ""
+        lines.append(f"  {'':<15}recipes/{figure.recipe}: {time}{full}" + _data(figure))
+    lines += [
+        "Of a landscape (groktime figure KIND LANDSCAPE -o FILE)",
+        "  lu             P Fig. 2a, of a landscape of w alone",
+        "  sizes          P Fig. 6e, of a landscape of (w, m)",
+        "  gradients      P Fig. 6d, of a landscape of (w, m)",
+    ]
+    return "\n".join(lines)
+
+
+def _time(minutes: float) -> str:
+    return f"{minutes:g} minutes on two cores" if minutes >= 1 else "less than a minute"
+
+
+def _data(figure: Figure) -> str:
+    return f"; needs {figure.data} (docs/data.md)" if figure.data else ""

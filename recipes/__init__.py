@@ -1,0 +1,50 @@
+"""The published figures, and the recipe of each: `groktime figure NAME` runs it.
+
+A recipe is a script, `python recipes/fig2.py`; recipes/common.py says which options all of them have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a figure shows. `recipe`: the script that makes it, None while there is none; `minutes` on two
+    cores at its small sizes, as measured, None where not; `full`: whether it has the paper's sizes, too;
+    `data`: the data set that it needs."""
+
+    line: str
+    recipe: str | None = None
+    minutes: float | None = None
+    full: bool = False
+    data: str | None = None
+
+
+# P is the paper, Q the poster; those without a letter are our own.
+FIGURES = {
+    "fig2": Figure("P Fig. 2: teacher–student, LU landscape and delay against decay", "fig2.py", 7),
+    "fig3": Figure("P Fig. 3: MNIST, landscape over N, delays", "fig3.py", 23, full=True, data="MNIST"),
+    "fig4": Figure("P Fig. 4: IMDb, LSTM", data="IMDb"),
+    "fig5": Figure("P Fig. 5: QM9, graph convolution", data="QM9"),
+    "fig6": Figure("P Fig. 6: toy addition, (w, m) landscape and path (d, e: `gradients`, `sizes`, below)"),
+    "fig7": Figure("P Fig. 7: transformer, modular addition, norm and constrained training"),
+    "fig8": Figure(
+        "P Fig. 8: MNIST with interpolated representation, (w, m) landscape and path",
+        "fig8.py",
+        full=True,
+        data="MNIST",
+    ),
+    "fig9": Figure("P Fig. 9: transformer, landscape over the train fraction"),
+    "fig10a": Figure("P Fig. 10a: transformer, time against decay"),
+    "fig10b": Figure("P Fig. 10b: MNIST, time against decay", "fig10b.py", data="MNIST"),
+    "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", full=True, data="MNIST"),
+    "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", full=True, data="MNIST"),
+    "band": Figure("Q: division, delay over train size and batch, the comprehension band"),
+    "attention": Figure("Q: four operations, norm of the attention weights"),
+    "contours": Figure("Q: four operations, loss contours around the final weights"),
+    "remedies": Figure("Q: MNIST, cross-entropy, augmentation and more data against the delay", data="MNIST"),
+    "collapse": Figure("networks of all γ and η, and their decay path, in one time ηγt", "collapse.py"),
+    "path_addition": Figure("toy addition on its decay path", "path_addition.py"),
+    "path_order": Figure("how a decay path converges, against an exact one", "path_order.py"),
+}

@@ -1,0 +1,244 @@
+"""`groktime tasks` tells what tasks there are and cost; `groktime figure NAME` runs a figure's recipe."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import re
+import shlex
+import subprocess
+import sys
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+
+import fullnet.tasks
+import groktime.recipe
+import recipes
+from fullnet.find import BUILT_IN, find_task
+from groktime.cli import main, parser
+from groktime.ranges import values
+from groktime.recipe import run_recipe
+from recipes import FIGURES, Figure
+from reduced.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+RECIPES = Path(recipes.__file__).parent
+
+# --- tasks ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_typical_run_costs_what_is_told(name: str) -> None:
+    task = BUILT_IN[name]
+    if not task.run:
+        pytest.skip("no typical run is told")
+    options = parser().parse_args([*shlex.split(task.run), "-o", "x.nc"])
+    settings = {k: getattr(options, k) for k in task.settings}
+    made = find_task(options.task, settings, options.n_train and max(options.n_train), options.preset)
+    counted = [options.n_train or [made.n_train]]
+    counted += [range(options.seeds[0]) if len(options.seeds) == 1 else options.seeds]
+    swept = [getattr(options, k, None) for k in ("gamma", "alpha", "eta_d", "eta_r", "m")]
+    counted += [values("x", texts) for texts in swept if texts]
+    members = prod(len(list(x)) for x in counted)
+    assert task.member_steps == members * (options.steps or made.steps)
+
+
+@pytest.mark.parametrize(("name", "preset"), [(n, p) for n, t in BUILT_IN.items() for p in t.presets])
+def test_every_preset_makes_its_task(name: str, preset: str) -> None:
+    settings = BUILT_IN[name].presets[preset]
+    function = getattr(fullnet.tasks, BUILT_IN[name].function)
+    assert set(settings) <= set(inspect.signature(function).parameters)
+    made, expected = find_task(name, preset=preset), function(**settings)
+    assert (made.name, made.n_train, made.settings) == (expected.name, expected.n_train, expected.settings)
+
+
+def test_what_is_given_wins_over_a_preset() -> None:
+    assert find_task("mnist", {"loss": "mse"}, preset="fig12").settings["loss"] == "mse"
+    assert find_task("mnist", {"loss": None}, preset="fig12").settings["loss"] == "ce"
+    assert [find_task("mnist", n_train=n, preset="fig12").n_train for n in (None, 30)] == [200, 30]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mnist", "--preset tiny: expected one of small, fig12, the presets of mnist"),
+        ("some:task", "--preset tiny: some:task has no presets"),
+    ],
+)
+def test_an_unknown_preset_is_a_sentence(name: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        find_task(name, preset="tiny")
+    assert str(caught.value) == words
+
+
+def test_a_preset_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.nc"
+    few = ["--alpha", "1", "--seeds", "1", "--steps", "1", "--quiet", "--workers", "1", "-o", str(path)]
+    asked = ["train", "addition", "--preset", "sizes", "--gamma", "0", *few]
+    assert main(asked) == 0
+    with xr.open_dataset(path) as runs:
+        assert runs["n_train"].values.tolist() == [54]
+        assert json.loads(runs.attrs["configuration"])["settings"]["variant"] == "official"
+    capsys.readouterr()
+    for command in (["sample"], ["sample-path"], ["train", "--gamma", "0"]):
+        assert main([command[0], "addition", "--preset", "tiny", *command[1:], *few[:4], *few[-2:]]
+                    + (["--steps", "1"] if command[0] == "train" else [])) == 2  # fmt: skip
+        assert "--preset tiny: expected one of official, sizes" in capsys.readouterr().err
+
+
+def test_tasks_tell_figures_presets_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["tasks"]
+    assert main(["tasks"]) == 0
+    text = capsys.readouterr().out
+    for name, task in BUILT_IN.items():
+        assert found[name]["presets"] == task.presets
+        assert found[name]["minutes"] == task.minutes
+        assert all(words in text for words in (name, task.line, task.figures, task.run, *task.presets))
+        assert f"{task.member_steps:,} steps" in text
+    assert found["teacher-student"]["minutes"] == pytest.approx(240_000 / 7531 / 60)
+
+
+# --- figures ----------------------------------------------------------------------------------
+
+
+def test_the_figures_of_the_paper_are_all_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {re.sub(r"[ab]$", "", name) for name in FIGURES} >= {f"fig{k}" for k in range(2, 13)}
+    assert main(["figure"]) == 0
+    text = capsys.readouterr().out
+    assert all(figure.line in text for figure in FIGURES.values())
+    assert text.count("no recipe yet") == sum(figure.recipe is None for figure in FIGURES.values())
+    assert main(["figure", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["figures"]
+    assert found["fig3"] == vars(FIGURES["fig3"])
+    assert list(found) == list(FIGURES)
+
+
+def test_recipes_are_there_and_take_what_they_are_told() -> None:
+    for name, figure in FIGURES.items():
+        if figure.recipe is not None:
+            text = (RECIPES / figure.recipe).read_text()
+            assert "folder(" in text, name  # its options are those of recipes/common.py
+            assert ('"--full"' in text) == figure.full, name
+            assert ("docs/data.md" in text) == (figure.data is not None), name
+    drawn = {p.name for p in RECIPES.glob("fig*.py")}
+    assert drawn == {f.recipe for f in FIGURES.values() if f.recipe and f.recipe.startswith("fig")}
+
+
+@pytest.mark.parametrize("name", [n for n, figure in FIGURES.items() if figure.recipe])
+def test_every_recipe_can_be_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as its options: then its imports are sound, and `-o`, `--seeds`, `--full` its own."""
+    asked: list[list[str]] = []
+
+    def taken(self: argparse.ArgumentParser, *_: Any) -> argparse.Namespace:
+        asked.append(sys.argv)
+        parse(self)
+        raise KeyboardInterrupt
+
+    parse = argparse.ArgumentParser.parse_args
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", taken)
+    monkeypatch.delitem(sys.modules, "common", raising=False)
+    before = list(sys.argv), list(sys.path)
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(name, tmp_path / "out", 2, FIGURES[name].full)
+    full = ["--full"] if FIGURES[name].full else []
+    assert asked[0][1:] == ["-o", str(tmp_path / "out"), "--seeds", "2", *full]
+    assert (sys.argv, sys.path) == before
+
+
+SCRIPT = """
+from common import folder
+
+def main():
+    options = folder("As `python recipes/mine.py`.", ("--full", {"action": "store_true"}))
+    (options.out / "made.txt").write_text(f"{options.seeds} {options.full}")
+    if options.seeds == 7:
+        from reduced.errors import InputError
+        raise InputError("seeds = 7: expected fewer")
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of recipes with one of our own, and the current folder elsewhere."""
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "mine.py").write_text(SCRIPT)
+    (shipped / "common.py").write_text((RECIPES / "common.py").read_text())
+    monkeypatch.setattr(groktime.recipe.recipes, "__file__", str(shipped / "__init__.py"))
+    monkeypatch.setitem(FIGURES, "mine", Figure("ours", "mine.py", 3, full=True, data="nothing"))
+    monkeypatch.delitem(sys.modules, "common", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_a_recipe_is_run(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["figure", "mine"]) == 0
+    assert (mine / "out" / "mine" / "made.txt").read_text() == "4 False"
+    out, err = capsys.readouterr()
+    assert out == ""
+    for words in ("recipes/mine.py, small", "about 3 minutes", "needs nothing", "out/mine"):
+        assert words in err
+    assert main(["figure", "mine", "--seeds", "2", "--full", "-o", "there"]) == 0
+    assert (mine / "there" / "made.txt").read_text() == "2 True"
+    assert "the paper's sizes, for a GPU; time not measured" in capsys.readouterr().err
+    assert main(["figure", "mine", "--seeds", "7"]) == 2
+    assert capsys.readouterr().err.endswith("groktime figure: seeds = 7: expected fewer\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("fig99", "figure 'fig99': expected one of fig2, fig3,"),
+        ("none", "figure none: has no recipe yet"),
+        ("fig2 --full", "--full: the recipe of fig2 has one size only"),
+        ("fig2 --seeds 0", "--seeds 0: expected 1 or more"),
+        ("fig2 -o file", "file: is not a folder"),
+        ("fig2 teacher-student", "landscape: is for lu, sizes and gradients"),
+        ("fig2 --gamma 0", "--gamma: is for lu, sizes and gradients"),
+        ("fig2 --json", "--json: is for the list"),
+        ("--full", "--full: is for one figure"),
+        ("lu teacher-student -o x.png --full", "--full: is for recipes"),
+        ("lu -o x.png", "figure lu: expected a landscape"),
+        ("lu teacher-student", "-o: expected a name that ends in .png"),
+    ],
+)
+def test_what_no_figure_takes_is_a_sentence(
+    words: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(FIGURES, "none", Figure("nothing yet"))
+    (tmp_path / "file").write_text("")
+    assert main(["figure", *words.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"groktime figure: {told}")
+    assert err.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_list_needs_no_torch() -> None:
+    code = (
+        "import sys\nfrom groktime.cli import main\n"
+        "assert main(['figure']) == 0 and main(['tasks']) == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_recipes_are_in_the_wheel() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert "recipes" in packages
+    assert RECIPES == ROOT / "recipes"
