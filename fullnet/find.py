@@ -47,6 +47,16 @@ BUILT_IN = {
     "mnist": BuiltIn(
         "mnist", "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce", ("loss",)
     ),
+    "modular-addition": BuiltIn(
+        "modular_addition",
+        "one-layer transformer on (a + b) mod p (system 8, P Figs. 7, 9, 10a)",
+        ("p", "d_model"),
+    ),
+    "four-operations": BuiltIn(
+        "four_operations",
+        "two-block decoder on (x ∘ y) mod p; operation + - * or / (system 9)",
+        ("operation", "p", "noise", "d_model"),
+    ),
 }
 
 
