@@ -14,14 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+import fullnet.tasks
 from fullnet.check.task import check_task
 from fullnet.engine.ensemble import Ensemble, initial_parameters
 from fullnet.engine.samples import Data
 from fullnet.find import BUILT_IN, find_task
+from fullnet.runs import open_runs
 from fullnet.sampler import sample
 from fullnet.task import Split, Task
 from fullnet.tasks import four_operations, modular_addition
 from fullnet.trainer import train
+from groktime.cli import main
 from reduced.errors import InputError
 
 SMALL = {"p": 7, "d_model": 8, "heads": 2}
@@ -254,5 +257,19 @@ def test_by_name(name: str) -> None:
     task = find_task(name, {"p": 7, "d_model": 8})
     assert (task.name, task.settings["p"], task.settings["d_model"]) == (name, 7, 8)
     assert find_task(name, {"p": 7}, n_train=20).n_train == 20
-    for preset in BUILT_IN[name].presets.values():
-        assert find_task(name, preset).n_train
+    make = getattr(fullnet.tasks, BUILT_IN[name].function)
+    small = make(**BUILT_IN[name].presets["small"])
+    assert small.n_train < small.n_total
+    assert len(initial_parameters(small, 0)) < len(initial_parameters(make(), 0)) / 3
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    out = tmp_path / "runs.nc"
+    settings = "--operation + --p 7 --d-model 8 --noise 0.1"
+    lists = "--gamma 0 --alpha 1 --seeds 1 --steps 2 --n-train 9"
+    assert main(f"train four-operations {settings} {lists} --quiet -o {out}".split()) == 0
+    runs = open_runs(out).dataset
+    assert json.loads(runs.attrs["configuration"])["settings"] == {
+        "operation": "+", "p": 7, "noise": 0.1, "d_model": 8, "heads": 4,
+    }  # fmt: skip
+    assert runs["n_train"].values.tolist() == [9]
