@@ -88,6 +88,26 @@ BUILT_IN = {
         run="sample mnist-representation --preset small --alpha 1:9:5 --m 0:1:5 --seeds 2 --steps 1000",
         member_steps=50_000,
     ),
+    "modular-addition": BuiltIn(
+        "modular_addition",
+        "one-layer transformer on (a + b) mod p",
+        ("p", "d_model"),
+        # 40 % of the pairs: fewer symbols need a larger share than the paper's 30 %
+        presets={"small": {"p": 41, "d_model": 64, "n_train": 672}},
+        figures="P Figs. 7, 9 and 10a",
+        run="train modular-addition --preset small --gamma 1 --alpha 1 --seeds 3 --steps 6000",
+        member_steps=18_000,
+    ),
+    "four-operations": BuiltIn(
+        "four_operations",
+        "two-block decoder on (x ∘ y) mod p; operation + - * or /",
+        ("operation", "p", "noise", "d_model"),
+        # half of the equations
+        presets={"small": {"p": 41, "d_model": 64, "n_train": 820, "batch": 128}},
+        figures="the poster's",
+        run="train four-operations --preset small --gamma 1 --alpha 1 --seeds 2 --steps 6000",
+        member_steps=12_000,
+    ),
 }
 
 

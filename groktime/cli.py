@@ -158,6 +158,10 @@ def _task(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tolerance", type=_number, help="teacher-student: squared error that is right")
     command.add_argument("--loss", help="mnist: mse or ce (cross-entropy)")
     command.add_argument("--augment", help="mnist: rotate-blur (needs groktime[images])")
+    command.add_argument("--p", type=int, help="modular-addition, four-operations: the modulus")
+    command.add_argument("--d-model", type=int, help="modular-addition, four-operations: width")
+    command.add_argument("--operation", help="four-operations: + - * or /")
+    command.add_argument("--noise", type=_number, help="four-operations: std of the noise on one-hot inputs")
     command.add_argument("--seeds", nargs="+", type=int, default=[4], help="how many (0, 1, …), or which")
     command.add_argument("--n-train", nargs="+", type=int, metavar="N", help="training samples, ascending")
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from fullnet.tasks.addition import addition
+from fullnet.tasks.four_operations import four_operations
 from fullnet.tasks.mnist import mnist
 from fullnet.tasks.mnist_representation import mnist_representation
+from fullnet.tasks.modular_addition import modular_addition
 from fullnet.tasks.teacher_student import teacher_student
 
-__all__ = ["addition", "mnist", "mnist_representation", "teacher_student"]
+__all__ = [
+    "addition", "four_operations", "mnist", "mnist_representation", "modular_addition", "teacher_student",
+]  # fmt: skip

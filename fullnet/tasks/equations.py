@@ -1,0 +1,41 @@
+"""What tasks on tables of equations modulo p share: who trains on which, the loss, and what is right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from fullnet.seeding import generator
+from fullnet.task import Problem, Split, Targets, whole
+from reduced.errors import InputError
+
+LOSS_NAME = "cross-entropy, mean over samples"
+TRAIN_SHARE = 0.3
+
+
+def samples(n_train: int | None, total: int, p: int) -> int:
+    """The number of training samples: `n_train`, or 30 % of all."""
+    if n_train is None:
+        return round(TRAIN_SHARE * total)
+    if not 1 <= whole("n_train", n_train, 1) <= total:
+        raise InputError(f"n_train = {n_train}: expected 1 to {total}, the equations modulo {p}")
+    return int(n_train)
+
+
+def drawn(table: Split, seed: int, n_train: int) -> Problem:
+    """Training rows of the table drawn by the seed, smaller sets nested in larger ones; the rest are test
+    rows. All seeds share the table in memory."""
+    order = torch.randperm(len(table.inputs), generator=generator(seed, "split"))
+    return Problem(replace(table, rows=order[:n_train]), replace(table, rows=order[n_train:]))
+
+
+def cross_entropy(output: Tensor, targets: Targets) -> Tensor:
+    """In float64: in float32 the loss of an answer that is sure ends at rounding, and Adam, which divides
+    the gradient by its own size, is driven by that rounding."""
+    return nn.functional.cross_entropy(output.double(), targets["label"], reduction="none")
+
+
+def largest_logit(output: Tensor, targets: Targets) -> Tensor:
+    return output.argmax(-1) == targets["label"]
