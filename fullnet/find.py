@@ -47,6 +47,19 @@ BUILT_IN = {
     "mnist": BuiltIn(
         "mnist", "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce", ("loss",)
     ),
+    "imdb": BuiltIn(
+        "imdb",
+        "LSTM on a thousand film reviews (systems 4, P Fig. 4); needs the file: docs/data.md",
+        ("length", "hidden", "embedding", "n_test"),
+        # 2,000 steps in two minutes on one core, for a network of the same kind
+        {"small": {"n_train": 500, "length": 100, "hidden": 32, "embedding": 32, "n_test": 500}},
+    ),
+    "qm9": BuiltIn(
+        "qm9",
+        "graph network on the polarizability of molecules (systems 5, P Fig. 5); needs the file",
+        ("variant", "tolerance", "n_test"),
+        {"small": {"n_test": 200}},
+    ),
 }
 
 

@@ -160,9 +160,10 @@ def _needs_torch() -> Iterator[None]:
 
 def _task(options: argparse.Namespace) -> Task:
     """The task of `sample` and `train`; a user's own is refused with what is wrong with it."""
-    from fullnet.find import find_task, own
+    from fullnet.find import BUILT_IN, find_task, own
 
-    settings = {name: getattr(options, name) for name in ("variant", "dim", "tolerance", "loss")}
+    names = {name for task in BUILT_IN.values() for name in task.settings}
+    settings = {name: getattr(options, name) for name in sorted(names)}
     task = find_task(options.task, settings, max(options.n_train) if options.n_train else None)
     if own(options.task):
         from fullnet.check.task import check_task

@@ -85,7 +85,7 @@ def test_a_task_or_a_function(attribute: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("subtraction", "expected one of teacher-student, addition, mnist, or MODULE:ATTRIBUTE"),
+        ("subtraction", "expected one of teacher-student, addition, mnist, imdb, qm9, or MODULE:ATTRIBUTE"),
         ("find_own:", "expected MODULE:ATTRIBUTE"),
         (":task", "expected MODULE:ATTRIBUTE"),
         ("find_own.py:", "no .py"),

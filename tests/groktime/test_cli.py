@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from fullnet.find import BUILT_IN
 from groktime.cli import main, parser
 from groktime.ranges import values
 from reduced.errors import InputError
@@ -171,7 +172,7 @@ def test_sample_and_train_without_torch(words: str, without_torch: dict[str, str
 def test_tasks_without_torch(without_torch: dict[str, str]) -> None:
     command = [sys.executable, "-m", "groktime", "tasks", "--json"]
     done = subprocess.run(command, env=without_torch, capture_output=True, text=True, check=True)
-    assert set(json.loads(done.stdout)["tasks"]) == {"teacher-student", "addition", "mnist"}
+    assert set(json.loads(done.stdout)["tasks"]) == set(BUILT_IN)
 
 
 def test_predict_without_torch(without_torch: dict[str, str], tmp_path: Path) -> None:
