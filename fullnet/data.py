@@ -108,21 +108,28 @@ def _download(url: str, dataset: str, file: str, sha256: str) -> Path:
     )
 
 
-def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The bytes of a gzip-compressed IDX file, an array of so many dimensions.
-
-    IDX is a header of big-endian 32-bit numbers (a magic number that tells type and number of
-    dimensions, then the sizes) followed by the values, the last index fastest.
-    """
+def read_content(path: Path) -> bytes:
+    """The bytes of a file, unpacked if its name ends in .gz."""
     try:
+        if path.suffix != ".gz":
+            return path.read_bytes()
         with gzip.open(path) as stream:
-            raw = stream.read()
+            return stream.read()
     except gzip.BadGzipFile as error:
         raise InputError(f"{path}: expected an intact gzip file ({error})") from error
     except (EOFError, zlib.error) as error:
         raise InputError(f"{path}: expected a whole gzip file; this one is cut short or damaged") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """The bytes of a gzip-compressed IDX file, an array of so many dimensions.
+
+    IDX is a header of big-endian 32-bit numbers (a magic number that tells type and number of
+    dimensions, then the sizes) followed by the values, the last index fastest.
+    """
+    raw = read_content(path)
     magic = 0x0800 + dimensions  # 08: unsigned bytes
     if raw[:4] != magic.to_bytes(4, "big"):
         raise InputError(

@@ -108,6 +108,25 @@ BUILT_IN = {
         run="train four-operations --preset small --gamma 1 --alpha 1 --seeds 2 --steps 6000",
         member_steps=12_000,
     ),
+    "imdb": BuiltIn(
+        "imdb",
+        "LSTM on a thousand film reviews; needs the file: docs/data.md",
+        ("length", "hidden", "embedding", "n_test"),
+        # 2,000 steps in two minutes on one core, for a network of the same kind
+        presets={"small": {"n_train": 500, "length": 100, "hidden": 32, "embedding": 32, "n_test": 500}},
+        figures="P Fig. 4",
+        run="train imdb --preset small --gamma 1 --alpha 6 --seeds 2 --steps 2000",
+        member_steps=4_000,
+    ),
+    "qm9": BuiltIn(
+        "qm9",
+        "graph network on the polarizability of molecules; needs the file: docs/data.md",
+        ("variant", "tolerance", "n_test"),
+        presets={"small": {"n_test": 200}},
+        figures="P Fig. 5",
+        run="train qm9 --preset small --gamma 0 --alpha 3 --seeds 2 --steps 10000",
+        member_steps=20_000,
+    ),
 }
 
 

@@ -153,15 +153,21 @@ def _task(command: argparse.ArgumentParser) -> None:
     task = "a built-in task (`groktime tasks` lists them), or MODULE:ATTRIBUTE, one of your own"
     command.add_argument("task", help=task)
     command.add_argument("--preset", metavar="NAME", help="settings by name (`groktime tasks`); others win")
-    command.add_argument("--variant", help="addition, mnist-representation: paper or official")
+    command.add_argument("--variant", help="addition, mnist-representation, qm9: paper or official")
     command.add_argument("--dim", type=int, help="addition: dimensions of the representation")
-    command.add_argument("--tolerance", type=_number, help="teacher-student: squared error that is right")
+    command.add_argument(
+        "--tolerance", type=_number, help="largest error that is right; teacher-student: squared"
+    )
     command.add_argument("--loss", help="mnist: mse or ce (cross-entropy)")
     command.add_argument("--augment", help="mnist: rotate-blur (needs groktime[images])")
     command.add_argument("--p", type=int, help="modular-addition, four-operations: the modulus")
     command.add_argument("--d-model", type=int, help="modular-addition, four-operations: width")
     command.add_argument("--operation", help="four-operations: + - * or /")
     command.add_argument("--noise", type=_number, help="four-operations: std of the noise on one-hot inputs")
+    command.add_argument("--length", type=int, metavar="WORDS", help="imdb: words of a review that are read")
+    command.add_argument("--hidden", type=int, help="imdb: width of the LSTM")
+    command.add_argument("--embedding", type=int, help="imdb: width of the embedding")
+    command.add_argument("--n-test", type=int, metavar="N", help="imdb, qm9: test samples")
     command.add_argument("--seeds", nargs="+", type=int, default=[4], help="how many (0, 1, …), or which")
     command.add_argument("--n-train", nargs="+", type=int, metavar="N", help="training samples, ascending")
 

@@ -1,1 +1,1 @@
-"""Networks that are more than a row of layers."""
+"""Networks that torch.func cannot map, or not fast enough, as torch.nn has them."""
