@@ -23,20 +23,20 @@ REFIT = (50, 100, 200, 400, 800)  # γ_eff from 0.4 to 0.025
 
 
 def compared(
-    out: Path, seeds: Sequence[int], full: bool = False
+    out: Path, seeds: Sequence[int], full: bool = False, alpha: Sequence[float] = ALPHAS
 ) -> list[tuple[float, Comparison, list[list[str]]]]:
     """The comparison at each threshold; and there, what real runs at stronger decays say of the weakest."""
     task = mnist(n_train=1000)
     runs_file, path_file = out / "runs.nc", out / "path.nc"
     runs = trained(
-        runs_file, task, gamma=(0.03, 0.1, 0.3), alpha=ALPHAS, seeds=seeds, steps=60_000, stop_at=0.8
+        runs_file, task, gamma=(0.03, 0.1, 0.3), alpha=alpha, seeds=seeds, steps=60_000, stop_at=0.8
     )
     steps = 600 if full else 150
     lands = from_above(
-        out / "above-{:g}.nc", task, alpha=ALPHAS, lowest=2.5, seeds=seeds, steps=steps, budgets=[steps]
+        out / "above-{:g}.nc", task, alpha=alpha, lowest=2.5, seeds=seeds, steps=steps, budgets=[steps]
     )
     path = pathed(
-        path_file, task, alpha=ALPHAS, seeds=seeds, eta_d=1e-3, dtau=0.02, refit=REFIT, tau=1.5, stop_at=0.8
+        path_file, task, alpha=alpha, seeds=seeds, eta_d=1e-3, dtau=0.02, refit=REFIT, tau=1.5, stop_at=0.8
     )
     took(runs_file, path_file, *(Path(land.source) for land in lands))
     return [
@@ -47,10 +47,12 @@ def compared(
 def main() -> None:
     options = folder(
         __doc__ or "",
+        ("--first", {"type": int, "default": FIRST, "help": "the first seed"}),
+        ("--alpha", {"type": float, "nargs": "+", "default": ALPHAS, "help": "starts"}),
         ("--full", {"action": "store_true", "help": "more seeds, a finer landscape (for a GPU)"}),
     )
-    seeds = range(FIRST, FIRST + (10 if options.full else options.seeds))
-    for threshold, made, beside in compared(options.out, seeds, options.full):
+    seeds = range(options.first, options.first + (10 if options.full else options.seeds))
+    for threshold, made, beside in compared(options.out, seeds, options.full, options.alpha):
         print(f"\n## {threshold:.0%} of the test images")
         table(*headline(made))
         table(["90 % interval of", "long delays", "all"], coverage(made))
