@@ -45,7 +45,8 @@ def error(compared: xr.Dataset | None, some: Callable[[xr.Dataset], Mask], predi
     if f"fitted_{predictor}" in compared:
         chosen &= ~compared[f"fitted_{predictor}"].values.astype(bool)
     known = chosen & np.isfinite(compared[name].values)
-    told = f"{100 * np.mean(np.abs(np.expm1(compared[name].values[known]))):.2g} %"
+    mean = 100 * np.mean(np.abs(np.expm1(compared[name].values[known])))
+    told = f"{mean:.1f} %" if mean < 10 else f"{mean:.0f} %"
     missing = int(chosen.sum() - known.sum())
     return f"{told} ({missing} not predicted)" if missing else told
 
@@ -89,8 +90,8 @@ def rows(source: Path, student_seeds: int, mnist_seeds: int) -> list[list[str]]:
             out.append(row("of these with a delay of at least five times the fit", long, *tables))
     seeds = range(table_mnist.FIRST, table_mnist.FIRST + mnist_seeds)
     for threshold, each, _ in table_mnist.compared(source / "table_mnist", seeds):
-        out.append(row(f"MNIST, N = 1000, to {threshold:.0%}, γ of 0.1 and 0.3", strong, each.table))
-        out.append(row(f"MNIST, to {threshold:.0%}, γ = 0.03", lambda t: ~strong(t), each.table))
+        out.append(row(f"MNIST, N = 1000, to {100 * threshold:.0f} %, γ of 0.1 and 0.3", strong, each.table))
+        out.append(row(f"MNIST, to {100 * threshold:.0f} %, γ = 0.03", lambda t: ~strong(t), each.table))
     return out
 
 
