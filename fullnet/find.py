@@ -112,8 +112,9 @@ BUILT_IN = {
         "imdb",
         "LSTM on a thousand film reviews; needs the file: docs/data.md",
         ("length", "hidden", "embedding", "n_test"),
-        # 2,000 steps in two minutes on one core, for a network of the same kind
-        presets={"small": {"n_train": 500, "length": 100, "hidden": 32, "embedding": 32, "n_test": 500}},
+        # A seventh of the time. Not fewer or shorter reviews: from 1000 of 250 words a linear model gets 77 %
+        # right, from 500 of 100 words only 70 %.
+        presets={"small": {"n_train": 1000, "length": 250, "hidden": 32, "embedding": 32, "n_test": 500}},
         figures="P Fig. 4",
         run="train imdb --preset small --gamma 1 --alpha 6 --seeds 2 --steps 2000",
         member_steps=4_000,

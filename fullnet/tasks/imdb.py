@@ -50,8 +50,8 @@ def imdb(
     The vocabulary is the 1000 most frequent words of the training reviews; other words are left out. Words
     are lower-case runs of letters, apostrophes inside included, without `<br />` marks. (The authors' code
     also drops stop words; the paper does not say so.) Loss is the binary cross-entropy; a review is right
-    when the logit has the sign of its label. The threshold is 75 % right: on 1000 reviews the network does
-    not reach 95 %.
+    when the logit has the sign of its label. The threshold is 70 % right: from 1000 reviews
+    a linear model of the words that occur gets 77 %.
 
     The norms of the embedding, nearly all of w², and of the rest are recorded apart.
 
@@ -84,7 +84,7 @@ def imdb(
         batch=_BATCH if n_train >= _BATCH else 0,
         optimizer=Adam(1e-3),
         steps=2_000,
-        threshold=0.75,
+        threshold=0.7,
         clip=5.0,
         parts={"embedding": ("embedding.",), "lstm": ("lstm.",), "output": ("output.",)},
         settings={"length": length, "hidden": hidden, "embedding": embedding, "n_test": n_test},
