@@ -21,7 +21,7 @@ run: .venv/train
 	@echo; echo "See out/report/report.html, and its figures beside it"
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/test
 	$(BIN)/ruff check .
