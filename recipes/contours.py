@@ -7,7 +7,7 @@ distance r is relative to the weights. Networks on x + y mod 41 (preset "small")
 with γ = 1 until it has grokked, the same when it has only memorised, and as long with γ = 0.
 
 Unevenness is the standard deviation of the loss over random directions at distance r. The contours drawn
-are of the first seed.
+are of the first seed. About 2 minutes of processor time a seed.
 """
 
 from __future__ import annotations
