@@ -41,8 +41,10 @@ FIGURES = {
     "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", full=True, data="MNIST"),
     "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", full=True, data="MNIST"),
     "band": Figure("Q: division, delay over train size and batch, the comprehension band"),
-    "attention": Figure("Q: four operations, norm of the attention weights"),
-    "contours": Figure("Q: four operations, loss contours around the final weights"),
+    "attention": Figure(
+        "Q: four operations, delays and norm of the attention weights", "operations.py", full=True
+    ),
+    "contours": Figure("Q: four operations, loss contours around the final weights", "contours.py"),
     "remedies": Figure("Q: MNIST, cross-entropy, augmentation and more data against the delay", data="MNIST"),
     "collapse": Figure("networks of all γ and η, and their decay path, in one time ηγt", "collapse.py"),
     "path_addition": Figure("toy addition on its decay path", "path_addition.py"),

@@ -6,7 +6,7 @@ import argparse
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,15 @@ def pathed(path: Path, task: Task, **settings: Any) -> DecayPath:
         with _Clock(path):
             sample_path(task, out=path, **settings)
     return open_path(path)
+
+
+def kept(path: Path, made: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file, made first if it is not there."""
+    if not path.exists():
+        with _Clock(path):
+            np.savez(path, **made())  # type: ignore[arg-type]
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def from_above(
