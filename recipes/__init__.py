@@ -27,7 +27,11 @@ FIGURES = {
     "fig3": Figure("P Fig. 3: MNIST, landscape over N, delays", "fig3.py", 23, full=True, data="MNIST"),
     "fig4": Figure("P Fig. 4: IMDb, LSTM", data="IMDb"),
     "fig5": Figure("P Fig. 5: QM9, graph convolution", data="QM9"),
-    "fig6": Figure("P Fig. 6: toy addition, (w, m) landscape and path (d, e: `gradients`, `sizes`, below)"),
+    "fig6": Figure(
+        "P Fig. 6: toy addition, (w, m) landscape, path, training-set sizes (d: `gradients`, below)",
+        "fig6.py",
+        0.5,
+    ),
     "fig7": Figure("P Fig. 7: transformer, modular addition, norm and constrained training"),
     "fig8": Figure(
         "P Fig. 8: MNIST with interpolated representation, (w, m) landscape and path",

@@ -49,7 +49,7 @@ def by_train_size(land: Landscape, alpha: float, m: float) -> None:
         for system, q, r in zip(systems(land, n_train=n), own.seeds, fixed.seeds, strict=True):
             u = system.surface.boundary.curve(np.array([0.0, m]))
             low, high = np.exp(u) / system.w0
-            theta = math.degrees(math.atan2(m, float(u[1] - u[0])))
+            theta = math.degrees(system.surface.boundary.angle(0.0, m))
             ceiling = q.threshold / float(land.dataset.attrs["accuracy_threshold"])
             print(
                 f"| {n} | {q.seed} | {low:.2f} | {high:.2f} | {theta:.1f} | {ceiling:.2f} "

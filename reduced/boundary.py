@@ -71,6 +71,12 @@ class Boundary:
         flat = UniformSpline.through(float(m[0]), 1.0, np.zeros(2))
         return Boundary(flat, 0.0)
 
+    def angle(self, low: float, high: float) -> float:
+        """θ, the wall's angle to the u axis between two m, in radians: of the chord, in the plane (u, m)
+        (P Fig. 6f)."""
+        near, far = self.curve(np.array([low, high]))
+        return float(np.arctan2(high - low, far - near))
+
     def widened(self, width: float) -> Boundary:
         """The same wall with a further error of its place."""
         return replace(self, deviation=float(np.hypot(self.deviation, width)))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from reduced.errors import InputError
 from reduced.figures.file import check_figure, save
@@ -29,7 +30,17 @@ def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrit
             raise InputError(f"plot_sizes: the landscape of N = {size} is one of w alone; expected (w, m)")
     path = check_figure(path, overwrite)
     figure = new_figure(8.5, 6.0)
-    ax = figure.subplots()
+    draw_sizes(figure.subplots(), predictions)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    first = next(iter(predictions.values()))
+    name = Path(first.landscape.source).name
+    level = first.geometry.level
+    figure.suptitle(f"{name}: contour of training loss {level:g} by training-set size", fontsize="medium")
+    return save(figure, path, overwrite)
+
+
+def draw_sizes(ax: Axes, predictions: Mapping[int, Prediction]) -> None:
+    """The contours of `plot_sizes`, labelled for a legend."""
     reach: list[float] = []
     for k, size in enumerate(sorted(predictions)):
         p, g = predictions[size], predictions[size].geometry
@@ -41,9 +52,7 @@ def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrit
         if loss.min() < g.level < loss.max():
             ax.contour(alpha, m, loss, [g.level], colors=colour, linewidths=1.0)
         # between the same two m for all sizes, whether or not the contour leads to E
-        ends = np.array([surface.domain.m_low, g.m_start])
-        foot = surface.boundary.curve(ends)
-        theta = math.degrees(math.atan2(float(np.ptp(ends)), float(foot[1] - foot[0])))
+        theta = math.degrees(surface.boundary.angle(surface.domain.m_low, g.m_start))
         reaches = "E at the start" if g.h == 0 else "" if math.isfinite(g.theta) else "does not lead to E"
         label = ", ".join(filter(None, [f"N = {size}, seed {p.typical.seed}: θ = {theta:.0f}°", reaches]))
         known = np.isfinite(g.u)
@@ -52,12 +61,6 @@ def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrit
     scale_x(ax, np.array(reach))
     ax.set(xlabel=ALPHA, ylabel=MESSINESS, xlim=(min(reach), max(reach)))
     ax.grid(alpha=0.25)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    first = next(iter(predictions.values()))
-    name = Path(first.landscape.source).name
-    level = first.geometry.level
-    figure.suptitle(f"{name}: contour of training loss {level:g} by training-set size", fontsize="medium")
-    return save(figure, path, overwrite)
 
 
 def _loss(surface: Surface, u: Floats, m: Floats) -> Floats:

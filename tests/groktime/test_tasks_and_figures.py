@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
 import json
 import re
@@ -13,6 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -149,6 +151,21 @@ def test_every_recipe_can_be_run(name: str, tmp_path: Path, monkeypatch: pytest.
     full = ["--full"] if FIGURES[name].full else []
     assert asked[0][1:] == ["-o", str(tmp_path / "out"), "--seeds", "2", *full]
     assert (sys.argv, sys.path) == before
+
+
+def test_descents_of_a_known_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fig. 6c: what counts as one, and the share by which it falls."""
+    monkeypatch.syspath_prepend(RECIPES)
+    descents = importlib.import_module("fig6").descents
+    for corners, falls in (
+        ([1.0, 0.8, 1.2, 0.6], [0.2, 0.5]),  # two, the second from the top between them
+        ([1.0, 0.5, 0.505, 0.25], [0.75]),  # a rise of 1 % parts nothing
+        ([1.0, 0.99, 2.0, 1.0, 4.0], [0.5]),  # a fall of 1 % is none, nor is a rise at the end
+        ([1.0, 3.0], []),
+    ):
+        assert descents(np.array(corners)) == pytest.approx(falls)
+        fine = np.interp(np.linspace(0, 1, 1001), np.linspace(0, 1, len(corners)), corners)
+        assert descents(fine) == pytest.approx(falls, abs=0.03)
 
 
 SCRIPT = """

@@ -7,7 +7,9 @@ import pytest
 import table_cliffs as study
 from walls import ridge
 
+from reduced.boundary import Boundary
 from reduced.flow import Status
+from reduced.spline import UniformSpline
 from reduced.surface import surface_of
 
 KINDS = [pytest.param(study.STEP, id="step"), pytest.param(200.0, id="k=200")]
@@ -146,3 +148,12 @@ def test_a_true_ridge_still_traps(k: float, size: tuple[int, int]) -> None:
         assert (done.status[trapped] == Status.TRAPPED).all()
         assert np.isnan(done.generalized).all()
         assert done.m[0] == pytest.approx(truth.m[0], abs=0.6 * study.M_TOP / (size[1] - 1))
+
+
+@pytest.mark.parametrize("theta", [0.3, 0.8, np.pi / 2, 2.0])
+def test_the_angle_of_a_straight_wall(theta: float) -> None:
+    """u_b = 3 + m cot θ, between any two m; past a right angle it leans the other way."""
+    m = np.linspace(0, 0.1, 5)
+    wall = Boundary(UniformSpline.through(0.0, 0.025, 3 + m / np.tan(theta)), 0.01)
+    for low, high in ((0.0, 0.1), (0.02, 0.07)):
+        assert wall.angle(low, high) == pytest.approx(theta, rel=1e-9)
