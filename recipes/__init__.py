@@ -28,7 +28,9 @@ FIGURES = {
     "fig4": Figure("P Fig. 4: IMDb, LSTM", data="IMDb"),
     "fig5": Figure("P Fig. 5: QM9, graph convolution", data="QM9"),
     "fig6": Figure("P Fig. 6: toy addition, (w, m) landscape and path (d, e: `gradients`, `sizes`, below)"),
-    "fig7": Figure("P Fig. 7: transformer, modular addition, norm and constrained training"),
+    "fig7": Figure(
+        "P Fig. 7: transformer, modular addition, norm and constrained training", "fig7.py", full=True
+    ),
     "fig8": Figure(
         "P Fig. 8: MNIST with interpolated representation, (w, m) landscape and path",
         "fig8.py",
