@@ -11,13 +11,13 @@ import numpy as np
 import xarray as xr
 from common import folder, number, span, table, took, trained
 from matplotlib.axes import Axes
-from modular import FULL, SIZES, transformer
+from modular import FULL, SIZES, free_runs, transformer
 
 from fullnet.runs import Runs
 from reduced.figures.style import BLACK, BLUE, PURPLE, VERMILLION
 from validation.measure import measure
 
-GAMMA, HELD = 1.0, 0.8
+HELD = 0.8
 TOGETHER = 2.0  # t_test over t_train up to which the two accuracies rise together
 
 
@@ -126,17 +126,13 @@ def main() -> None:
     )
     seeds = range(options.seeds if options.full else min(options.seeds, 3))
     files = options.out / "free.nc", options.out / "constrained.nc"
-    task, ours = transformer(options.full), {"gamma": GAMMA, "seeds": seeds}
-    free = trained(
-        files[0], task, alpha=1.0, steps=40_000 if options.full else 4_000, resolution=0.03, stop_at=0.99,
-        **ours,
-    )  # fmt: skip
+    free = free_runs(options.out, options.full, seeds)
     held = trained(
-        files[1], task, alpha=HELD, steps=5_000 if options.full else 600, resolution=0.05, constrained=True,
-        **ours,
+        files[1], transformer(options.full), gamma=1.0, alpha=HELD, seeds=seeds,
+        steps=5_000 if options.full else 600, resolution=0.05, constrained=True,
     )  # fmt: skip
     sizes = FULL if options.full else SIZES
-    print(f"## Fig. 7: {sizes}; γ = {GAMMA:g}, {len(seeds)} seeds")
+    print(f"## Fig. 7: {sizes}; γ = 1, {len(seeds)} seeds")
     by_seed(free, held)
     table(["claim", "came out", "numbers"], claims(free, held))
     took(*files)
@@ -145,7 +141,7 @@ def main() -> None:
     draw_accuracy(axes[0], free.dataset)
     draw_norm(axes[1], free)
     draw_accuracy(axes[2], held.dataset)
-    titles = (f"(a) free, γ = {GAMMA:g}", "(a) its norm", f"(b) held at α = {HELD:g}")
+    titles = ("(a) free, γ = 1", "(a) its norm", f"(b) held at α = {HELD:g}")
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title)
     figure.suptitle(sizes, fontsize="medium")
