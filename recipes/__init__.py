@@ -32,14 +32,16 @@ FIGURES = {
         "fig6.py",
         0.5,
     ),
-    "fig7": Figure("P Fig. 7: transformer, modular addition, norm and constrained training"),
+    "fig7": Figure(
+        "P Fig. 7: transformer, modular addition, norm and constrained training", "fig7.py", full=True
+    ),
     "fig8": Figure(
         "P Fig. 8: MNIST with interpolated representation, (w, m) landscape and path",
         "fig8.py",
         full=True,
         data="MNIST",
     ),
-    "fig9": Figure("P Fig. 9: transformer, landscape over the train fraction"),
+    "fig9": Figure("P Fig. 9: transformer, landscape over the train fraction", "fig9.py", full=True),
     "fig10a": Figure("P Fig. 10a: transformer, time against decay"),
     "fig10b": Figure("P Fig. 10b: MNIST, time against decay", "fig10b.py", data="MNIST"),
     "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", full=True, data="MNIST"),

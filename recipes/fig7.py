@@ -1,0 +1,153 @@
+"""One-layer transformer on (a + b) mod p, P Fig. 7: `python recipes/fig7.py [--full] [--seeds 3]`.
+
+P claims: (a) trained with decay 1 the norm first rises, peaks while the network overfits, and falls below
+its initial value as it generalises; (b) held at α = 0.8, training and test accuracy rise together.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from common import folder, number, span, table, took, trained
+from matplotlib.axes import Axes
+from modular import FULL, SIZES, free_runs, transformer
+
+from fullnet.runs import Runs
+from reduced.figures.style import BLACK, BLUE, PURPLE, VERMILLION
+from validation.measure import measure
+
+HELD = 0.8
+TOGETHER = 2.0  # t_test over t_train up to which the two accuracies rise together
+
+
+def peaks(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The greatest norm over w0, its step, and the last norm over w0, of each run."""
+    w = runs.dataset["weight_norm"].values / runs.dataset["w0"].values[:, None]
+    at = np.nanargmax(w, axis=1)
+    lasts = [row[np.isfinite(row)][-1] for row in w]
+    return w[np.arange(len(w)), at], runs.step[at], np.array(lasts)
+
+
+def by_seed(free: Runs, held: Runs) -> None:
+    """Times and norms of each seed, free and held."""
+    peak, at, last = peaks(free)
+    of_free, of_held = measure(free), measure(held)
+    rows = []
+    for k, seed in enumerate(of_free["seed"].values):
+        one, other = of_free.isel(run=k), of_held.isel(run=k)
+        at_test = float(one["norm_at_test"]) / float(free.dataset["w0"][k])
+        rows.append(
+            [
+                number(int(seed)),
+                *(float(one[name]) for name in ("t_train", "t_test")),
+                f"{peak[k]:.2f} at {number(at[k])}",
+                at_test,
+                f"{last[k]:.2f} at {number(float(one['last']))}",
+                *(float(other[name]) for name in ("t_train", "t_test")),
+            ]
+        )
+    head = ["seed", "free: t_train", "t_test", "peak of w/w0, at step", "w/w0 at t_test", "last w/w0"]
+    table([*head, f"held at {HELD:g}: t_train", "t_test"], rows)
+
+
+def claims(free: Runs, held: Runs) -> list[list[str]]:
+    """P's claims against what came out, row by row."""
+    peak, at, last = peaks(free)
+    delays = measure(free)
+    t_train, t_test = (delays[name].values for name in ("t_train", "t_test"))
+    there = [
+        float(curve[np.searchsorted(free.step, step)])
+        for curve, step in zip(free.dataset["test_accuracy"].values, at, strict=True)
+    ]
+    overfits = (np.array(there) < 0.5) & (at > 0.5 * t_train) & ~(at > t_test)
+    text = f"peak of {_span(peak)} w0 at step {_span(at)}, where {_span(np.array(there))} of the test pairs "
+    rows = [["the norm rises and peaks while it overfits", _all(overfits), f"{text}are right"]]
+    fallen = delays["norm_at_test"].values / free.dataset["w0"].values
+    text = f"{_span(fallen)} w0 at 95 % test accuracy, {_span(last)} w0 at the end"
+    rows.append(["it falls below its initial value", _all(last < 1), text])
+    ratio, own = t_test / t_train, _ratio(held)
+    text = f"t_test/t_train {_span(own)} held, {_span(ratio)} free"
+    for name, some, runs in (("held", own, held), ("free", ratio, free)):
+        missed = int(np.isnan(some).sum())
+        text += f"; {missed} of {len(some)} {name} not within {runs.step[-1]:,} steps" if missed else ""
+    rows.append(["held, training and test accuracy rise together", _all(own <= TOGETHER), text])
+    return rows
+
+
+def _ratio(runs: Runs) -> np.ndarray:
+    delays = measure(runs)
+    return np.asarray(delays["t_test"].values / delays["t_train"].values)
+
+
+def _span(values: np.ndarray) -> str:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return "–"
+    low, high = float(known.min()), float(known.max())
+    return number(low) if low == high else span(low, high)
+
+
+def _all(came: np.ndarray) -> str:
+    return "yes" if came.all() else "no" if not came.any() else f"{came.sum()} of {len(came)} seeds"
+
+
+def draw_accuracy(ax: Axes, data: xr.Dataset) -> None:
+    """Training and test accuracy of every seed against steps."""
+    steps = np.maximum(data["step"].values, 1)
+    for name, colour in (("train", BLUE), ("test", VERMILLION)):
+        for k, values in enumerate(data[f"{name}_accuracy"].values):
+            label = {"train": "training", "test": "test"}[name] if k == 0 else None
+            ax.plot(steps, values, color=colour, alpha=0.8, linewidth=1.4, label=label)
+    ax.set(xscale="log", xlabel="optimizer steps", ylabel="accuracy", ylim=(-0.03, 1.03))
+    ax.legend(frameon=False, loc="upper left")
+
+
+def draw_norm(ax: Axes, free: Runs) -> None:
+    """The norm of every seed, and where it fits (open) and generalises (filled)."""
+    delays, w0 = measure(free), free.dataset["w0"].values
+    for k, values in enumerate(free.dataset["weight_norm"].values / w0[:, None]):
+        ax.plot(np.maximum(free.step, 1), values, color=PURPLE, linewidth=1.4)
+        for name, fill in (("t_train", "none"), ("t_test", "full")):
+            t = float(delays[name][k])
+            if np.isfinite(t):
+                w = values[np.searchsorted(free.step, t)]
+                label = {"t_train": "95 % training", "t_test": "95 % test"}[name] if k == 0 else None
+                ax.plot(t, w, "o", color=BLACK, fillstyle=fill, linestyle="none", label=label)
+    ax.axhline(1, color=BLACK, linewidth=0.8, linestyle=":")
+    ax.set(xscale="log", xlabel="optimizer steps", ylabel="relative norm  w / w₀")
+    ax.legend(frameon=False, loc="upper left")
+
+
+def main() -> None:
+    options = folder(
+        __doc__ or "",
+        ("--full", {"action": "store_true", "help": "the paper's sizes (for a GPU)"}),
+    )
+    seeds = range(options.seeds if options.full else min(options.seeds, 3))
+    files = options.out / "free.nc", options.out / "constrained.nc"
+    free = free_runs(options.out, options.full, seeds)
+    held = trained(
+        files[1], transformer(options.full), gamma=1.0, alpha=HELD, seeds=seeds,
+        steps=5_000 if options.full else 600, resolution=0.05, constrained=True,
+    )  # fmt: skip
+    sizes = FULL if options.full else SIZES
+    print(f"## Fig. 7: {sizes}; γ = 1, {len(seeds)} seeds")
+    by_seed(free, held)
+    table(["claim", "came out", "numbers"], claims(free, held))
+    took(*files)
+
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
+    draw_accuracy(axes[0], free.dataset)
+    draw_norm(axes[1], free)
+    draw_accuracy(axes[2], held.dataset)
+    titles = ("(a) free, γ = 1", "(a) its norm", f"(b) held at α = {HELD:g}")
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_title(title)
+    figure.suptitle(sizes, fontsize="medium")
+    figure.savefig(options.out / "fig7.png", dpi=110)
+    print(f"\nFigure: {options.out / 'fig7.png'}")
+
+
+if __name__ == "__main__":
+    main()
