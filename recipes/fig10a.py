@@ -1,0 +1,126 @@
+"""Transformer, time against weight decay, P Fig. 10a: `python recipes/fig10a.py [--full] [--seeds 2]`.
+
+P claims: the time to generalise goes as 1/γ over two decades, and the prefactor depends on the seed. Beside
+it what the decay path of the same seeds says, sampled at decays of 8.3 and 4.2 alone. γ = 1 is
+recipes/fig7.py's, from the folder fig7 beside this one's; what is not there is trained.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from common import folder, number, pathed, span, table, took, trained
+from matplotlib.ticker import NullFormatter
+from modular import FULL, SIZES, free_runs, transformer
+
+from reduced.decay_path import DecayPath
+from reduced.figures.style import BLACK, PALETTE
+from reduced.path_prediction import predict_on_path
+from validation.measure import measure
+from validation.survival import slope
+
+ETA = 1e-3
+LAW = 0.1  # by which the slope may differ from -1
+DTAU, REFIT = 0.05, (6, 12)  # γ_eff = DTAU/(REFIT ETA)
+
+
+def told(path: DecayPath, delays: xr.Dataset) -> np.ndarray:
+    """What the path of each run's seed says of its t_test, [run]."""
+    settings = zip(delays["gamma"].values, delays["alpha"].values, delays["seed"].values, strict=True)
+    return np.array(
+        [
+            predict_on_path(path, gamma=float(g), eta_d=ETA, alpha=float(a), seed=int(s)).grokking_time
+            for g, a, s in settings
+        ]
+    )
+
+
+def times(delays: xr.Dataset, predicted: np.ndarray) -> None:
+    """Every run."""
+    rows = []
+    for k in np.lexsort((delays["seed"].values, delays["gamma"].values)):
+        gamma, t = float(delays["gamma"][k]), float(delays["t_test"][k])
+        row = [gamma, number(int(delays["seed"][k])), float(delays["t_train"][k]), t, ETA * gamma * t]
+        error = predicted[k] / t - 1
+        rows.append([*row, float(predicted[k]), f"{error:+.0%}" if np.isfinite(error) else "–"])
+    table(["γ", "seed", "t_train", "t_test", "ηγ t_test", "path", "error"], rows)
+
+
+def claims(delays: xr.Dataset) -> list[list[str]]:
+    """P's claims against what came out; the slopes of each seed first."""
+    gamma, seed = delays["gamma"].values, delays["seed"].values
+    rows = []
+    for name in ("t_train", "t_test"):
+        t = delays[name].values
+        each = [slope(gamma[seed == s], t[seed == s], seed[seed == s])[0] for s in np.unique(seed)]
+        s, low, high = slope(gamma, t, seed)
+        rows.append([name, s, span(low, high), ", ".join(f"{x:.2f}" for x in each)])
+    table(["ln of", "slope against ln γ", "90 %, seeds", "by seed"], rows)
+    t, censored = delays["t_test"].values, delays["test_censored"].values
+    lawful = [abs(x + 1) <= LAW for x in each]  # the last ones, of t_test
+    text = f"slopes {', '.join(f'{x:.2f}' for x in each)}, γ from {gamma.min():g} to {gamma.max():g}"
+    text += f"; {censored.sum()} of {len(t)} runs had not generalised, and are left out"
+    least = np.where(censored, delays["last"].values, t)  # a censored run takes longer than it was watched
+    ratios = [f"{least[gamma == g].max() / least[gamma == g].min():.2f}" for g in np.unique(gamma)]
+    spread = min(map(float, ratios)) > 1 + LAW
+    prefactor = f"slowest over fastest seed, at least: {', '.join(ratios)}, by γ"
+    return [
+        ["t ∝ 1/γ", "yes" if all(lawful) else f"{sum(lawful)} of {len(each)} seeds", text],
+        ["the prefactor depends on the seed", "yes" if spread else "no", prefactor],
+    ]
+
+
+def main() -> None:
+    options = folder(
+        __doc__ or "",
+        ("--full", {"action": "store_true", "help": "the paper's sizes (for a GPU)"}),
+    )
+    full, seeds = options.full, range(options.seeds if options.full else min(options.seeds, 2))
+    files = options.out / "decay.nc", options.out / "path.nc"
+    task = transformer(full)
+    runs = trained(
+        files[0], task, gamma=[g for g in np.geomspace(0.1, 10, 9) if g != 1] if full else (2.0, 4.0),
+        alpha=1.0, seeds=seeds, steps=300_000 if full else 5_000, resolution=0.03, stop_at=0.95,
+    )  # fmt: skip
+    path = pathed(
+        files[1], task, alpha=1.0, seeds=seeds, eta_d=ETA, dtau=DTAU, refit=REFIT,
+        tau=30.0 if full else 7.0, stop_at=0.95,
+    )  # fmt: skip
+    at_one = measure(free_runs(options.out.parent / "fig7", full, seeds))
+    delays = xr.concat([at_one.isel(run=at_one["seed"].isin(seeds)), measure(runs)], "run")
+    predicted = told(path, delays)
+    sizes = FULL if full else SIZES
+    print(f"## Fig. 10a: {sizes}, {len(seeds)} seeds")
+    times(delays, predicted)
+    found = claims(delays)
+    table(["claim", "came out", "numbers"], found)
+    took(*files)
+
+    figure, ax = plt.subplots(figsize=(6.5, 4.8), layout="constrained")
+    for colour, seed in zip(PALETTE, np.unique(delays["seed"]), strict=False):
+        own = delays["seed"].values == seed
+        gamma, order = delays["gamma"].values[own], np.argsort(delays["gamma"].values[own])
+        for name, style in (("t_train", ":"), ("t_test", "-")):
+            what = "95 % test" if name == "t_test" else "95 % training"
+            t = delays[name].values[own]
+            ax.plot(gamma[order], t[order], style, marker="o", color=colour, label=f"{what}, seed {seed}")
+        ax.plot(gamma, predicted[own], "x", color=colour, markersize=9, label=f"path, seed {seed}")
+    decays = np.unique(delays["gamma"])
+    middle = np.exp(np.nanmean(np.log(delays["t_test"].values * delays["gamma"].values)))
+    ax.plot(decays, middle / decays, "--", color=BLACK, label="1/γ")
+    missed = delays.isel(run=delays["test_censored"].values)
+    if missed.sizes["run"]:
+        label = "not generalised by then"
+        ax.plot(missed["gamma"], missed["last"], "^", color=BLACK, fillstyle="none", label=label)
+    ax.set(xscale="log", yscale="log", xlabel="weight decay γ", ylabel="optimizer steps")
+    ax.set_xticks(decays, [f"{g:.2g}" for g in decays])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_title(sizes, fontsize="medium")
+    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(options.out / "fig10a.png", dpi=110)
+    print(f"\nFigure: {options.out / 'fig10a.png'}")
+
+
+if __name__ == "__main__":
+    main()

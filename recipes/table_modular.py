@@ -1,0 +1,71 @@
+"""Predicted against measured, one-layer transformer: `python recipes/table_modular.py [--runs out]`.
+
+The runs of recipes/fig7.py and fig10a.py and the decay path of the latter, beside a landscape of the same
+seeds sampled from α = 1 down. Nothing is fitted. In a transformer the loss gradient holds the norm up,
+so that Eq. 6, in which w falls at the rate ηγ nearly at once, is expected to be far too short.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import folder, from_above, headline, number, table, took
+from modular import transformer
+
+from fullnet.runs import open_runs
+from reduced.decay_path import open_path
+from validation.compare import Comparison, compare
+
+STEPS = 200  # a sphere, of 0.14 in ln α: a weight decay of 0.7
+
+
+HEAD = ["γ", "seed", "measured t_test", "Eq. 6", "measured over it", "path", "measured over it"]
+HEAD += ["w/w0 at t_test, Eq. 6", "measured"]
+
+
+def by_run(made: Comparison) -> list[list[Any]]:
+    """Times of each run, and the norms at which it was to generalise, and did."""
+    w0 = made.runs.dataset["w0"].values
+    rows: list[list[Any]] = []
+    for k in np.lexsort((made.table["seed"].values, made.table["gamma"].values)):
+        one = made.table.isel(run=k)
+        measured = float(one["measured_t_test"])
+        row: list[Any] = [float(one["gamma"]), number(int(one["seed"])), measured]
+        for name in ("predicted_t_test", "predicted_t_test_path"):
+            row += [float(one[name]), measured / float(one[name])]
+        rows.append([*row, *(float(one[n]) / w0[k] for n in ("predicted_norm_at_test", "norm_at_test"))])
+    return rows
+
+
+def main() -> None:
+    options = folder(
+        __doc__ or "",
+        ("--runs", {"type": Path, "default": Path("out"), "help": "folder of the folders fig7 and fig10a"}),
+    )
+    every = [open_runs(options.runs / name) for name in ("fig7/free.nc", "fig10a/decay.nc")]
+    path = open_path(options.runs / "fig10a" / "path.nc")
+    lands = from_above(
+        options.out / "above-{:g}.nc", transformer(full=False), alpha=[1.0], lowest=0.5, step=0.14,
+        seeds=path.seeds, steps=STEPS, budgets=[STEPS],
+    )  # fmt: skip
+    compared = [compare(lands, runs, path) for runs in every]
+    made = compared[-1]
+    land = made.land.dataset.isel(n_train=0, budget=-1, m=0)
+    print(f"## The landscape: training / test accuracy after {STEPS} steps a sphere")
+    both = (land[f"{name}_accuracy"].values for name in ("train", "test"))
+    cells = [[f"{a:.2f} / {b:.2f}" for a, b in zip(*two, strict=True)] for two in zip(*both, strict=True)]
+    rows = [[f"{seed}", *row] for seed, row in zip(made.land.seeds, cells, strict=True)]
+    table(["seed", *(f"α = {a:.2f}" for a in made.land.alpha)], rows)
+    print("\n## Predicted against measured")
+    table(HEAD, [row for one in compared for row in by_run(one)])
+    table(*headline(made))
+    for one in compared:
+        print("\n" + (one.table.attrs["remarks"] or "No remarks."))
+    took(*(Path(land.source) for land in lands))
+    made.report(options.out / "report", overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
