@@ -619,7 +619,7 @@ def test_the_file_has_a_run_for_every_combination_in_the_given_order(tmp_path: P
         ({"task": teacher_student(), "m": [0.5, 1.0]}, "m = 0.5: teacher-student has no messiness"),
         ({"task": teacher_student(), "n_train": 0}, "n_train = 0: expected 1 or more"),
     ],
-    ids=str,
+    ids=lambda x: x if isinstance(x, str) else ", ".join(x),
 )
 def test_wrong_arguments_are_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], names: str
