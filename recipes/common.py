@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fullnet.decay_path import sample_path
 from fullnet.runs import Runs, open_runs
@@ -203,9 +203,26 @@ def span(low: float, high: float) -> str:
     return f"{number(low)} – {number(high)}"
 
 
+def spread(values: ArrayLike) -> str:
+    """The least and the greatest, or the one number."""
+    low, high = number(float(np.min(values))), number(float(np.max(values)))
+    return low if low == high else f"{low} – {high}"
+
+
 def of(ds: xr.Dataset, **settings: float) -> xr.Dataset:
     """The runs with these settings."""
     chosen: NDArray[np.bool_] = np.ones(ds.sizes["run"], bool)
     for name, value in settings.items():
         chosen &= np.isclose(ds[name].values, value)
     return ds.isel(run=chosen)
+
+
+def by_run(ds: xr.Dataset, name: str) -> NDArray[np.float64]:
+    """A curve as [run, time]."""
+    return np.asarray(ds[name].transpose("run", "time").values, float)
+
+
+def evaluated(ds: xr.Dataset, at: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first evaluations from these steps on: their places along time, and their steps."""
+    places = np.searchsorted(ds["step"].values, at)
+    return places, ds["step"].values[places]
