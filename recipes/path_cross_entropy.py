@@ -1,7 +1,7 @@
 """A decay path without a floor under its loss: MNIST with cross-entropy from α = 100 (P Fig. 12):
 `python recipes/path_cross_entropy.py [--seeds 2] [-o out/path_cross_entropy]`.
 
-N = 200, all images in each step, AdamW 1e-3: networks under γ of 0.1 and 0.3, and their decay path. With
+N = 200, all images in each step, AdamW 1e-3: networks under γ of 0.3 and 1, and their decay path. With
 cross-entropy a fitted network goes on growing, in the refit, too, so that there is no valley to stay in: what
 is left of the collapse onto τ = ηγt? Prints the test accuracy over τ, and draws it. Needs the MNIST files
 (docs/data.md).
@@ -16,7 +16,7 @@ from fullnet.tasks import mnist
 from validation.collapse import plot_collapse
 
 N, ALPHA, ETA = 200, 100.0, 1e-3
-GAMMA = (0.1, 0.3)
+GAMMA = (0.3, 1.0)
 TAU = 4.6  # ln(100): the norm of the start over that of initialisation
 
 
