@@ -26,7 +26,7 @@ def main() -> None:
     files = [options.out / f"{name}.nc" for name in ("runs", "path")]
     runs = trained(
         files[0], task, gamma=GAMMA, alpha=ALPHA, eta_d=ETA, seeds=seeds,
-        steps=int(np.ceil(TAU / (ETA * min(GAMMA)))), stop_at=0.75,
+        steps=int(np.ceil(TAU / (ETA * min(GAMMA)))), stop_at=0.75, resolution=0.1,
     )  # fmt: skip
     path = pathed(files[1], task, alpha=[ALPHA], seeds=seeds, eta_d=ETA, dtau=0.02, refit=(50, 100, 200),
                   tau=TAU)  # fmt: skip
