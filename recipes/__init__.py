@@ -51,7 +51,13 @@ FIGURES = {
         "Q: four operations, delays and norm of the attention weights", "operations.py", full=True
     ),
     "contours": Figure("Q: four operations, loss contours around the final weights", "contours.py"),
-    "remedies": Figure("Q: MNIST, cross-entropy, augmentation and more data against the delay", data="MNIST"),
+    "remedies": Figure(
+        "Q: MNIST, cross-entropy, augmentation and more data against the delay",
+        "remedies.py",
+        23,
+        full=True,
+        data="MNIST",
+    ),
     "collapse": Figure("networks of all γ and η, and their decay path, in one time ηγt", "collapse.py"),
     "path_addition": Figure("toy addition on its decay path", "path_addition.py"),
     "path_order": Figure("how a decay path converges, against an exact one", "path_order.py"),
