@@ -60,5 +60,8 @@ FIGURES = {
     ),
     "collapse": Figure("networks of all γ and η, and their decay path, in one time ηγt", "collapse.py"),
     "path_addition": Figure("toy addition on its decay path", "path_addition.py"),
+    "path_cross_entropy": Figure(
+        "MNIST with cross-entropy from α = 100, on its decay path", "path_cross_entropy.py", data="MNIST"
+    ),
     "path_order": Figure("how a decay path converges, against an exact one", "path_order.py"),
 }
