@@ -57,19 +57,20 @@ def told(name: str, full: bool) -> str:
 def list_of_figures() -> str:
     """All figures, line by line."""
     lines = ["Figures (groktime figure NAME [-o FOLDER] [--seeds N] [--full])"]
+    wide = max(map(len, FIGURES)) + 2
     for name, figure in FIGURES.items():
-        lines.append(f"  {name:<15}{figure.line}")
+        lines.append(f"  {name:<{wide}}{figure.line}")
         if figure.recipe is None:
-            lines.append(f"  {'':<15}no recipe yet" + _data(figure))
+            lines.append(f"  {'':<{wide}}no recipe yet" + _data(figure))
             continue
         time = "time not measured" if figure.minutes is None else _time(figure.minutes)
         full = "; --full: the paper's sizes, for a GPU" if figure.full else ""
-        lines.append(f"  {'':<15}recipes/{figure.recipe}: {time}{full}" + _data(figure))
+        lines.append(f"  {'':<{wide}}recipes/{figure.recipe}: {time}{full}" + _data(figure))
     lines += [
         "Of a landscape (groktime figure KIND LANDSCAPE -o FILE)",
-        "  lu             P Fig. 2a, of a landscape of w alone",
-        "  sizes          P Fig. 6e, of a landscape of (w, m)",
-        "  gradients      P Fig. 6d, of a landscape of (w, m)",
+        f"  {'lu':<{wide}}P Fig. 2a, of a landscape of w alone",
+        f"  {'sizes':<{wide}}P Fig. 6e, of a landscape of (w, m)",
+        f"  {'gradients':<{wide}}P Fig. 6d, of a landscape of (w, m)",
     ]
     return "\n".join(lines)
 
