@@ -33,7 +33,7 @@ FIGURES = {
         0.5,
     ),
     "fig7": Figure(
-        "P Fig. 7: transformer, modular addition, norm and constrained training", "fig7.py", full=True
+        "P Fig. 7: transformer, modular addition, norm and constrained training", "fig7.py", 1.5, full=True
     ),
     "fig8": Figure(
         "P Fig. 8: MNIST with interpolated representation, (w, m) landscape and path",

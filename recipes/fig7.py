@@ -129,7 +129,7 @@ def main() -> None:
     free = free_runs(options.out, options.full, seeds)
     held = trained(
         files[1], transformer(options.full), gamma=1.0, alpha=HELD, seeds=seeds,
-        steps=5_000 if options.full else 600, resolution=0.05, constrained=True,
+        steps=5_000 if options.full else 2_000, resolution=0.05, constrained=True,
     )  # fmt: skip
     sizes = FULL if options.full else SIZES
     print(f"## Fig. 7: {sizes}; γ = 1, {len(seeds)} seeds")

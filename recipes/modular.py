@@ -29,5 +29,5 @@ def free_runs(out: Path, full: bool, seeds: Sequence[int]) -> Runs:
     out.mkdir(parents=True, exist_ok=True)
     return trained(
         out / "free.nc", transformer(full), gamma=1.0, alpha=1.0, seeds=seeds,
-        steps=40_000 if full else 4_000, resolution=0.03, stop_at=0.99,
+        steps=40_000 if full else 12_000, resolution=0.03, stop_at=0.99,
     )  # fmt: skip
