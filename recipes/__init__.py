@@ -42,7 +42,7 @@ FIGURES = {
         data="MNIST",
     ),
     "fig9": Figure("P Fig. 9: transformer, landscape over the train fraction", "fig9.py", full=True),
-    "fig10a": Figure("P Fig. 10a: transformer, time against decay", "fig10a.py", full=True),
+    "fig10a": Figure("P Fig. 10a: transformer, time against decay", "fig10a.py", 10, full=True),
     "fig10b": Figure("P Fig. 10b: MNIST, time against decay", "fig10b.py", data="MNIST"),
     "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", full=True, data="MNIST"),
     "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", full=True, data="MNIST"),
