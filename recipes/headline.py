@@ -36,11 +36,9 @@ HEAD = (
 Mask = NDArray[np.bool_]
 
 
-def error(compared: xr.Dataset | None, some: Callable[[xr.Dataset], Mask], predictor: str) -> str:
+def error(compared: xr.Dataset, some: Callable[[xr.Dataset], Mask], predictor: str) -> str:
     """Mean absolute error of t_test in %, and how many runs it leaves out."""
     name = "log_error" if predictor == "flow" else f"log_error_{predictor}"
-    if compared is None or name not in compared:
-        return "–"
     chosen = some(compared)
     if f"fitted_{predictor}" in compared:
         chosen &= ~compared[f"fitted_{predictor}"].values.astype(bool)
@@ -51,9 +49,7 @@ def error(compared: xr.Dataset | None, some: Callable[[xr.Dataset], Mask], predi
     return f"{told} ({missing} not predicted)" if missing else told
 
 
-def row(
-    name: str, some: Callable[[xr.Dataset], Mask], above: xr.Dataset, *others: xr.Dataset | None
-) -> list[str]:
+def row(name: str, some: Callable[[xr.Dataset], Mask], above: xr.Dataset, *others: xr.Dataset) -> list[str]:
     """One line of the table; `others`: fresh spheres of the same seeds, the landscape that ships."""
     beside = [error(found, some, "flow") for found in others]
     beside += ["–"] * (2 - len(beside))
