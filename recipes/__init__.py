@@ -59,6 +59,11 @@ FIGURES = {
         data="MNIST",
     ),
     "collapse": Figure("networks of all γ and η, and their decay path, in one time ηγt", "collapse.py"),
+    "decays": Figure(
+        "time against decay on every system that decays, and its decay path beside it",
+        "decays.py",
+        data="MNIST and IMDb",
+    ),
     "path_addition": Figure("toy addition on its decay path", "path_addition.py"),
     "path_cross_entropy": Figure(
         "MNIST with cross-entropy from α = 100, on its decay path", "path_cross_entropy.py", data="MNIST"
