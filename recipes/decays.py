@@ -89,10 +89,10 @@ SYSTEMS = {
         lowest=0.9, sphere={"step": 0.04, "steps": 500}, run={"stop_at": 0.95},
     ),
     "addition": System(
-        "toy addition, its representation trained", lambda: addition(variant="official"), 3.6,
-        (3e-4, 1e-3, 3e-3, 1e-2), 67_000, {"dtau": 0.01, "refit": (50, 100, 200, 400, 800), "tau": 0.6},
-        start={"m": 0.08, "n_train": 45, "eta_d": 0.03, "eta_r": 3e-4, "optimizer": "sgd",
-               "representation": "free"},
+        "toy addition, its m trained", lambda: addition(variant="official"), 3.6, (1e-4, 3e-4, 1e-3), 40_000,
+        {"dtau": 0.01, "refit": (100, 200, 400, 800), "tau": 0.6},
+        start={"m": 0.08, "n_train": 45, "eta_d": 0.03, "eta_r": 3e-3, "optimizer": "sgd",
+               "representation": "line"},
     ),
     "mnist": System(
         "MNIST", lambda: mnist(n_train=1000), 9.0, (0.1, 0.3, 1.0, 3.0), 20_000,
