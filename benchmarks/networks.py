@@ -180,13 +180,14 @@ def memory(name: str, members: str, threads: int, device: torch.device) -> float
         before = torch.cuda.memory_allocated(device)
         train(job)
         return (torch.cuda.max_memory_allocated(device) - before) / count / MIB
-    if not sys.platform.startswith("linux"):
+    anew = Path("/proc/self/clear_refs")
+    if not os.access(anew, os.W_OK):
         return None
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
     if trim is not None:
         trim(0)
     # Reading the data can take more than training does: from here on the peak is counted anew.
-    Path("/proc/self/clear_refs").write_text("5")
+    anew.write_text("5")
     before = _status("VmRSS")
     train(job)
     return (_status("VmHWM") - before) / count / MIB
@@ -238,7 +239,8 @@ def main() -> None:
     # A GPU is one worker's (fullnet/engine/device.py).
     threads = options.threads if device == CPU else 1
     if options.one:
-        print(memory(*options.one, threads, device))
+        name, members = options.one
+        print(memory(name, members, threads, device))
         return
     keep_freed_memory()  # the rivals have the good of it as well
     results, missing = [], []

@@ -136,7 +136,8 @@ class Network:
         rows = slice(None) if split.rows is None else split.rows
 
         def own(x: Tensor) -> Tensor:
-            return x[rows].to(job.device, job.dtype if x.is_floating_point() else None)
+            some: Tensor = x[rows].to(job.device, job.dtype if x.is_floating_point() else None)
+            return some
 
         ordered = None if split.ordered is None else own(split.ordered)
         self.inputs = replace(split, inputs=own(split.inputs), ordered=ordered, rows=None).at(cell.m)
