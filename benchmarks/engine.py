@@ -3,16 +3,15 @@
     python benchmarks/engine.py [--threads N] [--members N] [--steps N] [--rounds N] [--compiled] [--json]
     python benchmarks/engine.py --growth FILE.png
 
-Both sides train the same networks on the same machine in the same run, in turns (A B C A B C ...): same
-data, same initial weights, same optimizer. `sphere` is a sampler's step (Adam, the weights rescaled to
-their norm after it), `training` one of AdamW with decay. Before anything is timed, both sides must
-arrive at the same training losses.
+Both sides (sides.py) train the same networks on the same machine in the same run, in turns (A B C A B C
+...): same data, same initial weights, same optimizer. `sphere` is a sampler's step (Adam, the weights
+rescaled to their norm after it), `training` one of AdamW with decay. Before anything is timed, both sides
+must arrive at the same training losses.
 
-There are two rivals, neither of which logs, evaluates, or pays for making its networks. "as written":
-the loop that one writes, with torch's optimizer as it comes and torch's threads as they are. "best
-form": torch's fused optimizer, with one thread or all, whichever is faster. The ensemble's members are
-trained by one worker a core, as `sample` and `train` do; with `--threads 1` all sides have one core,
-which is the ratio for who would run one process of single networks a core.
+There are two rivals. "as written": the loop that one writes, with torch's optimizer as it comes and torch's
+threads as they are. "best form": torch's fused optimizer, with one thread or all, whichever is faster. The
+ensemble's members are trained by one worker a core, as `sample` and `train` do; with `--threads 1` all sides
+have one core, which is the ratio for who would run one process of single networks a core.
 """
 
 from __future__ import annotations

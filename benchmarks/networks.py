@@ -117,7 +117,8 @@ def compare(
         return replace(job, cells=job.cells[:members], steps=steps or by_time)
 
     largest = of(max(counts))
-    apart = difference(largest)
+    # four of the members are enough: in float64 torch's LSTM takes a second a step
+    apart = difference(replace(largest, cells=largest.cells[:: max(1, len(largest.cells) // 4)]))
     if not apart <= TOLERANCE:
         raise SystemExit(f"{name}: losses differ by {apart:.2g} (allowed: {TOLERANCE:g})")
     best = best_form(replace(one, steps=max(LEAST, of(1).steps // 10)), threads)
