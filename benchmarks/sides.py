@@ -56,8 +56,8 @@ class Job:
 # --- the ensemble ---------------------------------------------------------------------------------
 
 
-def ensemble(job: Job, threads: int) -> tuple[float, NDArray[np.float64]]:
-    """Seconds of the training loops alone, and the training loss of each member."""
+def ensemble(job: Job, threads: int) -> tuple[float, list[Together]]:
+    """Seconds of the training loops alone, and what was trained, every `threads`-th member together."""
     shares = [share for k in range(threads) if (share := job.cells[k::threads])]
     with ThreadPoolExecutor(len(shares), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         parts = list(pool.map(lambda some: Together(replace(job, cells=some)), shares))
@@ -65,10 +65,7 @@ def ensemble(job: Job, threads: int) -> tuple[float, NDArray[np.float64]]:
         list(pool.map(Together.train, parts))
         wait(job.device)
         seconds = time.perf_counter() - start
-    losses = np.empty(len(job.cells))
-    for k, part in enumerate(parts):
-        losses[k :: len(parts)] = part.engine.metrics(part.data)[0].cpu().numpy()
-    return seconds, losses
+    return seconds, parts
 
 
 class Together:
@@ -96,6 +93,10 @@ class Together:
             self.optimizer.step(gradient)
             if self.job.sphere:
                 project(self.flat, self.norm)
+
+    def losses(self) -> NDArray[np.float64]:
+        """The training loss of each member."""
+        return self.engine.metrics(self.data)[0].cpu().numpy()
 
 
 def wait(device: torch.device) -> None:
@@ -196,8 +197,8 @@ def _positions(order: Minibatches, data: Data, step: int, rows: Tensor | None) -
     return place[taken]
 
 
-def alone(job: Job, form: Form) -> tuple[float, NDArray[np.float64]]:
-    """Seconds of the training loops alone, and the training loss of each network."""
+def alone(job: Job, form: Form) -> tuple[float, list[Network]]:
+    """Seconds of the training loops alone, and the trained networks."""
     torch.set_num_threads(form.threads)
     networks = [Network(job, cell) for cell in job.cells]
     start = time.perf_counter()
@@ -205,7 +206,7 @@ def alone(job: Job, form: Form) -> tuple[float, NDArray[np.float64]]:
         network.train(job.steps, form)
     wait(job.device)
     seconds = time.perf_counter() - start
-    return seconds, np.array([network.loss() for network in networks])
+    return seconds, networks
 
 
 # --- both -----------------------------------------------------------------------------------------
@@ -229,8 +230,8 @@ def some_of(job: Job) -> Job:
 def difference(job: Job) -> float:
     """Largest relative difference of the sides' losses in float64, after a few steps."""
     few = replace(some_of(job), steps=min(job.steps, CHECKED), dtype=torch.float64)
-    losses = [ensemble(few, 1)[1], alone(few, Form(True, 1))[1]]
-    return float(np.max(np.abs(losses[0] / losses[1] - 1)))
+    (together,), networks = ensemble(few, 1)[1], alone(few, Form(True, 1))[1]
+    return float(np.max(np.abs(together.losses() / [network.loss() for network in networks] - 1)))
 
 
 def best_form(job: Job, threads: int) -> Form:
