@@ -3,68 +3,53 @@
     python benchmarks/engine.py [--threads N] [--members N] [--steps N] [--rounds N] [--compiled] [--json]
     python benchmarks/engine.py --growth FILE.png
 
-Both sides train the same networks on the same machine in the same run, in turns (A B C A B C ...): same
-data, same initial weights, same optimizer. `sphere` is a sampler's step (Adam, the weights rescaled to
-their norm after it), `training` one of AdamW with decay. Before anything is timed, both sides must
-arrive at the same training losses.
+Both sides (sides.py) train the same networks on the same machine in the same run, in turns (A B C A B C
+...): same data, same initial weights, same optimizer. `sphere` is a sampler's step (Adam, the weights
+rescaled to their norm after it), `training` one of AdamW with decay. Before anything is timed, both sides
+must arrive at the same training losses.
 
-There are two rivals, neither of which logs, evaluates, or pays for making its networks. "as written":
-the loop that one writes, with torch's optimizer as it comes and torch's threads as they are. "best
-form": torch's fused optimizer, with one thread or all, whichever is faster. The ensemble's members are
-trained by one worker a core, as `sample` and `train` do; with `--threads 1` all sides have one core,
-which is the ratio for who would run one process of single networks a core.
+There are two rivals. "as written": the loop that one writes, with torch's optimizer as it comes and torch's
+threads as they are. "best form": torch's fused optimizer, with one thread or all, whichever is faster. The
+ensemble's members are trained by one worker a core, as `sample` and `train` do; with `--threads 1` all sides
+have one core, which is the ratio for who would run one process of single networks a core.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
-import platform
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.utils import get_total_norm, vector_to_parameters
+from sides import (
+    TOLERANCE,
+    Form,
+    Job,
+    Network,
+    alone,
+    best_form,
+    cells,
+    difference,
+    ensemble,
+    machine,
+    ratio,
+    some_of,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
-from fullnet.engine.ensemble import Ensemble, initial_parameters
+from fullnet.engine.ensemble import initial_parameters
 from fullnet.engine.memory import keep_freed_memory
-from fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
-from fullnet.engine.samples import Data, Minibatches
-from fullnet.sphere import Cell
 from fullnet.task import Task
 from fullnet.tasks import addition, mnist, teacher_student
 
-# The two sides do the same arithmetic in another order, and Adam on a sphere amplifies the last bits
-# without end where the norm is small. So that they train the same networks is checked in float64, over
-# CHECKED steps, by the largest relative difference of a member's training loss.
-CHECKED = 50
-TOLERANCE = 1e-6
-DECAY = 0.1
 MILLISECONDS = (0.2, 0.3, 0.5, 1, 2, 3)
 MEMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-
-
-@dataclass(frozen=True)
-class Job:
-    """Members to train for so many steps: on their spheres, or with decay."""
-
-    task: Task
-    cells: tuple[Cell, ...]
-    steps: int
-    sphere: bool
-    dtype: torch.dtype = torch.float32
-    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,171 +68,6 @@ class Result:
     best_form_is: str
     ratio_best_form: tuple[float, float, float]
     difference: float
-
-
-# --- the ensemble ---------------------------------------------------------------------------------
-
-
-def ensemble(job: Job, threads: int) -> tuple[float, NDArray[np.float64]]:
-    """Seconds, and the training loss of each member; the time includes everything but the losses."""
-    shares = [job.cells[k::threads] for k in range(threads)]
-    start = time.perf_counter()
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        parts = list(pool.map(lambda cells: _train_together(replace(job, cells=cells)), shares))
-    seconds = time.perf_counter() - start
-    losses = np.empty(len(job.cells))
-    for k, (engine, data) in enumerate(parts):
-        losses[k::threads] = engine.metrics(data)[0].numpy()
-    return seconds, losses
-
-
-def _train_together(job: Job) -> tuple[Ensemble, Data]:
-    task, cells = job.task, job.cells
-    data = Data.of([task.problem(c.seed, c.n_train).train for c in cells], dtype=job.dtype)
-    flat = torch.stack([initial_parameters(task, c.seed) * c.alpha for c in cells]).to(job.dtype)
-    m = torch.tensor([[c.m] for c in cells], dtype=job.dtype)
-    engine = Ensemble(task, flat, m, compiled=job.compiled)
-    batches = Minibatches([c.seed for c in cells], cells[0].n_train, task.batch, torch.device("cpu"))
-    rate, decay = task.optimizer.rate, 0.0 if job.sphere else DECAY
-    optimizer = Optimizer("adamw", flat, [Setting(rate, decay, task.optimizer.betas)] * len(cells))
-    norm = weight_norm(flat)
-    for step in range(job.steps):
-        _, gradient, _ = engine.loss_and_gradient(batches.of_step(data, step))
-        optimizer.step(gradient)
-        if job.sphere:
-            project(flat, norm)
-    return engine, data
-
-
-# --- one network at a time ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Form:
-    """How the rival runs: torch's choice of optimizer kernel and threads, or ours."""
-
-    fused: bool | None
-    threads: int
-
-    def __str__(self) -> str:
-        kernel = "fused, " if self.fused else ""
-        return f"{kernel}{self.threads} thread{'s' * (self.threads > 1)}"
-
-
-class Network:
-    """One member, ready to be trained alone."""
-
-    def __init__(self, job: Job, cell: Cell) -> None:
-        start = (initial_parameters(job.task, cell.seed) * cell.alpha).to(job.dtype)
-        self.task, self.sphere = job.task, job.sphere
-        self.module: nn.Module = job.task.network().to(job.dtype)
-        vector_to_parameters(start, self.module.parameters())
-        # The views that vector_to_parameters leaves share one buffer; a user's module has its own.
-        for p in self.module.parameters():
-            p.data = p.data.clone()
-        self.parameters: list[Tensor] = list(self.module.parameters())
-        self.norm = start.norm()
-        split = job.task.problem(cell.seed, cell.n_train).train
-        rows = slice(None) if split.rows is None else split.rows
-        cast = replace(split, inputs=split.inputs.to(job.dtype))
-        if split.ordered is not None:
-            cast = replace(cast, ordered=split.ordered.to(job.dtype))
-        self.inputs = cast.at(cell.m)
-        self.targets = {k: v if k in split.common else v[rows] for k, v in split.targets.items()}
-        self.common = split.common
-        # which samples each step takes is made before the time is taken
-        order = Minibatches([cell.seed], cell.n_train, job.task.batch, torch.device("cpu"))
-        positions = Data.of([replace(split, inputs=torch.arange(len(split.inputs)), ordered=None)])
-        self.batches = [
-            None if not order.batch else _positions(order, positions, step, split.rows)
-            for step in range(job.steps)
-        ]
-
-    def train(self, steps: int, form: Form) -> None:
-        optimizer = torch.optim.AdamW(
-            self.parameters,
-            lr=self.task.optimizer.rate,
-            betas=self.task.optimizer.betas,
-            weight_decay=0.0 if self.sphere else DECAY,
-            fused=form.fused,
-        )
-        for step in range(steps):
-            inputs, targets = self.inputs, self.targets
-            if self.batches[step] is not None:
-                inputs = inputs[self.batches[step]]
-                targets = {k: v if k in self.common else v[self.batches[step]] for k, v in targets.items()}
-            optimizer.zero_grad()
-            loss = self.task.loss(self.module(inputs), targets).mean()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            if self.sphere:
-                with torch.no_grad():
-                    torch._foreach_mul_(self.parameters, self.norm / get_total_norm(self.parameters))
-
-    def loss(self) -> float:
-        with torch.no_grad():
-            return float(self.task.loss(self.module(self.inputs), self.targets).mean())
-
-
-def _positions(order: Minibatches, data: Data, step: int, rows: Tensor | None) -> Tensor:
-    """Positions within the member's own samples of the minibatch of a step."""
-    taken = order.of_step(data, step).inputs["x"][0]
-    if rows is None:
-        return taken
-    place = torch.empty(int(rows.max()) + 1, dtype=torch.long)
-    place[rows] = torch.arange(len(rows))
-    return place[taken]
-
-
-def alone(job: Job, form: Form) -> tuple[float, NDArray[np.float64]]:
-    """Seconds of the training loops alone, and the training loss of each network."""
-    torch.set_num_threads(form.threads)
-    networks = [Network(job, cell) for cell in job.cells]
-    start = time.perf_counter()
-    for network in networks:
-        network.train(job.steps, form)
-    seconds = time.perf_counter() - start
-    return seconds, np.array([network.loss() for network in networks])
-
-
-# --- both -----------------------------------------------------------------------------------------
-
-
-def cells(task: Task, members: int) -> tuple[Cell, ...]:
-    """Members from all over the task's landscape."""
-    alpha = np.geomspace(0.5, 9, members)
-    messiness = np.linspace(0, 0.2, 5) if task.messiness else [1.0]
-    return tuple(
-        Cell(k % 4, task.n_train, float(messiness[k % len(messiness)]), float(alpha[k]))
-        for k in range(members)
-    )
-
-
-def some_of(job: Job) -> Job:
-    """The same with every so many-th member, about six in all."""
-    return replace(job, cells=job.cells[:: max(1, len(job.cells) // 6)])
-
-
-def difference(job: Job) -> float:
-    """Largest relative difference of the sides' losses in float64, after a few steps."""
-    few = replace(
-        job,
-        steps=min(job.steps, CHECKED),
-        dtype=torch.float64,
-        cells=job.cells[:: max(1, len(job.cells) // 6)],
-    )
-    losses = [ensemble(few, 1)[1], alone(few, Form(True, 1))[1]]
-    return float(np.max(np.abs(losses[0] / losses[1] - 1)))
-
-
-def best_form(job: Job, threads: int) -> Form:
-    """Three tries of each form on one network, in turns; the best time wins."""
-    one = replace(job, cells=job.cells[:1])
-    forms = [Form(fused, n) for fused, n in itertools.product((True, None), sorted({1, threads}))]
-    seconds = dict.fromkeys(forms, float("inf"))
-    for _, form in itertools.product(range(3), forms):
-        seconds[form] = min(seconds[form], alone(one, form)[0])
-    return min(forms, key=seconds.__getitem__)
 
 
 def compare(name: str, job: Job, rounds: int, threads: int, peak: float) -> Result:
@@ -278,25 +98,18 @@ def compare(name: str, job: Job, rounds: int, threads: int, peak: float) -> Resu
         ensemble=ours,
         peak_share=ours * operations(job) / peak,
         as_written=plain,
-        ratio_as_written=_ratio([a / b for a, b, _ in speeds]),
+        ratio_as_written=ratio([a / b for a, b, _ in speeds]),
         best_form=fused,
         best_form_is=str(best),
-        ratio_best_form=_ratio([a / c for a, _, c in speeds]),
+        ratio_best_form=ratio([a / c for a, _, c in speeds]),
         difference=apart,
     )
-
-
-def _ratio(ratios: Sequence[float]) -> tuple[float, float, float]:
-    return statistics.median(ratios), min(ratios), max(ratios)
 
 
 def operations(job: Job) -> float:
     """Floating-point operations of a member's forward and backward pass (matrix products alone)."""
     network = Network(replace(job, cells=job.cells[:1], steps=1), job.cells[0])
-    inputs, targets, batch = network.inputs, network.targets, network.batches[0]
-    if batch is not None:
-        inputs = inputs[batch]
-        targets = {k: v if k in network.common else v[batch] for k, v in targets.items()}
+    inputs, targets = network.samples(0)
     with FlopCounterMode(display=False) as counter:
         torch.autograd.backward(job.task.loss(network.module(inputs), targets).mean())
     return float(counter.get_total_flops())
@@ -342,14 +155,6 @@ def growth(jobs: Iterable[tuple[str, Job]], path: Path) -> None:
     ax.grid(alpha=0.3)
     ax.legend(frameon=False)
     figure.savefig(path, dpi=150)
-
-
-def machine(threads: int) -> str:
-    """The machine in one line; the load says how far others were using it."""
-    return (
-        f"{platform.machine()}, {os.cpu_count()} cores (load {os.getloadavg()[0]:.1f}), "
-        f"torch {torch.__version__}, up to {threads} threads, Python {platform.python_version()}"
-    )
 
 
 def table(results: Iterable[Result]) -> str:
