@@ -166,7 +166,9 @@ def took(*paths: Path) -> None:
     print()
     for path in paths:
         note = path.with_suffix(".txt")
-        print(f"{path.parent.name}/{path.name}: {note.read_text().strip() if note.exists() else 'time not known'}")
+        print(
+            f"{path.parent.name}/{path.name}: {note.read_text().strip() if note.exists() else 'time not known'}"
+        )
 
 
 def machine() -> str:
