@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from common import folder, number, table, took, trained
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -175,6 +176,13 @@ def claims(cells: list[Cell]) -> list[list[str]]:
     return rows
 
 
+def in_plain(axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def draw_cells(figure: Figure, ax: Axes, cells: list[Cell]) -> None:
     """Median delay in each cell, its counts, and the band hatched."""
     primes, batches = sorted({c.p for c in cells}), sorted({c.batch for c in cells})
@@ -192,19 +200,16 @@ def draw_cells(figure: Figure, ax: Axes, cells: list[Cell]) -> None:
     ax.set_facecolor("0.88")
     if np.isfinite(grid).any():
         low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
-        mesh = ax.imshow(
-            grid, cmap="viridis", origin="lower", aspect="auto", norm=LogNorm(low, max(high, 2 * low))
-        )
+        norm = LogNorm(low / 1.2, high * 1.2)
+        mesh = ax.imshow(grid, cmap="viridis", origin="lower", aspect="auto", norm=norm)
         bar = figure.colorbar(mesh, ax=ax, label="median delay, steps, of the runs that generalised")
-        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
-        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+        in_plain(bar.ax.yaxis)
     size = {c.p: c.n_train for c in cells}
     ax.set_xticks(range(len(batches)), [str(b) for b in batches])
     ax.set_yticks(range(len(primes)), [f"{p}\n({number(size[p])})" for p in primes])
     ax.set(xlim=(-0.5, len(batches) - 0.5), ylim=(-0.5, len(primes) - 0.5))
     ax.set(xlabel="batch", ylabel="p (train size)")
-    ax.set_title(f"hatched: train size / batch from {LOW} to {HIGH}; grey: none", fontsize="medium")
+    ax.set_title(f"hatched: train size / batch from {LOW} to {HIGH}; grey: no run generalised", fontsize="medium")
 
 
 def draw_runs(ax: Axes, cells: list[Cell]) -> None:
@@ -227,6 +232,8 @@ def draw_runs(ax: Axes, cells: list[Cell]) -> None:
     ):
         ax.plot([], [], marker, color="0.3", fillstyle=fill, linewidth=0, label=told)
     ax.set(xscale="log", yscale="log", xlabel="train size / batch", ylabel="delay, epochs")
+    in_plain(ax.xaxis)
+    in_plain(ax.yaxis)
 
 
 def main() -> None:
