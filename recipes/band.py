@@ -4,8 +4,9 @@
 Q claims a "comprehension band", train size / batch from 100 to 800, in which delays are short. Each cell
 (p, batch) has runs over input noise, initial scale α and decay γ. Most of Q's runs inside the band failed,
 so all that are censored are counted: never fitted, or fitted and not generalised within the steps.
-Small: half of the equations, as in the preset "small" (with 30 % at p = 47 test accuracy stays at chance),
-and width 32; --full: Q's sizes, 30 % and width 128, where noise at p = 997 takes 16 GB.
+Small: half of the equations, as in the preset "small" (with 30 % at p = 47 test accuracy stays near chance),
+width 32; by estimate half an hour to three quarters of an idle core, half of it with --noise 0. --full: Q's
+sizes, 30 % and width 128, where noise at p = 997 takes 16 GB.
 """
 
 from __future__ import annotations
@@ -209,7 +210,9 @@ def draw_cells(figure: Figure, ax: Axes, cells: list[Cell]) -> None:
     ax.set_yticks(range(len(primes)), [f"{p}\n({number(size[p])})" for p in primes])
     ax.set(xlim=(-0.5, len(batches) - 0.5), ylim=(-0.5, len(primes) - 0.5))
     ax.set(xlabel="batch", ylabel="p (train size)")
-    ax.set_title(f"hatched: train size / batch from {LOW} to {HIGH}; grey: no run generalised", fontsize="medium")
+    ax.set_title(
+        f"hatched: train size / batch from {LOW} to {HIGH}; grey: no run generalised", fontsize="medium"
+    )
 
 
 def draw_runs(ax: Axes, cells: list[Cell]) -> None:
