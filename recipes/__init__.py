@@ -46,7 +46,9 @@ FIGURES = {
     "fig10b": Figure("P Fig. 10b: MNIST, time against decay", "fig10b.py", data="MNIST"),
     "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", full=True, data="MNIST"),
     "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", full=True, data="MNIST"),
-    "band": Figure("Q: division, delay over train size and batch, the comprehension band"),
+    "band": Figure(
+        "Q: division, delay over train size and batch, the comprehension band", "band.py", full=True
+    ),
     "attention": Figure(
         "Q: four operations, delays and norm of the attention weights", "operations.py", full=True
     ),
