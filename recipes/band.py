@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 LOW, HIGH = 100, 800  # the claimed band of train size / batch
-ALPHAS, GAMMAS = (1.0, 2.0), (0.1, 1.0)
+ALPHAS, GAMMAS = (0.5, 1.0), (0.3, 1.0)
 NOISES = [0.0, 0.1]  # standard deviation of what is added to the one-hot inputs
 
 
@@ -47,7 +47,7 @@ class Sizes:
     settings: dict[str, int]
 
 
-SMALL = Sizes((47, 97), (4, 8, 32, 128), 6_000, True, {"d_model": 32})
+SMALL = Sizes((41, 67), (4, 16, 64), 15_000, True, {"d_model": 64})
 FULL = Sizes((47, 97, 197, 293, 563, 997), (4, 8, 32, 128, 512, 1024), 100_000, False, {})
 
 

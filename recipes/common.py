@@ -166,9 +166,8 @@ def took(*paths: Path) -> None:
     print()
     for path in paths:
         note = path.with_suffix(".txt")
-        print(
-            f"{path.parent.name}/{path.name}: {note.read_text().strip() if note.exists() else 'time not known'}"
-        )
+        told = note.read_text().strip() if note.exists() else "time not known"
+        print(f"{path.parent.name}/{path.name}: {told}")
 
 
 def machine() -> str:
