@@ -17,12 +17,11 @@ from pathlib import Path
 
 import numpy as np
 from common import folder, number, table, took, trained
+from drawing import in_plain
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from fullnet.find import find_task
@@ -34,7 +33,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 LOW, HIGH = 100, 800  # the claimed band of train size / batch
-ALPHAS, GAMMAS = (0.5, 1.0), (0.3, 1.0)
+ALPHAS, GAMMAS = (0.5, 1.0), (0.1, 0.3, 1.0)
 NOISES = [0.0, 0.1]  # standard deviation of what is added to the one-hot inputs
 
 
@@ -47,7 +46,7 @@ class Sizes:
     settings: dict[str, int]
 
 
-SMALL = Sizes((41, 67), (4, 16, 64), 15_000, True, {"d_model": 64})
+SMALL = Sizes((41, 67), (4, 16, 64), 20_000, True, {"d_model": 64})
 FULL = Sizes((47, 97, 197, 293, 563, 997), (4, 8, 32, 128, 512, 1024), 100_000, False, {})
 
 
@@ -175,13 +174,6 @@ def claims(cells: list[Cell]) -> list[list[str]]:
     told = f"{sum(failed)} of {len(failed)} cells; outside {sum(outside)} of {len(outside)}"
     rows.append(["most cells of the band have mostly failed runs", came, told])
     return rows
-
-
-def in_plain(axis: Axis) -> None:
-    """Plain numbers on a logarithmic axis."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def draw_cells(figure: Figure, ax: Axes, cells: list[Cell]) -> None:

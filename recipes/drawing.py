@@ -1,4 +1,4 @@
-"""What the recipes of landscapes over N and of curves against steps draw alike."""
+"""What the recipes of landscapes over N, of curves against steps and of times draw alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
+from common import number
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from reduced.figures.style import ALPHA, PALETTE, STEPS, scale_x
 
@@ -33,3 +36,10 @@ def draw_steps(ax: Axes, runs: xr.Dataset, name: str, label: str, colour: str, s
     ax.plot(late["step"], late[name].transpose("time", "run"), style, color=colour, alpha=0.35, lw=0.8)
     ax.plot(late["step"], late[name].median("run"), style, color=colour, lw=2, label=label or None)
     ax.set(xscale="log", xlabel=STEPS)
+
+
+def in_plain(axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
+    axis.set_minor_formatter(NullFormatter())
