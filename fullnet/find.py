@@ -31,7 +31,7 @@ class BuiltIn:
 
     `figures`: where it is from, P the paper. `run`: the command of a typical run, without its output; of
     `member_steps` optimizer steps of one network in all, at `speed` of them a second on two cores
-    (docs/results.md; None: not measured)."""
+    (docs/results/speed.md; None: not measured)."""
 
     function: str
     line: str

@@ -68,7 +68,7 @@ def sample(
     workers : pieces trained side by side (default: one a core on the CPU). `executor`: where to train
         them instead; anything with the `submit` of concurrent.futures.
     compiled : have torch compile the networks for this machine, which takes some seconds and can pay for
-        long runs of small networks (docs/results.md). Numbers are the same to rounding.
+        long runs of small networks (docs/results/speed.md). Numbers are the same to rounding.
     out : the file. It is written whole at the end; until then finished pieces lie beside it, and
         the same call goes on where it was stopped.
 
