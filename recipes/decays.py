@@ -107,10 +107,10 @@ SYSTEMS = {
         lowest=1.0, sphere={"step": 0.12, "steps": 200}, threshold=0.55, lawful=1.0, run={"stop_at": 0.65},
     ),
     "mnist-representation": System(
-        "MNIST, interpolated representation", lambda: mnist_representation(n_train=1000), 8.0,
+        "MNIST, interpolated representation", lambda: mnist_representation(n_train=1000, n_test=2000), 8.0,
         (0.1, 0.3, 1.0, 3.0), 20_000,
-        {"dtau": 0.05, "refit": (12, 25, 50, 100, 200, 400), "tau": 1.6, "stop_at": 0.95},
-        lowest=2.5, sphere={"step": 0.08, "steps": 150}, start={"m": 0.5}, lawful=1.0, run={"stop_at": 0.95},
+        {"dtau": 0.05, "refit": (12, 25, 50, 100, 200, 400), "tau": 1.6, "stop_at": 0.8},
+        lowest=2.5, sphere={"step": 0.08, "steps": 150}, start={"m": 0.5}, lawful=1.0, run={"stop_at": 0.8},
     ),
     "transformer": System(
         "transformer, a + b", lambda: transformer(full=False), 1.0, (0.5, 1.0, 2.0, 4.0), 25_000,
