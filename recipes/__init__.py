@@ -43,16 +43,16 @@ FIGURES = {
     ),
     "fig9": Figure("P Fig. 9: transformer, landscape over the train fraction", "fig9.py", full=True),
     "fig10a": Figure("P Fig. 10a: transformer, time against decay", "fig10a.py", 10, full=True),
-    "fig10b": Figure("P Fig. 10b: MNIST, time against decay", "fig10b.py", data="MNIST"),
-    "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", full=True, data="MNIST"),
-    "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", full=True, data="MNIST"),
+    "fig10b": Figure("P Fig. 10b: MNIST, time against decay", "fig10b.py", 5, data="MNIST"),
+    "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", 8, full=True, data="MNIST"),
+    "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", 8, full=True, data="MNIST"),
     "band": Figure(
         "Q: division, delay over train size and batch, the comprehension band", "band.py", full=True
     ),
     "attention": Figure(
         "Q: four operations, delays and norm of the attention weights", "operations.py", full=True
     ),
-    "contours": Figure("Q: four operations, loss contours around the final weights", "contours.py"),
+    "contours": Figure("Q: four operations, loss contours around the final weights", "contours.py", 8),
     "remedies": Figure(
         "Q: MNIST, cross-entropy, augmentation and more data against the delay",
         "remedies.py",
@@ -60,15 +60,16 @@ FIGURES = {
         full=True,
         data="MNIST",
     ),
-    "collapse": Figure("networks of all γ and η, and their decay path, in one time ηγt", "collapse.py"),
+    "collapse": Figure("networks of all γ and η, and their decay path, in one time ηγt", "collapse.py", 3),
     "decays": Figure(
         "time against decay on every system that decays, and its decay path beside it",
         "decays.py",
+        100,
         data="MNIST and IMDb",
     ),
-    "path_addition": Figure("toy addition on its decay path", "path_addition.py"),
+    "path_addition": Figure("toy addition on its decay path", "path_addition.py", 38),
     "path_cross_entropy": Figure(
-        "MNIST with cross-entropy from α = 100, on its decay path", "path_cross_entropy.py", data="MNIST"
+        "MNIST with cross-entropy from α = 100, on its decay path", "path_cross_entropy.py", 12, data="MNIST"
     ),
-    "path_order": Figure("how a decay path converges, against an exact one", "path_order.py"),
+    "path_order": Figure("how a decay path converges, against an exact one", "path_order.py", 0.5),
 }
