@@ -41,7 +41,7 @@ FIGURES = {
         full=True,
         data="MNIST",
     ),
-    "fig9": Figure("P Fig. 9: transformer, landscape over the train fraction", "fig9.py", full=True),
+    "fig9": Figure("P Fig. 9: transformer, landscape over the train fraction", "fig9.py", 12, full=True),
     "fig10a": Figure("P Fig. 10a: transformer, time against decay", "fig10a.py", 10, full=True),
     "fig10b": Figure("P Fig. 10b: MNIST, time against decay", "fig10b.py", 5, data="MNIST"),
     "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", 8, full=True, data="MNIST"),
