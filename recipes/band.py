@@ -5,8 +5,8 @@ Q claims a "comprehension band", train size / batch from 100 to 800, in which de
 (p, batch) has runs over input noise, initial scale α and decay γ. Most of Q's runs inside the band failed,
 so all that are censored are counted: never fitted, or fitted and not generalised within the steps.
 Small: half of the equations, as in the preset "small" (with 30 % at p = 47 test accuracy stays near chance),
-width 32; by estimate half an hour to three quarters of an idle core, half of it with --noise 0. --full: Q's
-sizes, 30 % and width 128, where noise at p = 997 takes 16 GB.
+width 64; about half an hour of half a busy core for each noise. --full: Q's sizes, 30 % and width 128, where
+noise at p = 997 takes 16 GB.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ Bools = NDArray[np.bool_]
 
 LOW, HIGH = 100, 800  # the claimed band of train size / batch
 ALPHAS, GAMMAS = (0.5, 1.0), (0.1, 0.3, 1.0)
+LEAST = 0.5  # epochs; none at all has no logarithm
 NOISES = [0.0, 0.1]  # standard deviation of what is added to the one-hot inputs
 
 
@@ -213,7 +214,7 @@ def draw_runs(ax: Axes, cells: list[Cell]) -> None:
     colours = dict(zip(sorted({c.p for c in cells}), PALETTE, strict=False))
     for c in cells:
         x = c.ratio * np.geomspace(0.88, 1.14, len(c.delay))
-        y = np.maximum(c.delay, 1) / c.epoch
+        y = np.maximum(c.delay / c.epoch, LEAST)
         ax.plot(x, y, "o", color=colours[c.p], markersize=4.5)
         for mine, since, marker in ((c.late, c.t_train, "^"), (~c.fitted, 0, "v")):
             end = np.where(mine, (c.last - since) / c.epoch, np.nan)
@@ -226,7 +227,12 @@ def draw_runs(ax: Axes, cells: list[Cell]) -> None:
         ("v", "none", "not fitted: its whole run"),
     ):
         ax.plot([], [], marker, color="0.3", fillstyle=fill, linewidth=0, label=told)
-    ax.set(xscale="log", yscale="log", xlabel="train size / batch", ylabel="delay, epochs")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="train size / batch",
+        ylabel=f"delay, epochs (less than {LEAST:g}: drawn there)",
+    )
     in_plain(ax.xaxis)
     in_plain(ax.yaxis)
 

@@ -254,7 +254,7 @@ def claims(compared: Mapping[str, Comparison]) -> list[list[str]]:
 
 
 def _sides(came: Mapping[str, bool]) -> list[str]:
-    each = [", ".join(SYSTEMS[k].name for k in came if came[k] is yes) for yes in (True, False)]
+    each = ["; ".join(SYSTEMS[k].name for k in came if came[k] is yes) for yes in (True, False)]
     return [f"{sum(came.values())} of {len(came)}", each[0] or "none", each[1] or "none"]
 
 
