@@ -87,6 +87,7 @@ BUILT_IN = {
         figures="P Fig. 8",
         run="sample mnist-representation --preset small --alpha 1:9:5 --m 0:1:5 --seeds 2 --steps 1000",
         member_steps=50_000,
+        speed=600,
     ),
     "modular-addition": BuiltIn(
         "modular_addition",
@@ -97,6 +98,7 @@ BUILT_IN = {
         figures="P Figs. 7, 9 and 10a",
         run="train modular-addition --preset small --gamma 1 --alpha 1 --seeds 3 --steps 6000",
         member_steps=18_000,
+        speed=200,
     ),
     "four-operations": BuiltIn(
         "four_operations",
@@ -107,6 +109,7 @@ BUILT_IN = {
         figures="the poster's",
         run="train four-operations --preset small --gamma 1 --alpha 1 --seeds 2 --steps 6000",
         member_steps=12_000,
+        speed=200,
     ),
     "imdb": BuiltIn(
         "imdb",
@@ -118,6 +121,7 @@ BUILT_IN = {
         figures="P Fig. 4",
         run="train imdb --preset small --gamma 1 --alpha 6 --seeds 2 --steps 2000",
         member_steps=4_000,
+        speed=20,
     ),
     "qm9": BuiltIn(
         "qm9",
@@ -127,6 +131,7 @@ BUILT_IN = {
         figures="P Fig. 5",
         run="train qm9 --preset small --gamma 0 --alpha 3 --seeds 2 --steps 10000",
         member_steps=20_000,
+        speed=950,
     ),
 }
 

@@ -50,7 +50,7 @@ FIGURES = {
         "Q: division, delay over train size and batch, the comprehension band", "band.py", full=True
     ),
     "attention": Figure(
-        "Q: four operations, delays and norm of the attention weights", "operations.py", full=True
+        "Q: four operations, delays and norm of the attention weights", "operations.py", 8, full=True
     ),
     "contours": Figure("Q: four operations, loss contours around the final weights", "contours.py", 8),
     "remedies": Figure(
