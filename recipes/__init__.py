@@ -25,7 +25,7 @@ class Figure:
 FIGURES = {
     "fig2": Figure("P Fig. 2: teacher–student, LU landscape and delay against decay", "fig2.py", 7),
     "fig3": Figure("P Fig. 3: MNIST, landscape over N, delays", "fig3.py", 23, full=True, data="MNIST"),
-    "fig4": Figure("P Fig. 4: IMDb, LSTM", "fig4.py", 4, full=True, data="IMDb"),
+    "fig4": Figure("P Fig. 4: IMDb, LSTM", "fig4.py", 8, full=True, data="IMDb"),
     "fig5": Figure("P Fig. 5: QM9, graph convolution", "fig5.py", 4, full=True, data="QM9"),
     "fig6": Figure(
         "P Fig. 6: toy addition, (w, m) landscape, path, training-set sizes (d: `gradients`, below)",
