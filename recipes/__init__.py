@@ -47,7 +47,7 @@ FIGURES = {
     "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", 8, full=True, data="MNIST"),
     "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", 8, full=True, data="MNIST"),
     "band": Figure(
-        "Q: division, delay over train size and batch, the comprehension band", "band.py", full=True
+        "Q: division, delay over train size and batch, the comprehension band", "band.py", 60, full=True
     ),
     "attention": Figure(
         "Q: four operations, delays and norm of the attention weights", "operations.py", 8, full=True

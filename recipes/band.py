@@ -5,7 +5,7 @@ Q claims a "comprehension band", train size / batch from 100 to 800, in which de
 (p, batch) has runs over input noise, initial scale α and decay γ. Most of Q's runs inside the band failed,
 so all that are censored are counted: never fitted, or fitted and not generalised within the steps.
 Small: half of the equations, as in the preset "small" (with 30 % at p = 47 test accuracy stays near chance),
-width 64; about half an hour of half a busy core for each noise. --full: Q's sizes, 30 % and width 128, where
+width 64; half an hour of half a busy core for each noise. --full: Q's sizes, 30 % and width 128, where
 noise at p = 997 takes 16 GB.
 """
 
