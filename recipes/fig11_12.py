@@ -23,14 +23,14 @@ def main() -> None:
     seeds = range(min(options.seeds, 3))
     task = mnist(n_train=N, loss="ce")
     training, plane = options.out / "training.nc", options.out / "landscape.nc"
-    steps = 100_000 if options.full else 20_000
+    steps = 100_000 if options.full else 40_000
     runs = trained(
         training, task, gamma=0.1, alpha=[1, 8, 100], seeds=seeds, steps=steps, resolution=0.05
     ).dataset
     land = sampled(plane, task, alpha=np.geomspace(0.1, 1000, 17), seeds=seeds, steps=3_000).dataset
 
     print(f"## Fig. 12: N = {N}, γ = 0.1, by steps: test accuracy, least and greatest of the seeds")
-    at = [k for k in (30, 100, 300, 1_000, 3_000, 10_000, 20_000, 100_000) if k <= steps]
+    at = [k for k in (30, 100, 300, 1_000, 3_000, 10_000, 20_000, 30_000, 40_000, 100_000) if k <= steps]
     rows = []
     for alpha in (1, 8, 100):
         own = of(runs, alpha=alpha)["test_accuracy"].values
