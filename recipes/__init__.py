@@ -44,8 +44,8 @@ FIGURES = {
     "fig9": Figure("P Fig. 9: transformer, landscape over the train fraction", "fig9.py", 12, full=True),
     "fig10a": Figure("P Fig. 10a: transformer, time against decay", "fig10a.py", 10, full=True),
     "fig10b": Figure("P Fig. 10b: MNIST, time against decay", "fig10b.py", 5, data="MNIST"),
-    "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", 8, full=True, data="MNIST"),
-    "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", 8, full=True, data="MNIST"),
+    "fig11": Figure("P Fig. 11: MNIST, cross-entropy, landscape", "fig11_12.py", 17, full=True, data="MNIST"),
+    "fig12": Figure("P Fig. 12: MNIST, cross-entropy, curves", "fig11_12.py", 17, full=True, data="MNIST"),
     "band": Figure(
         "Q: division, delay over train size and batch, the comprehension band", "band.py", 60, full=True
     ),
