@@ -39,6 +39,9 @@ Floats = NDArray[np.float64]
 
 LAW = 0.1  # by which a slope may differ from -1
 TOLD = 0.1  # mean error up to which a path tells the times
+FITTED = "1/γ, fitted"
+PREDICTORS = {"Eq. 6": "", "closed form": "_printed", "corrected": "_corrected", "path": "_path",
+              FITTED: "_inverse_gamma"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class System:
     lowest: float | None = None  # None: of the landscape that ships
     sphere: Mapping[str, Any] = field(default_factory=dict)
     threshold: float | None = None
-    lawful: float = np.inf  # the largest γ at which the law is claimed
+    law_up_to: float = np.inf  # the largest γ at which the law is claimed
     start: Mapping[str, Any] = field(default_factory=dict)  # of runs and path alike
     run: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,10 +70,10 @@ class System:
         path = pathed(out / "path.nc", task, **start, **self.path)
         if self.lowest is None:
             return compare(open_landscape(task.name), runs, path, threshold=self.threshold)
-        m = [self.start["m"]] if "m" in self.start else None
         lands = from_above(
             out / "above-{:g}.nc", task, alpha=[self.alpha], lowest=self.lowest, seeds=seeds,
-            **({} if m is None else {"m": m}), **self.sphere, budgets=[self.sphere["steps"]],
+            **({"m": [self.start["m"]]} if "m" in self.start else {}), **self.sphere,
+            budgets=[self.sphere["steps"]],
         )  # fmt: skip
         return compare(lands, runs, path, threshold=self.threshold)
 
@@ -99,18 +102,19 @@ SYSTEMS = {
     "mnist": System(
         "MNIST", lambda: mnist(n_train=1000), 9.0, (0.1, 0.3, 1.0, 3.0), 20_000,
         {"dtau": 0.05, "refit": (12, 25, 50, 100, 200, 400), "tau": 1.6, "stop_at": 0.8},
-        lowest=2.5, sphere={"step": 0.04, "steps": 150}, threshold=0.7, lawful=1.0, run={"stop_at": 0.8},
+        lowest=2.5, sphere={"step": 0.04, "steps": 150}, threshold=0.7, law_up_to=1.0, run={"stop_at": 0.8},
     ),
     "mnist-ce": System(
         "MNIST, cross-entropy", lambda: mnist(n_train=200, loss="ce"), 100.0, (0.1, 0.3, 1.0, 3.0), 40_000,
         {"dtau": 0.05, "refit": (12, 25, 50, 100, 200, 400), "tau": 4.6, "stop_at": 0.65},
-        lowest=1.0, sphere={"step": 0.12, "steps": 200}, threshold=0.55, lawful=1.0, run={"stop_at": 0.65},
+        lowest=1.0, sphere={"step": 0.12, "steps": 200}, threshold=0.55, law_up_to=1.0, run={"stop_at": 0.65},
     ),
     "mnist-representation": System(
         "MNIST, interpolated representation", lambda: mnist_representation(n_train=1000, n_test=2000), 8.0,
         (0.1, 0.3, 1.0, 3.0), 20_000,
         {"dtau": 0.05, "refit": (12, 25, 50, 100, 200, 400), "tau": 1.6, "stop_at": 0.8},
-        lowest=2.5, sphere={"step": 0.08, "steps": 150}, start={"m": 0.5}, lawful=1.0, run={"stop_at": 0.8},
+        lowest=2.5, sphere={"step": 0.08, "steps": 150}, law_up_to=1.0,
+        start={"m": 0.5}, run={"stop_at": 0.8},
     ),
     "transformer": System(
         "transformer, a + b", lambda: transformer(full=False), 1.0, (0.5, 1.0, 2.0, 4.0), 25_000,
@@ -152,7 +156,7 @@ def _tau(path: DecayPath, gamma: float, seed: int, threshold: float) -> float:
 
 def lawful(name: str, made: Comparison) -> xr.Dataset:
     """The runs of which the law is claimed."""
-    return made.table.isel(run=made.table["gamma"].values <= SYSTEMS[name].lawful)
+    return made.table.isel(run=made.table["gamma"].values <= SYSTEMS[name].law_up_to)
 
 
 def slopes(name: str, made: Comparison, of: str = "measured_t_test") -> tuple[float, float, float]:
@@ -191,6 +195,7 @@ def errors(name: str, made: Comparison) -> list[str]:
     t = runs["measured_t_test"].values
     alone, rescaled = one_resolution(made)
     told = {key: runs[f"predicted_t_test{end}"].values for key, end in PREDICTORS.items()}
+    told[FITTED] = np.where(runs["fitted_inverse_gamma"].values, np.nan, told[FITTED])
     wrong = ", ".join(str(sum(_missed(runs, told[key]))) for key in ("Eq. 6", "path"))
     one = f"{_error(rescaled, t)}, γ_eff = {number(alone)}"
     return [SYSTEMS[name].name, *(_error(x, t) for x in told.values()), one, wrong]
@@ -199,10 +204,6 @@ def errors(name: str, made: Comparison) -> list[str]:
 def _missed(runs: xr.Dataset, told: Floats) -> NDArray[np.bool_]:
     """Runs that had not generalised by their end, and were told to."""
     return np.isnan(runs["measured_t_test"].values) & (told <= runs["last"].values)
-
-
-PREDICTORS = {"Eq. 6": "", "closed form": "_printed", "corrected": "_corrected", "path": "_path",
-              "1/γ, fitted": "_inverse_gamma"}  # fmt: skip
 
 
 def _error(told: Floats, measured: Floats) -> str:
