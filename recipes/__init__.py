@@ -38,6 +38,7 @@ FIGURES = {
     "fig8": Figure(
         "P Fig. 8: MNIST with interpolated representation, (w, m) landscape and path",
         "fig8.py",
+        5,
         full=True,
         data="MNIST",
     ),

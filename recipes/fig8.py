@@ -85,7 +85,7 @@ def main() -> None:
         ("--full", {"action": "store_true", "help": "the paper's sizes (for a GPU)"}),
     )
     seeds = range(options.seeds if options.full else min(options.seeds, 2))
-    steps = 10_000 if options.full else 1_000
+    steps = 10_000 if options.full else 4_000
     file = options.out / "landscape.nc"
     land = sampled(
         file, mnist_representation(n_test=None if options.full else 2_000), seeds=seeds,
