@@ -200,7 +200,7 @@ def _figure(options: argparse.Namespace) -> None:
         _refuse(options, "full", "seeds", "json", why="is for recipes and their list")
         _draw(options)
         return
-    from groktime.recipe import list_of_figures, recipe_of, run_recipe
+    from groktime.recipe import list_of_figures, run_recipe
     from recipes import FIGURES
 
     if options.name is not None and options.name not in FIGURES:
@@ -214,7 +214,7 @@ def _figure(options: argparse.Namespace) -> None:
         print(json.dumps({"figures": figures}) if options.json else list_of_figures())
         return
     _refuse(options, "json", why="is for the list; leave out the figure's name")
-    stem = Path(str(recipe_of(options.name).recipe)).stem
+    stem = Path(FIGURES[options.name].recipe).stem
     with _needs_torch():
         run_recipe(options.name, Path(options.output or f"out/{stem}"), options.seeds, options.full)
 

@@ -11,23 +11,14 @@ from recipes import FIGURES, Figure
 from reduced.errors import InputError
 
 
-def recipe_of(name: str) -> Figure:
-    """The figure of a name, which has a recipe."""
-    figure = FIGURES[name]
-    if figure.recipe is None:
-        raise InputError(f"figure {name}: has no recipe yet; `groktime figure` lists those that have one")
-    return figure
-
-
 def run_recipe(name: str, out: Path, seeds: int | None, full: bool) -> None:
     """Run a figure's recipe into a folder; what it has done already it reads again.
 
     Raises
     ------
-    InputError : where there is no recipe, or none of the paper's sizes, or `out` is a file.
+    InputError : where there is none of the paper's sizes, or `out` is a file.
     """
-    figure = recipe_of(name)
-    assert figure.recipe is not None
+    figure = FIGURES[name]
     if full and not figure.full:
         raise InputError(f"--full: the recipe of {name} has one size only; leave it out")
     if seeds is not None and seeds < 1:
@@ -60,9 +51,6 @@ def list_of_figures() -> str:
     wide = max(map(len, FIGURES)) + 2
     for name, figure in FIGURES.items():
         lines.append(f"  {name:<{wide}}{figure.line}")
-        if figure.recipe is None:
-            lines.append(f"  {'':<{wide}}no recipe yet" + _data(figure))
-            continue
         time = "time not measured" if figure.minutes is None else _time(figure.minutes)
         full = "; --full: the paper's sizes, for a GPU" if figure.full else ""
         lines.append(f"  {'':<{wide}}recipes/{figure.recipe}: {time}{full}" + _data(figure))

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """What a figure shows. `recipe`: the script that makes it, None while there is none; `minutes` on two
-    cores at its small sizes, as measured, None where not; `full`: whether it has the paper's sizes, too;
+    """What a figure shows. `recipe`: the script that makes it; `minutes` on two cores at its small sizes,
+    as measured, None where not; `full`: whether it has the paper's sizes, too;
     `data`: the data set that it needs."""
 
     line: str
-    recipe: str | None = None
+    recipe: str
     minutes: float | None = None
     full: bool = False
     data: str | None = None

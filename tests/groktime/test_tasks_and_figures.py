@@ -115,7 +115,6 @@ def test_the_figures_of_the_paper_are_all_listed(capsys: pytest.CaptureFixture[s
     assert main(["figure"]) == 0
     text = capsys.readouterr().out
     assert all(figure.line in text for figure in FIGURES.values())
-    assert text.count("no recipe yet") == sum(figure.recipe is None for figure in FIGURES.values())
     assert main(["figure", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["figures"]
     assert found["fig3"] == vars(FIGURES["fig3"])
@@ -124,16 +123,15 @@ def test_the_figures_of_the_paper_are_all_listed(capsys: pytest.CaptureFixture[s
 
 def test_recipes_are_there_and_take_what_they_are_told() -> None:
     for name, figure in FIGURES.items():
-        if figure.recipe is not None:
-            text = (RECIPES / figure.recipe).read_text()
-            assert "folder(" in text, name  # its options are those of recipes/common.py
-            assert ('"--full"' in text) == figure.full, name
-            assert ("docs/data.md" in text) == (figure.data is not None), name
+        text = (RECIPES / figure.recipe).read_text()
+        assert "folder(" in text, name  # its options are those of recipes/common.py
+        assert ('"--full"' in text) == figure.full, name
+        assert ("docs/data.md" in text) == (figure.data is not None), name
     drawn = {p.name for p in RECIPES.glob("fig*.py")}
-    assert drawn == {f.recipe for f in FIGURES.values() if f.recipe and f.recipe.startswith("fig")}
+    assert drawn == {f.recipe for f in FIGURES.values() if f.recipe.startswith("fig")}
 
 
-@pytest.mark.parametrize("name", [n for n, figure in FIGURES.items() if figure.recipe])
+@pytest.mark.parametrize("name", FIGURES)
 def test_every_recipe_can_be_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As far as its options: then its imports are sound, and `-o`, `--seeds`, `--full` its own."""
     asked: list[list[str]] = []
@@ -239,7 +237,6 @@ def test_a_recipe_is_run(mine: Path, capsys: pytest.CaptureFixture[str]) -> None
     ("words", "told"),
     [
         ("fig99", "figure 'fig99': expected one of fig2, fig3,"),
-        ("none", "figure none: has no recipe yet"),
         ("fig2 --full", "--full: the recipe of fig2 has one size only"),
         ("fig2 --seeds 0", "--seeds 0: expected 1 or more"),
         ("fig2 -o file", "file: is not a folder"),
@@ -256,7 +253,6 @@ def test_what_no_figure_takes_is_a_sentence(
     words: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(FIGURES, "none", Figure("nothing yet"))
     (tmp_path / "file").write_text("")
     assert main(["figure", *words.split()]) == 2
     out, err = capsys.readouterr()
