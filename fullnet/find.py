@@ -87,7 +87,7 @@ BUILT_IN = {
         figures="P Fig. 8",
         run="sample mnist-representation --preset small --alpha 1:9:5 --m 0:1:5 --seeds 2 --steps 1000",
         member_steps=50_000,
-        speed=600,
+        speed=790,
     ),
     "modular-addition": BuiltIn(
         "modular_addition",
@@ -98,7 +98,7 @@ BUILT_IN = {
         figures="P Figs. 7, 9 and 10a",
         run="train modular-addition --preset small --gamma 1 --alpha 1 --seeds 3 --steps 6000",
         member_steps=18_000,
-        speed=200,
+        speed=275,
     ),
     "four-operations": BuiltIn(
         "four_operations",
@@ -109,7 +109,7 @@ BUILT_IN = {
         figures="the poster's",
         run="train four-operations --preset small --gamma 1 --alpha 1 --seeds 2 --steps 6000",
         member_steps=12_000,
-        speed=200,
+        speed=350,
     ),
     "imdb": BuiltIn(
         "imdb",
@@ -121,7 +121,7 @@ BUILT_IN = {
         figures="P Fig. 4",
         run="train imdb --preset small --gamma 1 --alpha 6 --seeds 2 --steps 2000",
         member_steps=4_000,
-        speed=20,
+        speed=25,
     ),
     "qm9": BuiltIn(
         "qm9",
@@ -131,7 +131,7 @@ BUILT_IN = {
         figures="P Fig. 5",
         run="train qm9 --preset small --gamma 0 --alpha 3 --seeds 2 --steps 10000",
         member_steps=20_000,
-        speed=950,
+        speed=1370,
     ),
 }
 
