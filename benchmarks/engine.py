@@ -43,10 +43,10 @@ from sides import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.engine.memory import keep_freed_memory
-from fullnet.task import Task
-from fullnet.tasks import addition, mnist, teacher_student
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.memory import keep_freed_memory
+from groktime.fullnet.task import Task
+from groktime.fullnet.tasks import addition, mnist, teacher_student
 
 MILLISECONDS = (0.2, 0.3, 0.5, 1, 2, 3)
 MEMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

@@ -32,11 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from reduced.errors import InputError
-from reduced.flow import FlowResult, Status
-from reduced.landscape import Landscape, open_landscape
-from reduced.system import System, systems
-from reduced.what_if import what_if
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import FlowResult, Status
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.system import System, systems
+from groktime.reduced.what_if import what_if
 
 Floats = NDArray[np.float64]
 

@@ -36,13 +36,13 @@ import torch
 from sides import CPU, TOLERANCE, Form, Job, alone, best_form, cells, difference, ensemble, machine, ratio
 from torch import Tensor, nn
 
-from fullnet.engine.device import device_of
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.engine.memory import keep_freed_memory
-from fullnet.find import BUILT_IN, find_task
-from fullnet.task import Task
-from fullnet.tasks import teacher_student
-from reduced.errors import InputError
+from groktime.fullnet.engine.device import device_of
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.memory import keep_freed_memory
+from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.task import Task
+from groktime.fullnet.tasks import teacher_student
+from groktime.reduced.errors import InputError
 
 TASKS: Mapping[str, Mapping[str, Any]] = {
     **{name: {} for name in BUILT_IN},

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm, vector_to_parameters
 
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
-from fullnet.engine.samples import Data, Minibatches
-from fullnet.sphere import Cell
-from fullnet.task import Task
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
+from groktime.fullnet.engine.samples import Data, Minibatches
+from groktime.fullnet.sphere import Cell
+from groktime.fullnet.task import Task
 
 # The two sides do the same arithmetic in another order, and Adam on a sphere amplifies the last bits
 # without end where the norm is small. So that they train the same networks is checked in float64, over

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 FOLDER_VARIABLE = "GROKTIME_DATA"
 

@@ -16,20 +16,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fullnet.engine.device import device_of, members_at_once
-from fullnet.engine.device import workers as default_workers
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.engine.parts import Checkpoint, Parts, clean
-from fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
-from fullnet.engine.progress import Progress
-from fullnet.runs import CURVES
-from fullnet.task import Task, whole
-from fullnet.trainer import members_of
-from fullnet.training import Member, Plan, Training, drive
-from reduced.decay_path import DIMS, DecayPath
-from reduced.errors import InputError
-from reduced.files import check_output
-from reduced.system import MEMORIZED
+from groktime.fullnet.engine.device import device_of, members_at_once
+from groktime.fullnet.engine.device import workers as default_workers
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.parts import Checkpoint, Parts, clean
+from groktime.fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
+from groktime.fullnet.engine.progress import Progress
+from groktime.fullnet.runs import CURVES
+from groktime.fullnet.task import Task, whole
+from groktime.fullnet.trainer import members_of
+from groktime.fullnet.training import Member, Plan, Training, drive
+from groktime.reduced.decay_path import DIMS, DecayPath
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import check_output
+from groktime.reduced.system import MEMORIZED
 
 Bools = NDArray[np.bool_]
 

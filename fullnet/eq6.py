@@ -19,16 +19,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fullnet.engine.device import device_of
-from fullnet.engine.optimizer import Optimizer, Setting, project, tangent
-from fullnet.engine.parts import Checkpoint, clean
-from fullnet.engine.pieces import Arrays, Executor, OnSteps
-from fullnet.runs import Runs
-from fullnet.task import Task, whole
-from fullnet.trainer import in_pieces, members_of
-from fullnet.training import Member, Plan, Training, drive
-from reduced.errors import InputError
-from reduced.files import check_output
+from groktime.fullnet.engine.device import device_of
+from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, tangent
+from groktime.fullnet.engine.parts import Checkpoint, clean
+from groktime.fullnet.engine.pieces import Arrays, Executor, OnSteps
+from groktime.fullnet.runs import Runs
+from groktime.fullnet.task import Task, whole
+from groktime.fullnet.trainer import in_pieces, members_of
+from groktime.fullnet.training import Member, Plan, Training, drive
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import check_output
 
 Floats = NDArray[np.float64]
 

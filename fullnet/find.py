@@ -15,13 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from fullnet.check.finding import said
-from reduced.errors import InputError
+from groktime.fullnet.check.finding import said
+from groktime.reduced.errors import InputError
 
 if TYPE_CHECKING:
-    from fullnet.task import Task
+    from groktime.fullnet.task import Task
 
-_OURS = ("groktime", "reduced", "fullnet", "validation")
+_OURS = "groktime"
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,8 @@ def find_task(
     chosen = _preset(name, preset)
     if own(name):
         return _own(name)
-    function: Callable[..., Task] = getattr(importlib.import_module("fullnet.tasks"), BUILT_IN[name].function)
+    tasks = importlib.import_module("groktime.fullnet.tasks")
+    function: Callable[..., Task] = getattr(tasks, BUILT_IN[name].function)
     return function(**{**chosen, **given, **({} if n_train is None else {"n_train": n_train})})
 
 
@@ -189,7 +190,7 @@ def _preset(name: str, preset: str | None) -> Mapping[str, Any]:
 
 
 def _own(name: str) -> Task:
-    from fullnet.task import Task
+    from groktime.fullnet.task import Task
 
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
@@ -242,14 +243,14 @@ def _take_along(module: ModuleType, before: set[str]) -> None:
     imported: a worker process may run in another folder, or on another machine."""
     import cloudpickle
 
-    if module.__name__.partition(".")[0] in _OURS:
+    if module.__name__.partition(".")[0] == _OURS:
         return
     cloudpickle.register_pickle_by_value(module)
     here = Path.cwd()
     for name in set(sys.modules) - before:
         file = Path(getattr(sys.modules[name], "__file__", None) or os.devnull)
         theirs = file.is_relative_to(here) and "site-packages" not in file.parts
-        if theirs and name.partition(".")[0] not in _OURS:
+        if theirs and name.partition(".")[0] != _OURS:
             cloudpickle.register_pickle_by_value(sys.modules[name])
 
 

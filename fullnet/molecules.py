@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 LARGEST = 29  # atoms of the largest molecule of QM9, hydrogens included
 FEATURES = 11

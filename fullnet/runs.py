@@ -17,8 +17,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from reduced.errors import InputError
-from reduced.files import read_dataset, write_dataset
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import read_dataset, write_dataset
 
 Floats = NDArray[np.float64]
 

@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fullnet.engine.device import device_of, members_at_once
-from fullnet.engine.device import workers as default_workers
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.engine.parts import Checkpoint, Parts, clean
-from fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
-from fullnet.engine.progress import Progress
-from fullnet.sphere import STOP_RULE, Cell, Metrics, descend, minimise
-from fullnet.task import Task, whole
-from reduced.boundary import bracket
-from reduced.errors import InputError
-from reduced.files import check_output
-from reduced.landscape import Landscape
+from groktime.fullnet.engine.device import device_of, members_at_once
+from groktime.fullnet.engine.device import workers as default_workers
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.parts import Checkpoint, Parts, clean
+from groktime.fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
+from groktime.fullnet.engine.progress import Progress
+from groktime.fullnet.sphere import STOP_RULE, Cell, Metrics, descend, minimise
+from groktime.fullnet.task import Task, whole
+from groktime.reduced.boundary import bracket
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import check_output
+from groktime.reduced.landscape import Landscape
 
 Floats = NDArray[np.float64]
 

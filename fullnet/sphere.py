@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.optimizer import Optimizer, Setting, project, tangent, weight_norm
-from fullnet.engine.samples import Data, Minibatches
-from fullnet.task import Task
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, tangent, weight_norm
+from groktime.fullnet.engine.samples import Data, Minibatches
+from groktime.fullnet.task import Task
 
 # A cell is converged when the mean training loss over the last tenth of the budget is within
 # this share of the mean over the tenth before, or when it met the task's stop_loss.

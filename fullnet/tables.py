@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from fullnet.data import FOLDER_VARIABLE, read_content
-from reduced.errors import InputError
+from groktime.fullnet.data import FOLDER_VARIABLE, read_content
+from groktime.reduced.errors import InputError
 
 Row = TypeVar("Row")
 

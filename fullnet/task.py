@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Generator, Tensor, nn
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 Targets = Mapping[str, Tensor]
 

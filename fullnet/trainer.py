@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fullnet.engine.device import device_of, members_at_once
-from fullnet.engine.device import workers as default_workers
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.engine.parts import Checkpoint, Parts, clean
-from fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
-from fullnet.engine.progress import Progress
-from fullnet.runs import Runs
-from fullnet.task import Task, whole
-from fullnet.training import Member, Plan, training_of
-from reduced.errors import InputError
-from reduced.files import check_output
+from groktime.fullnet.engine.device import device_of, members_at_once
+from groktime.fullnet.engine.device import workers as default_workers
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.parts import Checkpoint, Parts, clean
+from groktime.fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
+from groktime.fullnet.engine.progress import Progress
+from groktime.fullnet.runs import Runs
+from groktime.fullnet.task import Task, whole
+from groktime.fullnet.training import Member, Plan, training_of
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import check_output
 
 Floats = NDArray[np.float64]
 

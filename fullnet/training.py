@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.norms import wrong_parts
-from fullnet.engine.optimizer import RULES, Optimizer, Setting, project, weight_norm
-from fullnet.engine.parts import Checkpoint
-from fullnet.engine.pieces import Arrays, OnSteps
-from fullnet.engine.representation import representation_of
-from fullnet.engine.samples import Data, Minibatches
-from fullnet.runs import CURVES, PART
-from fullnet.seeding import global_seed
-from fullnet.task import Task
-from reduced.errors import InputError
-from reduced.system import MEMORIZED
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.norms import wrong_parts
+from groktime.fullnet.engine.optimizer import RULES, Optimizer, Setting, project, weight_norm
+from groktime.fullnet.engine.parts import Checkpoint
+from groktime.fullnet.engine.pieces import Arrays, OnSteps
+from groktime.fullnet.engine.representation import representation_of
+from groktime.fullnet.engine.samples import Data, Minibatches
+from groktime.fullnet.runs import CURVES, PART
+from groktime.fullnet.seeding import global_seed
+from groktime.fullnet.task import Task
+from groktime.reduced.errors import InputError
+from groktime.reduced.system import MEMORIZED
 
 _CHECKPOINT_SECONDS = 60.0
 _PERSIST = 3  # evaluations in a row beyond both thresholds after which a run may stop

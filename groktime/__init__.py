@@ -10,56 +10,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fullnet import tasks
-    from fullnet.check.finding import Finding
-    from fullnet.check.task import check_task
-    from fullnet.decay_path import sample_path
-    from fullnet.runs import Runs, open_runs
-    from fullnet.sampler import sample
-    from fullnet.task import Adam, Problem, Split, Task
-    from fullnet.trainer import train
-    from reduced.decay_path import DecayPath, open_path
-    from reduced.either import predict, what_if
-    from reduced.errors import InputError
-    from reduced.landscape import Landscape, open_landscape, shipped
-    from reduced.path_prediction import PathPrediction
-    from reduced.prediction import Prediction
-    from reduced.recommend import Recommendation, recommend
-    from validation.compare import Comparison, compare
-    from validation.drift import implicit_decay
-    from validation.ladder import Ladder, ladder
-    from validation.measure import measure
+    from groktime.fullnet import tasks
+    from groktime.fullnet.check.finding import Finding
+    from groktime.fullnet.check.task import check_task
+    from groktime.fullnet.decay_path import sample_path
+    from groktime.fullnet.runs import Runs, open_runs
+    from groktime.fullnet.sampler import sample
+    from groktime.fullnet.task import Adam, Problem, Split, Task
+    from groktime.fullnet.trainer import train
+    from groktime.reduced.decay_path import DecayPath, open_path
+    from groktime.reduced.either import predict, what_if
+    from groktime.reduced.errors import InputError
+    from groktime.reduced.landscape import Landscape, open_landscape, shipped
+    from groktime.reduced.path_prediction import PathPrediction
+    from groktime.reduced.prediction import Prediction
+    from groktime.reduced.recommend import Recommendation, recommend
+    from groktime.validation.compare import Comparison, compare
+    from groktime.validation.drift import implicit_decay
+    from groktime.validation.ladder import Ladder, ladder
+    from groktime.validation.measure import measure
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "InputError": "reduced.errors",
-    "Landscape": "reduced.landscape",
-    "open_landscape": "reduced.landscape",
-    "shipped": "reduced.landscape",
-    "Prediction": "reduced.prediction",
-    "predict": "reduced.either",
-    "DecayPath": "reduced.decay_path",
-    "open_path": "reduced.decay_path",
-    "PathPrediction": "reduced.path_prediction",
-    "Recommendation": "reduced.recommend",
-    "Runs": "fullnet.runs",
-    "open_runs": "fullnet.runs",
-    "Comparison": "validation.compare",
-    "compare": "validation.compare",
-    "implicit_decay": "validation.drift",
-    "Ladder": "validation.ladder",
-    "ladder": "validation.ladder",
-    "measure": "validation.measure",
-    "recommend": "reduced.recommend",
-    "what_if": "reduced.either",
-    "sample": "fullnet.sampler",
-    "sample_path": "fullnet.decay_path",
-    "train": "fullnet.trainer",
-    "Finding": "fullnet.check.finding",
-    "check_task": "fullnet.check.task",
-    **dict.fromkeys(("Adam", "Problem", "Split", "Task"), "fullnet.task"),
-    "tasks": "fullnet",
+    "InputError": "groktime.reduced.errors",
+    "Landscape": "groktime.reduced.landscape",
+    "open_landscape": "groktime.reduced.landscape",
+    "shipped": "groktime.reduced.landscape",
+    "Prediction": "groktime.reduced.prediction",
+    "predict": "groktime.reduced.either",
+    "DecayPath": "groktime.reduced.decay_path",
+    "open_path": "groktime.reduced.decay_path",
+    "PathPrediction": "groktime.reduced.path_prediction",
+    "Recommendation": "groktime.reduced.recommend",
+    "Runs": "groktime.fullnet.runs",
+    "open_runs": "groktime.fullnet.runs",
+    "Comparison": "groktime.validation.compare",
+    "compare": "groktime.validation.compare",
+    "implicit_decay": "groktime.validation.drift",
+    "Ladder": "groktime.validation.ladder",
+    "ladder": "groktime.validation.ladder",
+    "measure": "groktime.validation.measure",
+    "recommend": "groktime.reduced.recommend",
+    "what_if": "groktime.reduced.either",
+    "sample": "groktime.fullnet.sampler",
+    "sample_path": "groktime.fullnet.decay_path",
+    "train": "groktime.fullnet.trainer",
+    "Finding": "groktime.fullnet.check.finding",
+    "check_task": "groktime.fullnet.check.task",
+    **dict.fromkeys(("Adam", "Problem", "Split", "Task"), "groktime.fullnet.task"),
+    "tasks": "groktime.fullnet",
 }
 
 __all__ = [

@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 2 a user's error in one sentence."""
     options = parser().parse_args(arguments)
     from groktime import commands
-    from reduced.errors import InputError
+    from groktime.reduced.errors import InputError
 
     try:
         commands.run(options)

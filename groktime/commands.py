@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groktime.ranges import values
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 if TYPE_CHECKING:
-    from fullnet.task import Task
-    from reduced.landscape import Landscape
+    from groktime.fullnet.task import Task
+    from groktime.reduced.landscape import Landscape
 
 
 def run(options: argparse.Namespace) -> None:
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from reduced.either import open_either, predict
+    from groktime.reduced.either import open_either, predict
 
     source = open_either(options.landscape)
     if options.output:
@@ -44,14 +44,14 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _what_if(options: argparse.Namespace) -> None:
-    from reduced.either import open_either, what_if
+    from groktime.reduced.either import open_either, what_if
 
     land = open_either(options.landscape)
     data = bool(options.output) and Path(options.output).suffix == ".nc"
     if options.output and not data:
         _check_figure(options, ".nc, ")
     elif options.output:
-        from reduced.files import check_output
+        from groktime.reduced.files import check_output
 
         check_output(Path(options.output), options.overwrite)
     swept: dict[str, Any] = {
@@ -61,11 +61,11 @@ def _what_if(options: argparse.Namespace) -> None:
     }
     ds = what_if(land, **swept, **_which(options), m_rate=options.m_rate, implicit=options.implicit)
     if data:
-        from reduced.files import write_dataset
+        from groktime.reduced.files import write_dataset
 
         write_dataset(ds, Path(options.output), options.overwrite)
     elif options.output:
-        from reduced.figures import plot_what_if
+        from groktime.reduced.figures import plot_what_if
 
         plot_what_if(ds, options.output, overwrite=options.overwrite)
     if options.json:
@@ -76,8 +76,8 @@ def _what_if(options: argparse.Namespace) -> None:
 
 
 def _recommend(options: argparse.Namespace) -> None:
-    from reduced.either import open_either
-    from reduced.recommend import recommend
+    from groktime.reduced.either import open_either
+    from groktime.reduced.recommend import recommend
 
     start = _start(options)
     r = recommend(open_either(options.landscape), budget=options.budget, **start, **_which(options))
@@ -92,7 +92,7 @@ def _sample(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     with _needs_torch():
-        from fullnet.sampler import sample
+        from groktime.fullnet.sampler import sample
 
     task = _task(options)
     if options.decay_every is not None:
@@ -114,7 +114,7 @@ def _sample(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     with _needs_torch():
-        from fullnet.trainer import train
+        from groktime.fullnet.trainer import train
 
     task = _task(options)
     lists: dict[str, Any] = {
@@ -131,7 +131,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _sample_path(options: argparse.Namespace) -> None:
     with _needs_torch():
-        from fullnet.decay_path import sample_path
+        from groktime.fullnet.decay_path import sample_path
 
     task = _task(options)
     lists: dict[str, Any] = {
@@ -161,14 +161,14 @@ def _needs_torch() -> Iterator[None]:
 
 def _task(options: argparse.Namespace) -> Task:
     """The task of `sample` and `train`; a user's own is refused with what is wrong with it."""
-    from fullnet.find import BUILT_IN, find_task, own
+    from groktime.fullnet.find import BUILT_IN, find_task, own
 
     names = {name for task in BUILT_IN.values() for name in task.settings}
     settings = {name: getattr(options, name) for name in sorted(names)}
     largest = max(options.n_train) if options.n_train else None
     task = find_task(options.task, settings, largest, options.preset)
     if own(options.task):
-        from fullnet.check.task import check_task
+        from groktime.fullnet.check.task import check_task
 
         wrong = [finding for finding in check_task(task) if not finding.note]
         if wrong:
@@ -201,7 +201,7 @@ def _figure(options: argparse.Namespace) -> None:
         _draw(options)
         return
     from groktime.recipe import list_of_figures, run_recipe
-    from recipes import FIGURES
+    from groktime.recipes import FIGURES
 
     if options.name is not None and options.name not in FIGURES:
         raise InputError(
@@ -236,8 +236,8 @@ def _draw(options: argparse.Namespace) -> None:
         raise InputError(f"figure {options.name}: expected a landscape, by its shipped name or a .nc file")
     if options.output is None:
         raise InputError("-o: expected a name that ends in .png, .pdf or .svg")
-    from reduced import figures
-    from reduced.prediction import predict
+    from groktime.reduced import figures
+    from groktime.reduced.prediction import predict
 
     land = _open(options)
     _check_figure(options)
@@ -265,11 +265,11 @@ def _draw(options: argparse.Namespace) -> None:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from fullnet.runs import open_runs
-    from reduced.files import check_output, write_dataset
-    from validation.measure import measure
-    from validation.report import groups, report
-    from validation.survival import summary
+    from groktime.fullnet.runs import open_runs
+    from groktime.reduced.files import check_output, write_dataset
+    from groktime.validation.measure import measure
+    from groktime.validation.report import groups, report
+    from groktime.validation.survival import summary
 
     runs = open_runs(options.runs)
     if options.output:
@@ -296,10 +296,10 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from fullnet.runs import open_runs
-    from reduced.decay_path import open_path
-    from validation.compare import compare
-    from validation.folder import check_folder
+    from groktime.fullnet.runs import open_runs
+    from groktime.reduced.decay_path import open_path
+    from groktime.validation.compare import compare
+    from groktime.validation.folder import check_folder
 
     if options.output:
         check_folder(Path(options.output), options.overwrite)
@@ -341,14 +341,14 @@ _COMMANDS = {
 
 
 def _open(options: argparse.Namespace) -> Landscape:
-    from reduced.landscape import open_landscape
+    from groktime.reduced.landscape import open_landscape
 
     return open_landscape(options.landscape)
 
 
 def _check_figure(options: argparse.Namespace, also: str = "") -> None:
     """Before any work: the output can be written and is of a kind that can be drawn."""
-    from reduced.files import check_output
+    from groktime.reduced.files import check_output
 
     path = Path(options.output)
     if path.suffix not in (".png", ".pdf", ".svg"):

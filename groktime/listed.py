@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fullnet.find import BUILT_IN, BuiltIn
-from reduced.landscape import open_landscape, shipped
+from groktime.fullnet.find import BUILT_IN, BuiltIn
+from groktime.reduced.landscape import open_landscape, shipped
 
 
 def listed() -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 RANGES = "numbers, or a range FIRST:LAST:COUNT (geometric; from 0, or with :lin at the end, linear)"
 

@@ -6,9 +6,9 @@ import runpy
 import sys
 from pathlib import Path
 
-import recipes
-from recipes import FIGURES, Figure
-from reduced.errors import InputError
+from groktime import recipes
+from groktime.recipes import FIGURES, Figure
+from groktime.reduced.errors import InputError
 
 
 def run_recipe(name: str, out: Path, seeds: int | None, full: bool) -> None:

@@ -24,10 +24,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from fullnet.find import find_task
-from reduced.figures.style import PALETTE, new_figure
-from validation.measure import measure
-from validation.survival import median_time
+from groktime.fullnet.find import find_task
+from groktime.reduced.figures.style import PALETTE, new_figure
+from groktime.validation.measure import measure
+from groktime.validation.survival import median_time
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -58,7 +58,7 @@ class Cell:
     p: int
     batch: int
     n_train: int
-    t_train: Floats
+    t_mem: Floats
     delay: Floats
     last: Floats
 
@@ -77,7 +77,7 @@ class Cell:
 
     @property
     def fitted(self) -> Bools:
-        return np.isfinite(self.t_train)
+        return np.isfinite(self.t_mem)
 
     @property
     def generalised(self) -> Bools:
@@ -114,7 +114,7 @@ def cells_of(
                     resolution=0.1, stop_at=0.95, workers=1,
                 )  # fmt: skip
                 delays = measure(runs)
-                times = np.stack([delays[k].values.astype(float) for k in ("t_train", "delay", "last")])
+                times = np.stack([delays[k].values.astype(float) for k in ("t_mem", "delay", "last")])
                 files.setdefault((p, batch), []).append(file)
                 found.setdefault((p, batch), []).append(times)
     cells = [
@@ -137,7 +137,7 @@ def known(cells: list[Cell], epochs: bool) -> tuple[Floats, Bools, Floats]:
     watched; in steps or epochs."""
     unit = [np.full(c.fitted.sum(), c.epoch if epochs else 1) for c in cells]
     delay = np.concatenate([c.delay[c.fitted] for c in cells]) / np.concatenate(unit)
-    watched = np.concatenate([(c.last - c.t_train)[c.fitted] for c in cells]) / np.concatenate(unit)
+    watched = np.concatenate([(c.last - c.t_mem)[c.fitted] for c in cells]) / np.concatenate(unit)
     return delay, np.isnan(delay), watched
 
 
@@ -216,7 +216,7 @@ def draw_runs(ax: Axes, cells: list[Cell]) -> None:
         x = c.ratio * np.geomspace(0.88, 1.14, len(c.delay))
         y = np.maximum(c.delay / c.epoch, LEAST)
         ax.plot(x, y, "o", color=colours[c.p], markersize=4.5)
-        for mine, since, marker in ((c.late, c.t_train, "^"), (~c.fitted, 0, "v")):
+        for mine, since, marker in ((c.late, c.t_mem, "^"), (~c.fitted, 0, "v")):
             end = np.where(mine, (c.last - since) / c.epoch, np.nan)
             ax.plot(x, end, marker, color=colours[c.p], markerfacecolor="none", markersize=5, linewidth=0)
     for p, colour in colours.items():

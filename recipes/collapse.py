@@ -13,10 +13,10 @@ import numpy as np
 import xarray as xr
 from common import folder, number, table, took, trained
 
-from fullnet.decay_path import sample_path
-from fullnet.tasks import teacher_student
-from reduced.decay_path import open_path
-from validation.collapse import collapse, plot_collapse
+from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.tasks import teacher_student
+from groktime.reduced.decay_path import open_path
+from groktime.validation.collapse import collapse, plot_collapse
 
 REFIT = (50, 100, 200)
 SAMPLED_AT = 3e-4

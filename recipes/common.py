@@ -15,14 +15,14 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from fullnet.decay_path import sample_path
-from fullnet.runs import Runs, open_runs
-from fullnet.sampler import sample
-from fullnet.task import Task
-from fullnet.trainer import train
-from reduced.decay_path import DecayPath, open_path
-from reduced.landscape import Landscape, open_landscape
-from validation.compare import Comparison
+from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.runs import Runs, open_runs
+from groktime.fullnet.sampler import sample
+from groktime.fullnet.task import Task
+from groktime.fullnet.trainer import train
+from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.validation.compare import Comparison
 
 
 def folder(description: str, *arguments: tuple[str, dict[str, Any]]) -> argparse.Namespace:
@@ -89,10 +89,10 @@ def from_above(
 
 
 def headline(made: Comparison) -> tuple[list[str], list[list[Any]]]:
-    """The scores of a comparison in one line a predictor, of t_test; and what was left out."""
+    """The scores of a comparison in one line a predictor, of t_grok; and what was left out."""
     rows: list[list[Any]] = []
     for predictor in made.summary["predictor"].values:
-        one = made.summary.sel(quantity="t_test", predictor=predictor)
+        one = made.summary.sel(quantity="t_grok", predictor=predictor)
         row: list[Any] = [str(predictor)]
         for choice in ("long", "all"):
             mine = one.sel(runs=choice)
@@ -122,7 +122,7 @@ def coverage(made: Comparison) -> list[list[Any]]:
 
 
 def by(made: Comparison, name: str) -> tuple[list[str], list[list[Any]]]:
-    """Mean absolute (and signed) error of t_test by one setting, of long and short delays."""
+    """Mean absolute (and signed) error of t_grok by one setting, of long and short delays."""
     table = made.table
     columns = [c for c in ("log_error", "log_error_path") if c in table]
     rows: list[list[Any]] = []

@@ -23,14 +23,14 @@ from common import folder, kept, number, span, table, took
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fullnet.engine.device import device_of
-from fullnet.engine.ensemble import Ensemble
-from fullnet.engine.samples import Data
-from fullnet.find import find_task
-from fullnet.seeding import generator, global_seed
-from fullnet.task import Split, Task
-from fullnet.training import Member, Plan, Training
-from reduced.figures.style import new_figure
+from groktime.fullnet.engine.device import device_of
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.find import find_task
+from groktime.fullnet.seeding import generator, global_seed
+from groktime.fullnet.task import Split, Task
+from groktime.fullnet.training import Member, Plan, Training
+from groktime.reduced.figures.style import new_figure
 
 Floats = NDArray[np.float64]
 

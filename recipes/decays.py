@@ -25,15 +25,15 @@ from matplotlib.ticker import NullFormatter
 from modular import transformer
 from numpy.typing import NDArray
 
-from fullnet.find import find_task
-from fullnet.task import Task
-from fullnet.tasks import addition, mnist, mnist_representation, teacher_student
-from reduced.decay_path import DecayPath
-from reduced.figures.style import BLACK, BLUE, GREEN, ORANGE, VERMILLION
-from reduced.landscape import open_landscape
-from reduced.path_prediction import predict_on_path
-from validation.compare import Comparison, compare
-from validation.survival import slope
+from groktime.fullnet.find import find_task
+from groktime.fullnet.task import Task
+from groktime.fullnet.tasks import addition, mnist, mnist_representation, teacher_student
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.figures.style import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from groktime.reduced.landscape import open_landscape
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation.compare import Comparison, compare
+from groktime.validation.survival import slope
 
 Floats = NDArray[np.float64]
 
@@ -159,7 +159,7 @@ def lawful(name: str, made: Comparison) -> xr.Dataset:
     return made.table.isel(run=made.table["gamma"].values <= SYSTEMS[name].law_up_to)
 
 
-def slopes(name: str, made: Comparison, of: str = "measured_t_test") -> tuple[float, float, float]:
+def slopes(name: str, made: Comparison, of: str = "measured_t_grok") -> tuple[float, float, float]:
     """Slope of a time on γ, both in logarithms, and its interval, where the law is claimed."""
     runs = lawful(name, made)
     return slope(runs["gamma"].values, runs[of].values, runs["seed"].values)
@@ -168,9 +168,9 @@ def slopes(name: str, made: Comparison, of: str = "measured_t_test") -> tuple[fl
 def law(name: str, made: Comparison) -> list[str]:
     """How the measured times go with γ."""
     runs = lawful(name, made)
-    gamma, seed, t = (runs[name].values for name in ("gamma", "seed", "measured_t_test"))
+    gamma, seed, t = (runs[name].values for name in ("gamma", "seed", "measured_t_grok"))
     s, low, high = slopes(name, made)
-    fit = slopes(name, made, "measured_t_train")[0]
+    fit = slopes(name, made, "measured_t_mem")[0]
     tau = runs["eta_d"].values * gamma * t
     apart = [np.nanmax(tau[seed == k]) / np.nanmin(tau[seed == k]) for k in np.unique(seed[~np.isnan(t)])]
     kept = "–" if np.isnan(s) else "yes" if abs(s + 1) <= LAW else "no"
@@ -190,11 +190,11 @@ def law(name: str, made: Comparison) -> list[str]:
 
 
 def errors(name: str, made: Comparison) -> list[str]:
-    """What was predicted, in mean absolute errors of t_test, and how many of the runs that is of."""
+    """What was predicted, in mean absolute errors of t_grok, and how many of the runs that is of."""
     runs = made.table
-    t = runs["measured_t_test"].values
+    t = runs["measured_t_grok"].values
     alone, rescaled = one_resolution(made)
-    told = {key: runs[f"predicted_t_test{end}"].values for key, end in PREDICTORS.items()}
+    told = {key: runs[f"predicted_t_grok{end}"].values for key, end in PREDICTORS.items()}
     told[FITTED] = np.where(runs["fitted_inverse_gamma"].values, np.nan, told[FITTED])
     wrong = ", ".join(str(sum(_missed(runs, told[key]))) for key in ("Eq. 6", "path"))
     one = f"{_error(rescaled, t)}, γ_eff = {number(alone)}"
@@ -203,7 +203,7 @@ def errors(name: str, made: Comparison) -> list[str]:
 
 def _missed(runs: xr.Dataset, told: Floats) -> NDArray[np.bool_]:
     """Runs that had not generalised by their end, and were told to."""
-    return np.isnan(runs["measured_t_test"].values) & (told <= runs["last"].values)
+    return np.isnan(runs["measured_t_grok"].values) & (told <= runs["last"].values)
 
 
 def _error(told: Floats, measured: Floats) -> str:
@@ -221,10 +221,10 @@ def by_gamma(name: str, made: Comparison) -> list[list[str]]:
     rescaled = one_resolution(made)[1]
     for gamma in np.unique(runs["gamma"].values):
         own = runs["gamma"].values == gamma
-        t = runs["measured_t_test"].values[own]
+        t = runs["measured_t_grok"].values[own]
         tau = runs["eta_d"].values[own] * gamma * t
-        told = (runs["predicted_t_test"].values, runs["predicted_t_test_path"].values, rescaled)
-        row = [_middle(runs["measured_t_train"].values[own]), _middle(t), _middle(tau)]
+        told = (runs["predicted_t_grok"].values, runs["predicted_t_grok_path"].values, rescaled)
+        row = [_middle(runs["measured_t_mem"].values[own]), _middle(t), _middle(tau)]
         reached = f"{np.isfinite(t).sum()} of {own.sum()}"
         rows.append(
             [SYSTEMS[name].name, number(float(gamma)), reached, *row, *(_middle(x[own] / t) for x in told)]
@@ -242,12 +242,12 @@ def claims(compared: Mapping[str, Comparison]) -> list[list[str]]:
     kept, told = {}, {}
     for name, made in compared.items():
         runs = lawful(name, made)
-        off = np.abs(runs["predicted_t_test_path"].values / runs["measured_t_test"].values - 1)
-        reached = np.isfinite(runs["measured_t_test"].values)
+        off = np.abs(runs["predicted_t_grok_path"].values / runs["measured_t_grok"].values - 1)
+        reached = np.isfinite(runs["measured_t_grok"].values)
         kept[name] = abs(slopes(name, made)[0] + 1) <= LAW
         # a run that has a time, and is told none, is not told; the mean of NaN is above nothing
         close = bool(reached.any() and np.mean(off[reached]) <= TOLD)
-        told[name] = close and not _missed(runs, runs["predicted_t_test_path"].values).any()
+        told[name] = close and not _missed(runs, runs["predicted_t_grok_path"].values).any()
     return [
         ["t ∝ 1/γ, a slope within 0.1 of −1", *_sides(kept)],
         ["one path tells every γ, within 10 % in the mean", *_sides(told)],
@@ -262,10 +262,10 @@ def _sides(came: Mapping[str, bool]) -> list[str]:
 def draw(ax: Axes, name: str, made: Comparison) -> None:
     """Measured times of each seed, and what the path and Eq. 6 say of them."""
     runs = made.table
-    gamma, t = runs["gamma"].values, runs["measured_t_test"].values
-    ax.plot(gamma, runs["measured_t_train"], ".", color=GREEN, alpha=0.6, label="fitted")
-    ax.plot(gamma, runs["predicted_t_test"], "s", color=ORANGE, fillstyle="none", label="Eq. 6")
-    ax.plot(gamma, runs["predicted_t_test_path"], "x", color=VERMILLION, markersize=8, label="decay path")
+    gamma, t = runs["gamma"].values, runs["measured_t_grok"].values
+    ax.plot(gamma, runs["measured_t_mem"], ".", color=GREEN, alpha=0.6, label="fitted")
+    ax.plot(gamma, runs["predicted_t_grok"], "s", color=ORANGE, fillstyle="none", label="Eq. 6")
+    ax.plot(gamma, runs["predicted_t_grok_path"], "x", color=VERMILLION, markersize=8, label="decay path")
     ax.plot(gamma, t, "o", color=BLUE, markersize=4, label="generalised")
     missed = np.isnan(t)
     ax.plot(
@@ -273,8 +273,8 @@ def draw(ax: Axes, name: str, made: Comparison) -> None:
     )
     decays = np.unique(gamma)
     known = lawful(name, made)
-    if np.isfinite(known["measured_t_test"]).any():
-        middle = np.exp(np.nanmean(np.log(known["measured_t_test"].values * known["gamma"].values)))
+    if np.isfinite(known["measured_t_grok"]).any():
+        middle = np.exp(np.nanmean(np.log(known["measured_t_grok"].values * known["gamma"].values)))
         ax.plot(decays, middle / decays, "--", color=BLACK, linewidth=1, label="1/γ")
     s, low, high = slopes(name, made)
     ax.set(xscale="log", yscale="log", xlabel="weight decay γ", ylabel="optimizer steps")
@@ -297,16 +297,16 @@ def main() -> None:
         "γ",
         "test accuracy",
         "reached",
-        "slope of ln t_test (90 %, seeds)",
+        "slope of ln t_grok (90 %, seeds)",
         "1/γ",
-        "of ln t_train",
+        "of ln t_mem",
     ]
     table([*head, "ηγt of a seed, largest over least"], [law(k, x) for k, x in compared.items()])
-    print("\n## Mean absolute error of t_test (mean of the sign, runs that are told)")
+    print("\n## Mean absolute error of t_grok (mean of the sign, runs that are told)")
     head = ["system", *PREDICTORS, "one resolution of the path", "not reached, but told: Eq. 6, path"]
     table(head, [errors(k, x) for k, x in compared.items()])
     print("\n## By γ, medians over the seeds; predictions over the measured time")
-    head = ["system", "γ", "reached", "t_train", "t_test", "ηγt", "Eq. 6", "path", "one resolution"]
+    head = ["system", "γ", "reached", "t_mem", "t_grok", "ηγt", "Eq. 6", "path", "one resolution"]
     table(head, [row for k, x in compared.items() for row in by_gamma(k, x)])
     table(["claim", "came out", "yes", "no"], claims(compared))
     for name, made in compared.items():

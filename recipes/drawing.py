@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reduced.figures.style import ALPHA, PALETTE, STEPS, scale_x
+from groktime.reduced.figures.style import ALPHA, PALETTE, STEPS, scale_x
 
 FIRST_STEP = 10  # curves begin here
 

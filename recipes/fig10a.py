@@ -14,11 +14,11 @@ from common import folder, number, pathed, span, table, took, trained
 from matplotlib.ticker import NullFormatter
 from modular import FULL, SIZES, free_runs, transformer
 
-from reduced.decay_path import DecayPath
-from reduced.figures.style import BLACK, PALETTE
-from reduced.path_prediction import predict_on_path
-from validation.measure import measure
-from validation.survival import slope
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.figures.style import BLACK, PALETTE
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation.measure import measure
+from groktime.validation.survival import slope
 
 ETA = 1e-3
 FEW = (0.25, 0.5, 2.0, 4.0)  # weight decays
@@ -27,11 +27,11 @@ DTAU, REFIT = 0.05, (12, 25, 50, 100)  # γ_eff = DTAU/(REFIT ETA), from 4.2 to 
 
 
 def told(path: DecayPath, delays: xr.Dataset) -> np.ndarray:
-    """What the path of each run's seed says of its t_test, [run]."""
+    """What the path of each run's seed says of its t_grok, [run]."""
     settings = zip(delays["gamma"].values, delays["alpha"].values, delays["seed"].values, strict=True)
     return np.array(
         [
-            predict_on_path(path, gamma=float(g), eta_d=ETA, alpha=float(a), seed=int(s)).grokking_time
+            predict_on_path(path, gamma=float(g), eta_d=ETA, alpha=float(a), seed=int(s)).t_grok
             for g, a, s in settings
         ]
     )
@@ -41,25 +41,25 @@ def times(delays: xr.Dataset, predicted: np.ndarray) -> None:
     """Every run."""
     rows = []
     for k in np.lexsort((delays["seed"].values, delays["gamma"].values)):
-        gamma, t = float(delays["gamma"][k]), float(delays["t_test"][k])
-        row = [gamma, number(int(delays["seed"][k])), float(delays["t_train"][k]), t, ETA * gamma * t]
+        gamma, t = float(delays["gamma"][k]), float(delays["t_grok"][k])
+        row = [gamma, number(int(delays["seed"][k])), float(delays["t_mem"][k]), t, ETA * gamma * t]
         error = predicted[k] / t - 1
         rows.append([*row, float(predicted[k]), f"{error:+.0%}" if np.isfinite(error) else "–"])
-    table(["γ", "seed", "t_train", "t_test", "ηγ t_test", "path", "error"], rows)
+    table(["γ", "seed", "t_mem", "t_grok", "ηγ t_grok", "path", "error"], rows)
 
 
 def claims(delays: xr.Dataset) -> list[list[str]]:
     """P's claims against what came out; the slopes of each seed first."""
     gamma, seed = delays["gamma"].values, delays["seed"].values
     rows = []
-    for name in ("t_train", "t_test"):
+    for name in ("t_mem", "t_grok"):
         t = delays[name].values
         each = [slope(gamma[seed == s], t[seed == s], seed[seed == s])[0] for s in np.unique(seed)]
         s, low, high = slope(gamma, t, seed)
         rows.append([name, s, span(low, high), ", ".join(f"{x:.2f}" for x in each)])
     table(["ln of", "slope against ln γ", "90 %, seeds", "by seed"], rows)
-    t, censored = delays["t_test"].values, delays["test_censored"].values
-    lawful = [abs(x + 1) <= LAW for x in each]  # the last ones, of t_test
+    t, censored = delays["t_grok"].values, delays["test_censored"].values
+    lawful = [abs(x + 1) <= LAW for x in each]  # the last ones, of t_grok
     text = f"slopes {', '.join(f'{x:.2f}' for x in each)}, γ from {gamma.min():g} to {gamma.max():g}"
     text += f"; {censored.sum()} of {len(t)} runs had not generalised, and are left out"
     least = np.where(censored, delays["last"].values, t)  # a censored run takes longer than it was watched
@@ -102,13 +102,13 @@ def main() -> None:
     for colour, seed in zip(PALETTE, np.unique(delays["seed"]), strict=False):
         own = delays["seed"].values == seed
         gamma, order = delays["gamma"].values[own], np.argsort(delays["gamma"].values[own])
-        for name, style in (("t_train", ":"), ("t_test", "-")):
-            what = "95 % test" if name == "t_test" else "95 % training"
+        for name, style in (("t_mem", ":"), ("t_grok", "-")):
+            what = "95 % test" if name == "t_grok" else "95 % training"
             t = delays[name].values[own]
             ax.plot(gamma[order], t[order], style, marker="o", color=colour, label=f"{what}, seed {seed}")
         ax.plot(gamma, predicted[own], "x", color=colour, markersize=9, label=f"path, seed {seed}")
     decays = np.unique(delays["gamma"])
-    middle = np.exp(np.nanmean(np.log(delays["t_test"].values * delays["gamma"].values)))
+    middle = np.exp(np.nanmean(np.log(delays["t_grok"].values * delays["gamma"].values)))
     ax.plot(decays, middle / decays, "--", color=BLACK, label="1/γ")
     missed = delays.isel(run=delays["test_censored"].values)
     if missed.sizes["run"]:

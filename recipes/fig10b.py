@@ -10,10 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from common import folder, span, table, took, trained
 
-from fullnet.tasks import mnist
-from reduced.figures.style import PALETTE
-from validation.measure import measure
-from validation.survival import slope, summary
+from groktime.fullnet.tasks import mnist
+from groktime.reduced.figures.style import PALETTE
+from groktime.validation.measure import measure
+from groktime.validation.survival import slope, summary
 
 THRESHOLDS = (0.5, 0.7, 0.8)
 DECAYS = (0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
@@ -30,12 +30,12 @@ def main() -> None:
     for colour, threshold in zip(PALETTE, THRESHOLDS, strict=False):
         delays = measure(runs, threshold=threshold)
         groups = summary(delays, by=("gamma",))
-        rows.append([f"{threshold:.0%}", *(float(t) for t in groups["t_test"])])
+        rows.append([f"{threshold:.0%}", *(float(t) for t in groups["t_grok"])])
         lawful = delays.isel(run=(delays["gamma"] >= 0.1) & (delays["gamma"] <= 1))
-        s, low, high = slope(lawful["gamma"].values, lawful["t_test"].values, lawful["seed"].values)
+        s, low, high = slope(lawful["gamma"].values, lawful["t_grok"].values, lawful["seed"].values)
         slopes.append([f"{threshold:.0%}", s, span(low, high)])
-        ax.plot(delays["gamma"], delays["t_test"], ".", color=colour, alpha=0.5)
-        t = np.where(np.isfinite(groups["t_test"]), groups["t_test"], np.nan)
+        ax.plot(delays["gamma"], delays["t_grok"], ".", color=colour, alpha=0.5)
+        t = np.where(np.isfinite(groups["t_grok"]), groups["t_grok"], np.nan)
         ax.plot(groups["gamma"], t, "o-", color=colour, label=f"{threshold:.0%} test accuracy")
     decays = np.array(DECAYS)
     ax.plot(decays, t[3] * decays[3] / decays, "k--", label="1/γ")

@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from common import folder, of, sampled, span, table, took, trained
 
-from fullnet.tasks import mnist
-from reduced.figures.style import ALPHA, PALETTE
+from groktime.fullnet.tasks import mnist
+from groktime.reduced.figures.style import ALPHA, PALETTE
 
 N = 200
 

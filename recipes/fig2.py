@@ -13,13 +13,13 @@ import xarray as xr
 from common import folder, number, of, span, table, took, trained
 from matplotlib.axes import Axes
 
-from fullnet.tasks import teacher_student
-from reduced.figures.curves import draw_lu
-from reduced.figures.style import BLUE, GREEN, PALETTE, VERMILLION
-from reduced.landscape import open_landscape
-from reduced.prediction import predict
-from validation.measure import measure
-from validation.survival import slope, summary
+from groktime.fullnet.tasks import teacher_student
+from groktime.reduced.figures.curves import draw_lu
+from groktime.reduced.figures.style import BLUE, GREEN, PALETTE, VERMILLION
+from groktime.reduced.landscape import open_landscape
+from groktime.reduced.prediction import predict
+from groktime.validation.measure import measure
+from groktime.validation.survival import slope, summary
 
 STEPS = 100_000
 ETA = 3e-4
@@ -27,10 +27,10 @@ DECAYS = np.geomspace(0.03, 1, 8)
 ALPHAS = (2.0, 3.0)
 
 
-def decay_rate(run: xr.Dataset, t_train: float, t_test: float) -> float:
+def decay_rate(run: xr.Dataset, t_mem: float, t_grok: float) -> float:
     """-d ln w/dt between fitting and generalising, over ηγ; NaN if that is too short to tell."""
     steps = run["step"].values
-    flat = (steps >= 2 * t_train) & (steps <= t_test)
+    flat = (steps >= 2 * t_mem) & (steps <= t_grok)
     if flat.sum() < 10:
         return float("nan")
     fall = np.polyfit(steps[flat], np.log(run["weight_norm"].values[flat]), 1)[0]
@@ -45,31 +45,31 @@ def times(delays: xr.Dataset, runs: xr.Dataset) -> list[str]:
             "run",
             [decay_rate(runs.isel(run=k), *_ends(delays.isel(run=k))) for k in range(runs.sizes["run"])],
         ),
-        w_c=delays["norm_at_test"] / runs["w0"],
+        w_c=delays["norm_at_grok"] / runs["w0"],
     )
     rows, land = [], open_landscape("teacher-student")
     for group in _groups(summary(delays)):
         alpha, gamma = float(group["alpha"]), float(group["gamma"])
         own = of(delays, alpha=alpha, gamma=gamma)
         p = predict(land, gamma=gamma, eta_d=ETA, alpha=alpha)
-        told = {seed.seed: seed.grokking_time for seed in p.seeds}
-        error = [told[int(s)] / float(t) - 1 for s, t in zip(own["seed"], own["t_test"], strict=True)]
+        told = {seed.seed: seed.t_grok for seed in p.seeds}
+        error = [told[int(s)] / float(t) - 1 for s, t in zip(own["seed"], own["t_grok"], strict=True)]
         rows.append(
             [
                 *_of_group(group),
                 _missed(group),
-                p.grokking_time,
+                p.t_grok,
                 f"{min(error):+.0%} to {max(error):+.0%}",
                 span(float(own["w_c"].min()), float(own["w_c"].max())),
                 span(float(own["rate"].min()), float(own["rate"].max())),
             ]
         )
-    head = ["α", "γ", "t_train", "t_test", "not generalised", "predicted", "error, by seed"]
+    head = ["α", "γ", "t_mem", "t_grok", "not generalised", "predicted", "error, by seed"]
     table([*head, "w/w0 at generalising", "decay of w over ηγ"], rows)
     lines, said = [], []
     for alpha in ALPHAS:
         own = of(delays, alpha=alpha)
-        for name in ("t_train", "t_test", "delay"):
+        for name in ("t_mem", "t_grok", "delay"):
             s, low, high = slope(own["gamma"].values, own[name].values, own["seed"].values)
             lines.append([alpha, name, s, span(low, high)])
             said.append(f"slope of ln {name} at α = {alpha:g}: {s:.2f} ({span(low, high)})")
@@ -78,8 +78,8 @@ def times(delays: xr.Dataset, runs: xr.Dataset) -> list[str]:
 
 
 def _ends(delay: xr.Dataset) -> tuple[float, float]:
-    end = float(delay["last"]) if bool(delay["test_censored"]) else float(delay["t_test"])
-    return float(delay["t_train"]), end
+    end = float(delay["last"]) if bool(delay["test_censored"]) else float(delay["t_grok"])
+    return float(delay["t_mem"]), end
 
 
 def _groups(groups: xr.Dataset) -> list[xr.Dataset]:
@@ -87,7 +87,7 @@ def _groups(groups: xr.Dataset) -> list[xr.Dataset]:
 
 
 def _of_group(group: xr.Dataset) -> list[float]:
-    return [float(group[name]) for name in ("alpha", "gamma", "t_train", "t_test")]
+    return [float(group[name]) for name in ("alpha", "gamma", "t_mem", "t_grok")]
 
 
 def _missed(group: xr.Dataset) -> str:
@@ -113,14 +113,14 @@ def draw_times(ax: Axes, delays: xr.Dataset) -> None:
     for marker, alpha in zip("os", ALPHAS, strict=True):
         own = of(delays, alpha=alpha)
         middle = summary(own)
-        for name, colour in (("t_train", BLUE), ("t_test", VERMILLION)):
+        for name, colour in (("t_mem", BLUE), ("t_grok", VERMILLION)):
             ax.plot(own["gamma"], own[name], marker, color=colour, alpha=0.35, markersize=4)
-            what = "95 % training" if name == "t_train" else "95 % test"
+            what = "95 % training" if name == "t_mem" else "95 % test"
             finite = np.where(np.isfinite(middle[name]), middle[name], np.nan)
             ax.plot(middle["gamma"], finite, color=colour, marker=marker, label=f"{what}, α = {alpha:g}")
         missed = own.isel(run=own["test_censored"].values)
         ax.plot(missed["gamma"], missed["last"], "^", color=VERMILLION, fillstyle="none")
-    top = summary(of(delays, alpha=ALPHAS[-1]))["t_test"].values
+    top = summary(of(delays, alpha=ALPHAS[-1]))["t_grok"].values
     ax.plot(DECAYS, top[-1] * DECAYS[-1] / DECAYS, "--", color=GREEN, label="1/γ")
     ax.set(xscale="log", yscale="log", xlabel="weight decay γ", ylabel="optimizer steps")
     ax.legend(frameon=False, fontsize="small")
@@ -138,7 +138,7 @@ def main() -> None:
     said = times(delays, runs.dataset)
     print("\n## Fig. 2b: α = 0.5 and 2")
     groups = _groups(summary(measure(few)))
-    table(["α", "γ", "t_train", "t_test", "not generalised"], [[*_of_group(g), _missed(g)] for g in groups])
+    table(["α", "γ", "t_mem", "t_grok", "not generalised"], [[*_of_group(g), _missed(g)] for g in groups])
     last = few.dataset.isel(time=-1)
     still = of(last, alpha=2, gamma=0)["test_accuracy"]
     reached = span(float(still.min()), float(still.max()))

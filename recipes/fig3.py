@@ -14,12 +14,12 @@ from common import folder, of, sampled, span, table, took, trained
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from fullnet.tasks import mnist
-from reduced.figures.style import PALETTE, cell_edges
-from reduced.landscape import Landscape
-from reduced.prediction import predict
-from validation.measure import measure
-from validation.survival import summary
+from groktime.fullnet.tasks import mnist
+from groktime.reduced.figures.style import PALETTE, cell_edges
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.prediction import predict
+from groktime.validation.measure import measure
+from groktime.validation.survival import summary
 
 THRESHOLDS = (0.5, 0.7, 0.8)
 N = 1000
@@ -35,8 +35,8 @@ def times(runs: xr.Dataset, by: tuple[str, ...]) -> None:
             g = groups.isel(group=k)
             key = tuple(float(g[name]) for name in by)
             missed = int(g["n_test_censored"])
-            time = f"{float(g['t_test']):,.0f}" + (f" ({missed} of {int(g['n'])} never)" if missed else "")
-            rows.setdefault(key, [f"{float(g['t_train']):,.0f}"]).append(time)
+            time = f"{float(g['t_grok']):,.0f}" + (f" ({missed} of {int(g['n'])} never)" if missed else "")
+            rows.setdefault(key, [f"{float(g['t_mem']):,.0f}"]).append(time)
     head = [*by, "95 % training", *(f"{t:.0%} test" for t in THRESHOLDS)]
     table(head, [[*key, *values] for key, values in rows.items()])
 
@@ -128,7 +128,7 @@ def main() -> None:
     axes[1].legend(frameon=False)
     for colour, threshold in zip(PALETTE, THRESHOLDS, strict=False):
         groups = summary(measure(near, threshold=threshold), by=("n_train",))
-        t = np.where(np.isfinite(groups["t_test"]), groups["t_test"], np.nan)
+        t = np.where(np.isfinite(groups["t_grok"]), groups["t_grok"], np.nan)
         axes[2].plot(groups["n_train"], t, "o-", color=colour, label=f"{threshold:.0%} test accuracy")
     axes[2].set(xscale="log", yscale="log", xlabel="training samples N", ylabel="optimizer steps")
     sizes = near.dataset["n_train"].values

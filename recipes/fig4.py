@@ -13,13 +13,13 @@ import xarray as xr
 from common import by_run, evaluated, folder, number, of, sampled, spread, table, took, trained
 from drawing import draw_sizes, draw_steps
 
-from fullnet.runs import Runs
-from fullnet.tasks import imdb
-from reduced.figures.style import BLUE, VERMILLION, new_figure
-from reduced.landscape import Landscape
-from reduced.prediction import predict
-from reduced.system import MEMORIZED
-from validation.measure import measure
+from groktime.fullnet.runs import Runs
+from groktime.fullnet.tasks import imdb
+from groktime.reduced.figures.style import BLUE, VERMILLION, new_figure
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.prediction import predict
+from groktime.reduced.system import MEMORIZED
+from groktime.validation.measure import measure
 
 N = 1000
 SETTINGS = ((6.0, 1.0), (1.0, 0.0))  # α and γ
@@ -71,7 +71,7 @@ def grokking(trainings: Runs) -> list[list[str]]:
     delays = measure(trainings, threshold=ABOVE, rule="first")
     for alpha, gamma in SETTINGS:
         own = of(runs, alpha=alpha, gamma=gamma)
-        fitted = of(delays, alpha=alpha, gamma=gamma)["t_train"].values
+        fitted = of(delays, alpha=alpha, gamma=gamma)["t_mem"].values
         test, steps = by_run(own, "test_accuracy"), own["step"].values
         before = test[:, steps <= EARLY].max(axis=1)
         after = test[:, steps >= LATE].mean(axis=1)
@@ -97,8 +97,8 @@ def arrival(land: Landscape, runs: Runs) -> None:
     rows = []
     for k in range(delays.sizes["run"]):
         one = delays.isel(run=k)
-        norm = float(one["norm_at_test"] / of(runs.dataset, alpha=alpha, gamma=gamma)["w0"][k])
-        rows.append([int(one["seed"]), p.status.value, p.grokking_time, float(one["t_test"]), norm])
+        norm = float(one["norm_at_grok"] / of(runs.dataset, alpha=alpha, gamma=gamma)["w0"][k])
+        rows.append([int(one["seed"]), p.status.value, p.t_grok, float(one["t_grok"]), norm])
     print(f"\nα = {alpha:g}, γ = {gamma:g}: steps to {ABOVE:.0%} test accuracy (∞, –: not within the run)")
     table(["seed", "predict", "predicted", "measured", "w / w0 then"], rows)
 

@@ -13,10 +13,10 @@ import xarray as xr
 from common import by_run, evaluated, folder, number, of, sampled, spread, table, took, trained
 from drawing import draw_sizes, draw_steps
 
-from fullnet.tasks import qm9
-from reduced.figures.style import BLUE, VERMILLION, new_figure
-from reduced.landscape import Landscape
-from reduced.prediction import predict
+from groktime.fullnet.tasks import qm9
+from groktime.reduced.figures.style import BLUE, VERMILLION, new_figure
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.prediction import predict
 
 N = 200
 ALPHAS = (1, 3)

@@ -19,14 +19,14 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from table_landscapes import ETA_D, ETA_R, GAMMA, REACHED
 
-from reduced.figures.landscape import draw_landscape, draw_path, points
-from reduced.figures.prediction import draw_threshold
-from reduced.figures.sizes import draw_sizes
-from reduced.figures.style import BLACK, PALETTE, new_figure
-from reduced.flow import Status
-from reduced.landscape import Landscape, open_landscape
-from reduced.prediction import Prediction, predict
-from reduced.system import LEVEL
+from groktime.reduced.figures.landscape import draw_landscape, draw_path, points
+from groktime.reduced.figures.prediction import draw_threshold
+from groktime.reduced.figures.sizes import draw_sizes
+from groktime.reduced.figures.style import BLACK, PALETTE, new_figure
+from groktime.reduced.flow import Status
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.prediction import Prediction, predict
+from groktime.reduced.system import LEVEL
 
 RATES = {"gamma": GAMMA, "eta_d": ETA_D, "eta_r": ETA_R}
 # Starts: 0.08 is beyond the wall's foot and inside the grid; the paper's variant has its own norms.
@@ -141,7 +141,7 @@ def sizes(land: Landscape, count: int) -> tuple[list[list[str]], dict[int, Predi
         each = [predict(land, **start, n_train=n, seed=s) for s in seeds]
         drawn[n] = each[-1]
         reach[n] = sum(p.status in GOT_THERE for p in each)
-        time[n] = np.array([p.grokking_time for p in each])
+        time[n] = np.array([p.t_grok for p in each])
         walls = [p.system.surface.boundary for p in each]
         theta[n] = np.array([math.degrees(b.angle(land.m[0], SIZES_START[1])) for b in walls])
     few, many = (sum(reach[n] for n in ns) for ns in ((25, 35), (45, 54)))

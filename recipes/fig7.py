@@ -13,12 +13,12 @@ from common import folder, number, span, table, took, trained
 from matplotlib.axes import Axes
 from modular import FULL, SIZES, free_runs, transformer
 
-from fullnet.runs import Runs
-from reduced.figures.style import BLACK, BLUE, PURPLE, VERMILLION
-from validation.measure import measure
+from groktime.fullnet.runs import Runs
+from groktime.reduced.figures.style import BLACK, BLUE, PURPLE, VERMILLION
+from groktime.validation.measure import measure
 
 HELD = 0.8
-TOGETHER = 2.0  # t_test over t_train up to which the two accuracies rise together
+TOGETHER = 2.0  # t_grok over t_mem up to which the two accuracies rise together
 
 
 def peaks(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -36,38 +36,38 @@ def by_seed(free: Runs, held: Runs) -> None:
     rows = []
     for k, seed in enumerate(of_free["seed"].values):
         one, other = of_free.isel(run=k), of_held.isel(run=k)
-        at_test = float(one["norm_at_test"]) / float(free.dataset["w0"][k])
+        at_test = float(one["norm_at_grok"]) / float(free.dataset["w0"][k])
         rows.append(
             [
                 number(int(seed)),
-                *(float(one[name]) for name in ("t_train", "t_test")),
+                *(float(one[name]) for name in ("t_mem", "t_grok")),
                 f"{peak[k]:.2f} at {number(at[k])}",
                 at_test,
                 f"{last[k]:.2f} at {number(float(one['last']))}",
-                *(float(other[name]) for name in ("t_train", "t_test")),
+                *(float(other[name]) for name in ("t_mem", "t_grok")),
             ]
         )
-    head = ["seed", "free: t_train", "t_test", "peak of w/w0, at step", "w/w0 at t_test", "last w/w0"]
-    table([*head, f"held at {HELD:g}: t_train", "t_test"], rows)
+    head = ["seed", "free: t_mem", "t_grok", "peak of w/w0, at step", "w/w0 at t_grok", "last w/w0"]
+    table([*head, f"held at {HELD:g}: t_mem", "t_grok"], rows)
 
 
 def claims(free: Runs, held: Runs) -> list[list[str]]:
     """P's claims against what came out, row by row."""
     peak, at, last = peaks(free)
     delays = measure(free)
-    t_train, t_test = (delays[name].values for name in ("t_train", "t_test"))
+    t_mem, t_grok = (delays[name].values for name in ("t_mem", "t_grok"))
     there = [
         float(curve[np.searchsorted(free.step, step)])
         for curve, step in zip(free.dataset["test_accuracy"].values, at, strict=True)
     ]
-    overfits = (np.array(there) < 0.5) & (at > 0.5 * t_train) & ~(at > t_test)
+    overfits = (np.array(there) < 0.5) & (at > 0.5 * t_mem) & ~(at > t_grok)
     text = f"peak of {_span(peak)} w0 at step {_span(at)}, where {_span(np.array(there))} of the test pairs "
     rows = [["the norm rises and peaks while it overfits", _all(overfits), f"{text}are right"]]
-    fallen = delays["norm_at_test"].values / free.dataset["w0"].values
+    fallen = delays["norm_at_grok"].values / free.dataset["w0"].values
     text = f"{_span(fallen)} w0 at 95 % test accuracy, {_span(last)} w0 at the end"
     rows.append(["it falls below its initial value", _all(last < 1), text])
-    ratio, own = t_test / t_train, _ratio(held)
-    text = f"t_test/t_train {_span(own)} held, {_span(ratio)} free"
+    ratio, own = t_grok / t_mem, _ratio(held)
+    text = f"t_grok/t_mem {_span(own)} held, {_span(ratio)} free"
     for name, some, runs in (("held", own, held), ("free", ratio, free)):
         missed = int(np.isnan(some).sum())
         text += f"; {missed} of {len(some)} {name} not within {runs.step[-1]:,} steps" if missed else ""
@@ -77,7 +77,7 @@ def claims(free: Runs, held: Runs) -> list[list[str]]:
 
 def _ratio(runs: Runs) -> np.ndarray:
     delays = measure(runs)
-    return np.asarray(delays["t_test"].values / delays["t_train"].values)
+    return np.asarray(delays["t_grok"].values / delays["t_mem"].values)
 
 
 def _span(values: np.ndarray) -> str:
@@ -108,11 +108,11 @@ def draw_norm(ax: Axes, free: Runs) -> None:
     delays, w0 = measure(free), free.dataset["w0"].values
     for k, values in enumerate(free.dataset["weight_norm"].values / w0[:, None]):
         ax.plot(np.maximum(free.step, 1), values, color=PURPLE, linewidth=1.4)
-        for name, fill in (("t_train", "none"), ("t_test", "full")):
+        for name, fill in (("t_mem", "none"), ("t_grok", "full")):
             t = float(delays[name][k])
             if np.isfinite(t):
                 w = values[np.searchsorted(free.step, t)]
-                label = {"t_train": "95 % training", "t_test": "95 % test"}[name] if k == 0 else None
+                label = {"t_mem": "95 % training", "t_grok": "95 % test"}[name] if k == 0 else None
                 ax.plot(t, w, "o", color=BLACK, fillstyle=fill, linestyle="none", label=label)
     ax.axhline(1, color=BLACK, linewidth=0.8, linestyle=":")
     ax.set(xscale="log", xlabel="optimizer steps", ylabel="relative norm  w / w₀")

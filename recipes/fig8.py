@@ -12,12 +12,12 @@ import numpy as np
 import xarray as xr
 from common import folder, number, sampled, table, took
 
-from fullnet.tasks import mnist_representation
-from reduced.figures.landscape import draw_landscape, draw_path
-from reduced.figures.prediction import draw_along
-from reduced.figures.style import new_figure
-from reduced.landscape import Landscape
-from reduced.prediction import Prediction, predict
+from groktime.fullnet.tasks import mnist_representation
+from groktime.reduced.figures.landscape import draw_landscape, draw_path
+from groktime.reduced.figures.prediction import draw_along
+from groktime.reduced.figures.style import new_figure
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.prediction import Prediction, predict
 
 START = {"gamma": 0.1, "eta_d": 1e-3, "eta_r": 1e-3, "m": 1.0}
 ALIKE = 0.05  # a difference of accuracies up to which they count as alike
@@ -71,11 +71,11 @@ def claims(land: Landscape, n: int) -> list[list[str]]:
     text = f"test loss rises by up to a factor of {number(risen)}; ends {p.typical.status.value}"
     rows.append(["path monotone", risen < RISE, text])
     own = predict(land, **START, alpha=float(land.alpha[-1]), n_train=n)
-    late = own.delay > own.memorization_time
+    late = own.delay > own.t_mem
     text = f"status of {own.typical.threshold:.0%} test accuracy: {own.status.value}"
-    if np.isfinite(own.grokking_time):
-        text += f", {number(own.grokking_time)} steps; training set after {number(own.memorization_time)}"
-    rows.append(["no grokking", bool(np.isfinite(own.grokking_time)) and not late, text])
+    if np.isfinite(own.t_grok):
+        text += f", {number(own.t_grok)} steps; training set after {number(own.t_mem)}"
+    rows.append(["no grokking", bool(np.isfinite(own.t_grok)) and not late, text])
     return [[f"{n:,}", claim, "yes" if came else "no", text] for claim, came, text in rows]
 
 

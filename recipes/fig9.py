@@ -14,8 +14,8 @@ from matplotlib.colors import LogNorm, Normalize
 from modular import transformer
 from numpy.typing import NDArray
 
-from reduced.figures.style import ALPHA, cell_edges, scale_x
-from reduced.landscape import Landscape
+from groktime.reduced.figures.style import ALPHA, cell_edges, scale_x
+from groktime.reduced.landscape import Landscape
 
 RIGHT = 0.95  # accuracy that counts as fitted, or as generalised
 FLOOR = 1e-5  # of a loss, in the figure

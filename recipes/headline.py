@@ -21,7 +21,7 @@ import xarray as xr
 from common import number, table
 from numpy.typing import NDArray
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 MARKS = ("<!-- recipes/headline.py -->", "<!-- end -->")
 HEAD = (
@@ -37,7 +37,7 @@ Mask = NDArray[np.bool_]
 
 
 def error(compared: xr.Dataset, some: Callable[[xr.Dataset], Mask], predictor: str) -> str:
-    """Mean absolute error of t_test in %, and how many runs it leaves out."""
+    """Mean absolute error of t_grok in %, and how many runs it leaves out."""
     name = "log_error" if predictor == "flow" else f"log_error_{predictor}"
     chosen = some(compared)
     if f"fitted_{predictor}" in compared:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from common import trained
 
-from fullnet.find import BUILT_IN
-from fullnet.runs import Runs
-from fullnet.task import Task
-from fullnet.tasks import modular_addition
+from groktime.fullnet.find import BUILT_IN
+from groktime.fullnet.runs import Runs
+from groktime.fullnet.task import Task
+from groktime.fullnet.tasks import modular_addition
 
 SIZES = "p = 41, d_model = 64, half of the pairs"
 FULL = "p = 113, d_model = 128, 30 % of the pairs"

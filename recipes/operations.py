@@ -20,11 +20,11 @@ from common import folder, number, table, took, trained
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from fullnet.find import find_task
-from fullnet.runs import PART, Runs
-from fullnet.task import Task
-from reduced.figures.style import PALETTE
-from validation.measure import measure
+from groktime.fullnet.find import find_task
+from groktime.fullnet.runs import PART, Runs
+from groktime.fullnet.task import Task
+from groktime.reduced.figures.style import PALETTE
+from groktime.validation.measure import measure
 
 OPERATIONS = {"addition": "+", "subtraction": "-", "multiplication": "*", "division": "/"}
 FIRST = PART + "attention1"
@@ -41,18 +41,18 @@ def delays(runs: dict[tuple[str, int], Runs], per_epoch: int) -> tuple[list[list
     rows, late = [], []
     for (name, seed), one in runs.items():
         found = measure(one).isel(run=0)
-        t_train, t_test, delay = (float(found[k]) for k in ("t_train", "t_test", "delay"))
-        late.append(bool(delay > t_train))
+        t_mem, t_grok, delay = (float(found[k]) for k in ("t_mem", "t_grok", "delay"))
+        late.append(bool(delay > t_mem))
         last = f"censored at {number(float(found['last']))}"
-        times = [number(t_test), number(delay), number(delay / per_epoch)]
-        rows.append([name, str(seed), number(t_train), *([last, "–", "–"] if np.isnan(t_test) else times)])
+        times = [number(t_grok), number(delay), number(delay / per_epoch)]
+        rows.append([name, str(seed), number(t_mem), *([last, "–", "–"] if np.isnan(t_grok) else times)])
     told = f"{sum(late)} of {len(late)} runs: the delay exceeds the time to fit"
     return rows, ["(a) all are grokked", "yes" if all(late) else "in part" if any(late) else "no", told]
 
 
-def course(run: xr.Dataset, norm: NDArray[np.float64], t_test: float) -> tuple[int, int]:
+def course(run: xr.Dataset, norm: NDArray[np.float64], t_grok: float) -> tuple[int, int]:
     """Where the norm is lowest before generalising, and highest from then on: two indices along time."""
-    before = run["step"].values <= t_test
+    before = run["step"].values <= t_grok
     low = int(np.argmin(norm[before]))
     return low, low + int(np.nanargmax(norm[low:]))
 
@@ -61,19 +61,19 @@ def attention(runs: dict[tuple[str, int], Runs]) -> tuple[list[list[str]], list[
     """The course of the first block's norm in each run, and Q's second claim."""
     rows, rises, falls = [], [], []
     for (name, seed), one in runs.items():
-        run, t_test = one.dataset.isel(run=0), float(measure(one)["t_test"][0])
+        run, t_grok = one.dataset.isel(run=0), float(measure(one)["t_grok"][0])
         steps, norm = run["step"].values, run[FIRST].values.astype(float)
-        if np.isnan(t_test):
+        if np.isnan(t_grok):
             continue
-        low, high = course(run, norm, t_test)
-        at, end = (int(np.flatnonzero(steps <= t)[-1]) for t in (t_test, float(run["steps_done"])))
+        low, high = course(run, norm, t_grok)
+        at, end = (int(np.flatnonzero(steps <= t)[-1]) for t in (t_grok, float(run["steps_done"])))
         rises.append(norm[low : at + 1].max() / norm[low])
         falls.append(norm[end] / norm[high])
         places = (f"{norm[k]:.3g} at {number(float(steps[k]))}" for k in (0, low, at, high, end))
         rows.append([name, str(seed), *places])
     told = ", ".join(f"{100 * (x - 1):+.1f} %" for x in rises)
     claims = [
-        ["(b) the norm rises steeply before", _all(x >= STEEP for x in rises), f"lowest to t_test: {told}"]
+        ["(b) the norm rises steeply before", _all(x >= STEEP for x in rises), f"lowest to t_grok: {told}"]
     ]
     told = ", ".join(f"{100 * (x - 1):+.1f} %" for x in falls)
     claims.append(["(b) and falls after", _all(x <= FALL for x in falls), f"highest to the end: {told}"])
@@ -102,7 +102,7 @@ def draw_attention(ax: Axes, runs: dict[tuple[str, int], Runs]) -> None:
         run, found = one.dataset.isel(run=0), measure(one).isel(run=0)
         ax.plot(run["step"], run[FIRST], color=colour, label=name)
         if not bool(found["test_censored"]):
-            at = float(found["t_test"])
+            at = float(found["t_grok"])
             ax.plot(at, float(run[FIRST].sel(time=run["step"] == at)[0]), "o", color=colour)
     ax.set(xscale="log", xlabel="optimizer steps", ylabel="norm of query, key and value, block 1")
     ax.set_xlim(left=100)
@@ -153,11 +153,11 @@ def main() -> None:
     p, per_epoch = task.settings["p"], task.n_train // task.batch
     print(f"## Four operations modulo {p}: {task.n_train:,} equations, batch {task.batch}, γ = 1")
     rows, claim = delays(runs, per_epoch)
-    table(["operation", "seed", "t_train", "t_test", "delay, steps", "delay, epochs"], rows)
+    table(["operation", "seed", "t_mem", "t_grok", "delay, steps", "delay, epochs"], rows)
     print("\nNorm of query, key and value of the first block, and when")
     rows, claims = attention(runs | long)
     table(
-        ["run", "seed", "start", "lowest before t_test", "at t_test", "highest after the lowest", "end"], rows
+        ["run", "seed", "start", "lowest before t_grok", "at t_grok", "highest after the lowest", "end"], rows
     )
     table(["claim", "came out", "numbers"], [claim, *claims])
     took(*files)

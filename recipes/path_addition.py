@@ -20,15 +20,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from fullnet.tasks import addition
-from reduced.decay_path import DecayPath
-from reduced.figures.file import save
-from reduced.figures.style import BLACK, BLUE, ORANGE, PURPLE, VERMILLION, new_figure
-from reduced.landscape import Landscape, open_landscape
-from reduced.path_prediction import predict_on_path
-from reduced.prediction import predict
-from reduced.system import systems
-from validation.measure import measure
+from groktime.fullnet.tasks import addition
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.figures.file import save
+from groktime.reduced.figures.style import BLACK, BLUE, ORANGE, PURPLE, VERMILLION, new_figure
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.reduced.prediction import predict
+from groktime.reduced.system import systems
+from groktime.validation.measure import measure
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class Case:
         settings = {"gamma": gamma, "eta_d": ETA, "eta_r": ETA * self.ratio, "alpha": ALPHA, "m": M}
         settings |= {"n_train": N, "seed": seed, "m_rate": M_RATE[self.representation]}
         if threshold is not None:
-            return predict(self.land, **settings, threshold=threshold).grokking_time, _NONE, _NONE
+            return predict(self.land, **settings, threshold=threshold).t_grok, _NONE, _NONE
         way = predict(self.land, **settings, metric="loss", threshold=NOWHERE).path
         if way is None:
             return float("nan"), _NONE, _NONE
@@ -124,8 +124,8 @@ def cases(options: argparse.Namespace) -> list[Case]:
 
 
 def by_seed(delays: xr.Dataset, seed: int) -> float:
-    """t_test of a seed's run."""
-    return float(delays["t_test"].values[np.argmax(delays["seed"].values == seed)])
+    """t_grok of a seed's run."""
+    return float(delays["t_grok"].values[np.argmax(delays["seed"].values == seed)])
 
 
 def messiness(case: Case, taus: list[float]) -> list[list[str]]:
@@ -171,7 +171,7 @@ def ceilings(case: Case) -> list[list[str]]:
             p = predict_on_path(
                 case.path, gamma=gamma, eta_d=ETA, alpha=ALPHA, m=M, seed=seed, threshold=limit
             )
-            path.append(p.grokking_time)
+            path.append(p.t_grok)
             tau_error.append(p.seeds[0].tau_error / p.tau_c)
             eq6.append(case.eq6(gamma, seed, limit)[0])
         row = [case.name, number(gamma), ", ".join(map(number, times.tolist()))]

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from common import folder, of, pathed, span, table, took, trained
 
-from fullnet.tasks import mnist
-from validation.collapse import plot_collapse
+from groktime.fullnet.tasks import mnist
+from groktime.validation.collapse import plot_collapse
 
 N, ALPHA, ETA = 200, 100.0, 1e-3
 GAMMA = (0.3, 1.0)

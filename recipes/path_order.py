@@ -19,14 +19,14 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fullnet.decay_path import sample_path
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.trainer import train
-from reduced.decay_path import DecayPath
-from reduced.figures.file import save
-from reduced.figures.style import BLACK, PALETTE, new_figure
-from reduced.path_prediction import predict_on_path
+from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.trainer import train
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.figures.file import save
+from groktime.reduced.figures.style import BLACK, PALETTE, new_figure
+from groktime.reduced.path_prediction import predict_on_path
 
 Floats = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ from common import folder, number, table, took, trained
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from fullnet.runs import Runs
-from fullnet.tasks import mnist
-from reduced.figures.style import BLUE, ORANGE, STEPS, VERMILLION, new_figure
-from validation.measure import measure
+from groktime.fullnet.runs import Runs
+from groktime.fullnet.tasks import mnist
+from groktime.reduced.figures.style import BLUE, ORANGE, STEPS, VERMILLION, new_figure
+from groktime.validation.measure import measure
 
 GAMMA, START = 0.1, 8.0
 THRESHOLDS = (0.5, 0.7, 0.8)
@@ -53,14 +53,14 @@ def times(delays: dict[str, dict[float, xr.Dataset]]) -> None:
     rows = []
     for arm, by in delays.items():
         each = list(by.values())
-        rows.append([arm, *(seeds_of(t) for t in (each[0]["t_train"].values, *_tests(each)))])
+        rows.append([arm, *(seeds_of(t) for t in (each[0]["t_mem"].values, *_tests(each)))])
         rows[-1] += [seeds_of(d["delay"].values) for d in each]
     head = ["", "95 % training", *(f"{t:.0%} test" for t in THRESHOLDS)]
     table([*head, *(f"delay to {t:.0%}" for t in THRESHOLDS)], rows)
 
 
 def _tests(each: list[xr.Dataset]) -> list[Floats]:
-    return [d["t_test"].values for d in each]
+    return [d["t_grok"].values for d in each]
 
 
 def against(delays: dict[str, dict[float, xr.Dataset]]) -> None:
@@ -73,8 +73,8 @@ def against(delays: dict[str, dict[float, xr.Dataset]]) -> None:
                 seeds_of(x)
                 for x in (
                     base["delay"].values - own["delay"].values,
-                    base["t_test"].values - own["t_test"].values,
-                    own["t_train"].values - base["t_train"].values,
+                    base["t_grok"].values - own["t_grok"].values,
+                    own["t_mem"].values - base["t_mem"].values,
                 )
             )
             rows.append([arm, f"{threshold:.0%}", shrinks, earlier, later])
@@ -87,12 +87,12 @@ def claims(delays: dict[str, dict[float, xr.Dataset]]) -> None:
     for arm, (claim, left) in CLAIMS.items():
         own = delays[arm][TOLD]
         share = own["delay"].values / base["delay"].values
-        test, fit = (seeds_of((own[t] / base[t]).values.round(3)) for t in ("t_test", "t_train"))
+        test, fit = (seeds_of((own[t] / base[t]).values.round(3)) for t in ("t_grok", "t_mem"))
         ends = f"delay {seeds_of(np.round(100 * share))} % of the baseline's"
-        text = f"{ends}; t_test {test} times, t_train {fit} times the baseline's"
+        text = f"{ends}; t_grok {test} times, t_mem {fit} times the baseline's"
         rows.append([f"{arm}: {claim}", _yes(share <= left), text])
-        earlier = (base["t_test"] - own["t_test"]).values
-        later = (own["t_train"] - base["t_train"]).values
+        earlier = (base["t_grok"] - own["t_grok"]).values
+        later = (own["t_mem"] - base["t_mem"]).values
         rows.append(["… generalises sooner", _yes(earlier > 0), f"{seeds_of(earlier)} steps earlier"])
         rows.append(["… and fits no later", _yes(later <= 0), f"{seeds_of(later)} steps later"])
     table(["claim", "came out", "numbers"], rows)
@@ -112,7 +112,7 @@ def draw(ax: Axes, arm: str, runs: Runs, own: xr.Dataset, base: Runs) -> None:
     for name, colour, style in (("train_accuracy", BLUE, ":"), ("test_accuracy", VERMILLION, "-")):
         ax.plot(shown["step"], shown[name].T, style, color=colour, linewidth=1.6)
         ax.plot([], [], style, color=colour, label=name.replace("_accuracy", "").replace("train", "training"))
-    fit, test = (float(np.median(own[name].values)) for name in ("t_train", "t_test"))
+    fit, test = (float(np.median(own[name].values)) for name in ("t_mem", "t_grok"))
     for t, colour in ((fit, BLUE), (test, VERMILLION)):
         if np.isfinite(t):
             ax.axvline(t, color=colour, linewidth=1, linestyle="--")

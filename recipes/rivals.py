@@ -10,8 +10,8 @@ import xarray as xr
 from common import number, of
 from numpy.typing import NDArray
 
-from reduced.decay_path import DecayPath
-from reduced.path_prediction import predict_on_path
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.path_prediction import predict_on_path
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def rivals(delays: xr.Dataset, path: DecayPath, threshold: float | None = None) 
 
 def _tau(runs: xr.Dataset, seeds: list[int]) -> Floats:
     """Measured ηγt of each seed."""
-    return np.array([float((r["t_test"] * r["eta_d"] * r["gamma"]).values[0]) for r in _by_seed(runs, seeds)])
+    return np.array([float((r["t_grok"] * r["eta_d"] * r["gamma"]).values[0]) for r in _by_seed(runs, seeds)])
 
 
 def _by_seed(runs: xr.Dataset, seeds: list[int]) -> list[xr.Dataset]:

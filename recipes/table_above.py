@@ -15,11 +15,11 @@ import numpy as np
 import xarray as xr
 from common import from_above, table
 
-from fullnet.runs import open_runs
-from fullnet.tasks import teacher_student
-from reduced.decay_path import open_path
-from reduced.landscape import open_landscape
-from validation.compare import compare
+from groktime.fullnet.runs import open_runs
+from groktime.fullnet.tasks import teacher_student
+from groktime.reduced.decay_path import open_path
+from groktime.reduced.landscape import open_landscape
+from groktime.validation.compare import compare
 
 BUDGETS = (250, 500, 1000)
 LOWEST = 0.9
@@ -27,10 +27,10 @@ LOWEST = 0.9
 
 def rows(name: str, compared: xr.Dataset) -> list[list[str]]:
     """Mean absolute and mean signed error, long and short delays of each α."""
-    measured, long = compared["measured_t_test"].values, ~compared["short"].values.astype(bool)
-    told = {"": compared["predicted_t_test"].values}
-    if "predicted_t_train_path" in compared:
-        told[" + fit"] = told[""] + compared["predicted_t_train_path"].values
+    measured, long = compared["measured_t_grok"].values, ~compared["short"].values.astype(bool)
+    told = {"": compared["predicted_t_grok"].values}
+    if "predicted_t_mem_path" in compared:
+        told[" + fit"] = told[""] + compared["predicted_t_mem_path"].values
     out = []
     for more, predicted in told.items():
         row, error = [name + more], 100 * (predicted / measured - 1)

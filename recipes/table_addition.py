@@ -23,15 +23,24 @@ from common import folder, sampled, table
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fullnet.eq6 import integrate_networks
-from fullnet.runs import open_runs
-from fullnet.tasks import addition
-from reduced.figures.file import save
-from reduced.figures.landscape import draw_landscape
-from reduced.figures.style import ALPHA, BLACK, BLUE, GREEN, MESSINESS, PURPLE, VERMILLION, new_figure
-from reduced.landscape import Landscape, open_landscape
-from reduced.prediction import predict
-from validation.ladder import Ladder, ladder
+from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.runs import open_runs
+from groktime.fullnet.tasks import addition
+from groktime.reduced.figures.file import save
+from groktime.reduced.figures.landscape import draw_landscape
+from groktime.reduced.figures.style import (
+    ALPHA,
+    BLACK,
+    BLUE,
+    GREEN,
+    MESSINESS,
+    PURPLE,
+    VERMILLION,
+    new_figure,
+)
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.prediction import predict
+from groktime.validation.ladder import Ladder, ladder
 
 START = 9000  # steps on the sphere before the network in the loop sets off
 ETA = 0.03  # of plain gradient descent, which the decoders bear
@@ -99,18 +108,18 @@ def answers(found: Ladder) -> None:
     print(
         "ln(rung / full network by SGD), over the settings and seeds that have both; and how many have a time"
     )
-    full = rows["t_test"].sel(rung="gd").values
+    full = rows["t_grok"].sel(rung="gd").values
     compared = {
-        "printed": rows["t_test"].sel(rung="printed").values,
-        "corrected": rows["t_test"].sel(rung="corrected").values,
+        "printed": rows["t_grok"].sel(rung="printed").values,
+        "corrected": rows["t_grok"].sel(rung="corrected").values,
         "corrected, rate 1/‖Δ‖²": rows["representation_rate"].sel(form="corrected").values,
-        "Eq. 6": rows["t_test"].sel(rung="eq6").values,
+        "Eq. 6": rows["t_grok"].sel(rung="eq6").values,
         "Eq. 6, rate 1/‖Δ‖²": rows["representation_rate"].sel(form="eq6").values,
-        "network in the loop": rows["t_test"].sel(rung="loop").values,
-        "restricted network": rows["t_test"].sel(rung="restricted").values,
+        "network in the loop": rows["t_grok"].sel(rung="loop").values,
+        "restricted network": rows["t_grok"].sel(rung="restricted").values,
     }
     if found.paths:
-        compared["decay path"] = rows["t_test"].sel(rung="path").values
+        compared["decay path"] = rows["t_grok"].sel(rung="path").values
     lines = []
     for name, times in compared.items():
         both = (times > 0) & (full > 0)

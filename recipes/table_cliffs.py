@@ -27,9 +27,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "reduced")]
 
 from walls import Curve, Floats, KnownCliff, Six  # noqa: E402
 
-from reduced.flow import FlowResult, Status, integrate  # noqa: E402
-from reduced.landscape import Landscape  # noqa: E402
-from reduced.surface import Domain, LossSurface, surface_of  # noqa: E402
+from groktime.reduced.flow import FlowResult, Status, integrate  # noqa: E402
+from groktime.reduced.landscape import Landscape  # noqa: E402
+from groktime.reduced.surface import Domain, LossSurface, surface_of  # noqa: E402
 
 W0, M_TOP = 9.0, 0.1
 U_START, M_START, M_END = float(np.log(W0 * 3.95)), 0.08, 0.012

@@ -23,13 +23,13 @@ import xarray as xr
 from common import folder, machine, number, table
 from numpy.typing import NDArray
 
-from fullnet.decay_path import sample_path
-from fullnet.runs import open_runs
-from fullnet.tasks import teacher_student
-from fullnet.trainer import train
-from reduced.decay_path import DecayPath, open_path
-from reduced.path_what_if import what_if_on_path
-from validation.measure import measure
+from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.runs import open_runs
+from groktime.fullnet.tasks import teacher_student
+from groktime.fullnet.trainer import train
+from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.path_what_if import what_if_on_path
+from groktime.validation.measure import measure
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def walked(path: DecayPath) -> Floats:
 def map_of(path: DecayPath, gamma: Floats, eta: Floats) -> Floats:
     """Grokking times, [seed, γ, η]."""
     each = [
-        what_if_on_path(path, gamma=gamma, eta_d=eta, alpha=ALPHA, seed=seed)["grokking_time"].values
+        what_if_on_path(path, gamma=gamma, eta_d=eta, alpha=ALPHA, seed=seed)["t_grok"].values
         for seed in path.seeds
     ]
     return np.array(each)
@@ -100,7 +100,7 @@ def by_training(
     for one in (delays.isel(run=k) for k in range(delays.sizes["run"])):
         place = (seeds.index(int(one["seed"])), *(at(axis, one, name) for axis, name in
                  ((gamma, "gamma"), (eta, "eta_d"))))  # fmt: skip
-        times[place], steps[place] = float(one["t_test"]), float(one["last"])
+        times[place], steps[place] = float(one["t_grok"]), float(one["last"])
     return Cost("training all", float(steps.sum()), seconds, times), steps.sum(0)
 
 

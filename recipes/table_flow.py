@@ -21,9 +21,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "reduced")]
 
 from walls import ExponentialWall, Floats  # noqa: E402
 
-from reduced import closed_form, geometry  # noqa: E402
-from reduced.flow import Status, integrate  # noqa: E402
-from reduced.surface import Domain  # noqa: E402
+from groktime.reduced import closed_form, geometry  # noqa: E402
+from groktime.reduced.flow import Status, integrate  # noqa: E402
+from groktime.reduced.surface import Domain  # noqa: E402
 
 THETAS = (30.0, 60.0, 80.0)  # degrees
 STEEPNESS = (20.0, 50.0, 200.0)

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import torch
 
-from fullnet.engine.memory import keep_freed_memory
-from fullnet.sphere import Cell, minimise
-from fullnet.tasks import addition
+from groktime.fullnet.engine.memory import keep_freed_memory
+from groktime.fullnet.sphere import Cell, minimise
+from groktime.fullnet.tasks import addition
 
 ALPHA = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
 MESSINESS = (0.0, 0.05)

@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from reduced.landscape import Landscape, open_landscape, shipped
-from reduced.prediction import predict
-from reduced.system import systems
+from groktime.reduced.landscape import Landscape, open_landscape, shipped
+from groktime.reduced.prediction import predict
+from groktime.reduced.system import systems
 
 FITTED = 1e-4  # a training loss below this counts as 0
 GAMMA, ETA_D, ETA_R = 1e-3, 1e-2, 1e-2
@@ -53,8 +53,8 @@ def by_train_size(land: Landscape, alpha: float, m: float) -> None:
             ceiling = q.threshold / float(land.dataset.attrs["accuracy_threshold"])
             print(
                 f"| {n} | {q.seed} | {low:.2f} | {high:.2f} | {theta:.1f} | {ceiling:.2f} "
-                f"| {q.status.value} | {_n(q.grokking_time)} | {_n(q.low)} – {_n(q.high)} "
-                f"| {_n(q.closed_form)} | {_n(q.corrected)} | {r.status.value} | {_n(r.grokking_time)} |"
+                f"| {q.status.value} | {_n(q.t_grok)} | {_n(q.low)} – {_n(q.high)} "
+                f"| {_n(q.closed_form)} | {_n(q.corrected)} | {r.status.value} | {_n(r.t_grok)} |"
             )
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from common import by, coverage, folder, from_above, headline, pathed, table, took, trained
 from rivals import RIVALS, rivals
 
-from fullnet.tasks import mnist
-from validation.compare import Comparison, compare
-from validation.measure import measure
+from groktime.fullnet.tasks import mnist
+from groktime.validation.compare import Comparison, compare
+from groktime.validation.measure import measure
 
 FIRST = 3  # recipes/fig3.py and fig10b.py hold the seeds 0 to 2
 ALPHAS = (5.0, 6.0, 7.0, 8.0, 9.0, 10.0)

@@ -14,15 +14,15 @@ import numpy as np
 from common import folder, from_above, headline, number, table, took
 from modular import transformer
 
-from fullnet.runs import open_runs
-from reduced.decay_path import open_path
-from validation.compare import Comparison, compare
+from groktime.fullnet.runs import open_runs
+from groktime.reduced.decay_path import open_path
+from groktime.validation.compare import Comparison, compare
 
 STEPS = 200  # a sphere, of 0.14 in ln α: a weight decay of 0.7
 
 
-HEAD = ["γ", "seed", "measured t_test", "Eq. 6", "measured over it", "path", "measured over it"]
-HEAD += ["w/w0 at t_test, Eq. 6", "measured"]
+HEAD = ["γ", "seed", "measured t_grok", "Eq. 6", "measured over it", "path", "measured over it"]
+HEAD += ["w/w0 at t_grok, Eq. 6", "measured"]
 
 
 def by_run(made: Comparison) -> list[list[Any]]:
@@ -31,11 +31,11 @@ def by_run(made: Comparison) -> list[list[Any]]:
     rows: list[list[Any]] = []
     for k in np.lexsort((made.table["seed"].values, made.table["gamma"].values)):
         one = made.table.isel(run=k)
-        measured = float(one["measured_t_test"])
+        measured = float(one["measured_t_grok"])
         row: list[Any] = [float(one["gamma"]), number(int(one["seed"])), measured]
-        for name in ("predicted_t_test", "predicted_t_test_path"):
+        for name in ("predicted_t_grok", "predicted_t_grok_path"):
             row += [float(one[name]), measured / float(one[name])]
-        rows.append([*row, *(float(one[n]) / w0[k] for n in ("predicted_norm_at_test", "norm_at_test"))])
+        rows.append([*row, *(float(one[n]) / w0[k] for n in ("predicted_norm_at_grok", "norm_at_grok"))])
     return rows
 
 

@@ -16,12 +16,12 @@ import xarray as xr
 from common import number, of, table
 from rivals import RIVALS, rivals, size
 
-from fullnet.decay_path import sample_path
-from fullnet.runs import open_runs
-from fullnet.tasks import teacher_student
-from reduced.decay_path import DecayPath, open_path
-from reduced.path_prediction import predict_on_path
-from validation.measure import measure
+from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.runs import open_runs
+from groktime.fullnet.tasks import teacher_student
+from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation.measure import measure
 
 REFIT = (25, 50, 100, 200, 400)
 TAU = 0.75
@@ -51,14 +51,14 @@ def rows(delays: xr.Dataset, paths: list[DecayPath]) -> list[list[str]]:
         own = own.isel(run=np.isin(own["seed"].values, paths[0].seeds))
         if not own.sizes["run"]:
             continue
-        row = [number(alpha), number(gamma), number(float(own["delay"].median() / own["t_train"].median()))]
-        row.append(number(float(own["t_test"].median())))
+        row = [number(alpha), number(gamma), number(float(own["delay"].median() / own["t_mem"].median()))]
+        row.append(number(float(own["t_grok"].median())))
         for path in paths:
             told = [
-                predict_on_path(path, gamma=gamma, eta_d=float(eta), alpha=alpha, seed=int(s)).grokking_time
+                predict_on_path(path, gamma=gamma, eta_d=float(eta), alpha=alpha, seed=int(s)).t_grok
                 for eta, s in zip(own["eta_d"], own["seed"], strict=True)
             ]
-            errors = [t / float(x) - 1 for t, x in zip(told, own["t_test"], strict=True)]
+            errors = [t / float(x) - 1 for t, x in zip(told, own["t_grok"], strict=True)]
             row += [number(float(np.median(told))), percent(errors), size(errors)]
         out.append(row)
     return out
@@ -87,9 +87,9 @@ def coarser(delays: xr.Dataset, path: DecayPath) -> list[list[str]]:
             some = DecayPath(path.dataset.isel(refit=slice(count)), path.source)
             errors, below, inside = [], [], 0
             for run in (own.isel(run=k) for k in range(own.sizes["run"])):
-                gamma, eta_d, t = (float(run[name]) for name in ("gamma", "eta_d", "t_test"))
+                gamma, eta_d, t = (float(run[name]) for name in ("gamma", "eta_d", "t_grok"))
                 p = predict_on_path(some, gamma=gamma, eta_d=eta_d, alpha=float(alpha), seed=int(run["seed"]))
-                errors.append(p.grokking_time / t - 1)
+                errors.append(p.t_grok / t - 1)
                 inside += p.interval[0] / (1 + _GRID) <= t <= p.interval[1] * (1 + _GRID)
                 if gamma < some.gamma_eff[-1]:
                     below.append(errors[-1])
@@ -118,7 +118,7 @@ def main() -> None:
     paths = [sampled(options.out, alpha, options.seeds, float(eta[0]), fit) for fit in ("along", "first")]
     of_path = ["steps", "error by seed, %", "mean absolute error, %"]
     table(
-        ["α", "γ", "delay/t_train", "measured", *of_path, *(f"{x} (fitted first)" for x in of_path)],
+        ["α", "γ", "delay/t_mem", "measured", *of_path, *(f"{x} (fitted first)" for x in of_path)],
         rows(delays, paths),
     )
     table(["α", "refit", "γ_eff", "steps of the path, mean", "τ_c by seed"], resolutions(paths[0]))

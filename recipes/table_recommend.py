@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from common import folder, from_above, number, of, pathed, table, took, trained
 
-from fullnet.runs import Runs
-from fullnet.task import Task
-from fullnet.tasks import mnist, teacher_student
-from reduced.decay_path import DecayPath
-from reduced.errors import InputError
-from reduced.landscape import Landscape
-from reduced.recommend import recommend
-from validation.measure import measure
+from groktime.fullnet.runs import Runs
+from groktime.fullnet.task import Task
+from groktime.fullnet.tasks import mnist, teacher_student
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.recommend import recommend
+from groktime.validation.measure import measure
 
 FIRST = 40  # seeds that no landscape and no path holds
 
@@ -93,7 +93,7 @@ def rows(case: Case, sources: Mapping[str, Landscape | DecayPath], out: Path, se
             )  # fmt: skip
     found = []
     for (name, budget), gamma in asked.items():
-        times = of(measure(runs[budget]), gamma=gamma)["t_test"].values
+        times = of(measure(runs[budget]), gamma=gamma)["t_grok"].values
         middle = float(np.median(np.where(np.isnan(times), np.inf, times)))
         each = ", ".join(number(float(t)) for t in times)
         found.append([budget, name, gamma, middle, f"{100 * (middle / budget - 1):+.1f}", each])

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from common import by, coverage, folder, from_above, headline, pathed, sampled, table, took, trained
 
-from fullnet.tasks import teacher_student
-from reduced.landscape import open_landscape
-from validation.compare import Comparison, compare
+from groktime.fullnet.tasks import teacher_student
+from groktime.reduced.landscape import open_landscape
+from groktime.validation.compare import Comparison, compare
 
 FIRST = 20  # the landscape that ships holds the seeds 0 to 7
 ALPHAS = (2.0, 2.5, 3.0, 4.0, 5.0)

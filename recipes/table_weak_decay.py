@@ -19,11 +19,11 @@ import numpy as np
 import xarray as xr
 from common import folder, number, of, pathed, table, took, trained
 
-from fullnet.tasks import mnist
-from reduced.decay_path import DecayPath, open_path
-from reduced.path_prediction import predict_on_path
-from validation.drift import ImplicitDecay, implicit_decay
-from validation.measure import measure
+from groktime.fullnet.tasks import mnist
+from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation.drift import ImplicitDecay, implicit_decay
+from groktime.validation.measure import measure
 
 FIRST, ALPHA, ETA = 3, 8.0, 1e-3  # as recipes/table_mnist.py
 GAMMA = (3e-4, 1e-3, 3e-3, 0.01, 0.03)
@@ -43,7 +43,7 @@ def told(
         p = predict_on_path(
             path, gamma=decay, eta_d=ETA, alpha=ALPHA, seed=seed, threshold=threshold, implicit=implicit
         )
-        return p.grokking_time
+        return p.t_grok
 
     if np.isnan(slopes[0]):
         return at(gamma, 0.0), float("nan"), float("nan")
@@ -59,7 +59,7 @@ def rows(
     every: list[list[float]] = [[], [], []]
     for gamma in np.unique(delays["gamma"].values):
         own = of(delays, gamma=float(gamma))
-        times, last = own["t_test"].values, own["last"].values
+        times, last = own["t_grok"].values, own["last"].values
         middle = float(np.median(np.where(np.isnan(times), np.inf, times)))
         row = [number(float(gamma)), number(middle) if np.isfinite(middle) else f"> {number(last.min())}"]
         predicted = [told(path, drift, int(s), float(gamma), threshold) for s in own["seed"].values]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reduced.spline import UniformSpline, pool_adjacent_violators
+from groktime.reduced.spline import UniformSpline, pool_adjacent_violators
 
 Floats = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reduced.geometry import Geometry
+from groktime.reduced.geometry import Geometry
 
 NAN = float("nan")
 

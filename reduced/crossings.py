@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reduced.decay_path import DecayPath
-from reduced.flow import Status
-from reduced.system import MEMORIZED
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.flow import Status
+from groktime.reduced.system import MEMORIZED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -17,9 +17,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from reduced.errors import InputError
-from reduced.files import read_dataset, write_dataset
-from reduced.landscape import PATH_SCHEMA
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import read_dataset, write_dataset
+from groktime.reduced.landscape import PATH_SCHEMA
 
 Floats = NDArray[np.float64]
 

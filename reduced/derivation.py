@@ -1,6 +1,6 @@
 """Both closed forms of the grokking time, derived by sympy from the flow.
 
-"P" is Liu, Michaud, Tegmark, "Omnigrok" (ICLR 2023). `python -m reduced.derivation` prints the
+"P" is Liu, Michaud, Tegmark, "Omnigrok" (ICLR 2023). `python -m groktime.reduced.derivation` prints the
 formulas as the Markdown lines of the README. This module is a leaf: nothing imports it.
 
 The plane is (u = ln w, m). A steep wall of training loss stands along a contour of slope

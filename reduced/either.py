@@ -8,15 +8,15 @@ from typing import Any, overload
 
 import xarray as xr
 
-from reduced import decay_path, landscape, prediction
-from reduced import what_if as of_landscape
-from reduced.decay_path import SCHEMA, DecayPath
-from reduced.errors import InputError
-from reduced.files import read_dataset
-from reduced.landscape import Landscape, open_landscape
-from reduced.path_prediction import PathPrediction, predict_on_path
-from reduced.path_what_if import what_if_on_path
-from reduced.prediction import Prediction
+from groktime.reduced import decay_path, landscape, prediction
+from groktime.reduced import what_if as of_landscape
+from groktime.reduced.decay_path import SCHEMA, DecayPath
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import read_dataset
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.path_prediction import PathPrediction, predict_on_path
+from groktime.reduced.path_what_if import what_if_on_path
+from groktime.reduced.prediction import Prediction
 
 _OF_LANDSCAPES = {
     "eta_r": "the path was sampled with eta_R/eta_D = {ratio:g}, which holds for every eta_D",

@@ -12,7 +12,7 @@ from typing import Any
 import h5netcdf
 import xarray as xr
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 
 def check_output(path: Path, overwrite: bool) -> None:

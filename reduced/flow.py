@@ -18,8 +18,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduced.rosenbrock import ORDER, Step, rosenbrock_step
-from reduced.surface import Domain, LossSurface
+from groktime.reduced.rosenbrock import ORDER, Step, rosenbrock_step
+from groktime.reduced.surface import Domain, LossSurface
 
 Floats = NDArray[np.float64]
 Test = Callable[[Floats, Floats], Floats]  # points (u, m) -> a number that is >= 0 where passed

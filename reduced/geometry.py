@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reduced.surface import Domain, LossSurface
+from groktime.reduced.surface import Domain, LossSurface
 
 Floats = NDArray[np.float64]
 Test = Callable[[Floats, Floats], Floats]

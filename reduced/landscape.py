@@ -19,8 +19,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from reduced.errors import InputError
-from reduced.files import read_dataset, write_dataset
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import read_dataset, write_dataset
 
 Floats = NDArray[np.float64]
 
@@ -225,7 +225,7 @@ def shipped() -> list[str]:
 
 
 def _shipped_folder() -> Any:
-    return resources.files("reduced") / "landscapes"
+    return resources.files("groktime.reduced") / "landscapes"
 
 
 def checked(dataset: xr.Dataset, source: str) -> xr.Dataset:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from reduced.crossings import crossings
-from reduced.decay_path import DecayPath
-from reduced.errors import InputError
-from reduced.flow import Status
-from reduced.path_reading import Readings, read
-from reduced.prediction import check_each
+from groktime.reduced.crossings import crossings
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import Status
+from groktime.reduced.path_reading import Readings, read
+from groktime.reduced.prediction import check_each
 
 LONG = 5.0  # a delay of so many t_fit is long against the fit
 
@@ -25,8 +25,8 @@ class SeedOnPath:
 
     seed: int
     status: Status
-    grokking_time: float
-    memorization_time: float
+    t_grok: float
+    t_mem: float
     low: float  # of the numerical resolution, and of the fit; inf where the seed does not generalise
     high: float
     tau_c: float
@@ -38,7 +38,7 @@ class SeedOnPath:
 class PathPrediction:
     """What `predict_on_path` returns; times in optimizer steps.
 
-    `grokking_time` is the median over seeds, of which those that never generalise count as infinite; NaN
+    `t_grok` is the median over seeds, of which those that never generalise count as infinite; NaN
     with a `status` that says why where more than half never do. `interval` is 90 %, over seeds and the
     numerical error; upwards, where the path was fitted first, over the time of the fit, too: what decay
     does meanwhile may count for a run, as is predicted, or be lost. `gamma_eff` are the resolutions that
@@ -49,8 +49,8 @@ class PathPrediction:
 
     settings: dict[str, Any]
     status: Status
-    grokking_time: float
-    memorization_time: float
+    t_grok: float
+    t_mem: float
     interval: tuple[float, float]
     tau_c: float
     gamma_eff: tuple[float, ...]
@@ -61,7 +61,7 @@ class PathPrediction:
     @property
     def delay(self) -> float:
         """Steps between memorising and generalising."""
-        return self.grokking_time - self.memorization_time
+        return self.t_grok - self.t_mem
 
     @property
     def rate(self) -> float:
@@ -72,23 +72,23 @@ class PathPrediction:
     @property
     def long(self) -> bool:
         """Whether the delay is long against the fit."""
-        return bool(self.delay >= LONG * self.memorization_time)
+        return bool(self.delay >= LONG * self.t_mem)
 
     def report(self) -> str:
         """The prediction as a page that a person can read."""
-        from reduced.path_report import report
+        from groktime.reduced.path_report import report
 
         return report(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for scripts (None where there is no number)."""
-        from reduced.path_report import as_dict
+        from groktime.reduced.path_report import as_dict
 
         return as_dict(self)
 
     def plot(self, path: str | FilePath, overwrite: bool = False) -> FilePath:
         """Draw the curves against τ, and where they pass, into a PNG, PDF or SVG."""
-        from reduced.figures import plot_path
+        from groktime.reduced.figures import plot_path
 
         return plot_path(self, path, overwrite=overwrite)
 
@@ -137,7 +137,7 @@ def predict_on_path(
     lane = (np.array([float(x)]) for x in (gamma, eta_d, alpha))
     readings = read(found, *lane, implicit=implicit)
     each = [_of_seed(readings, k, seed) for k, seed in enumerate(chosen)]
-    times = np.array([q.grokking_time for q in each])
+    times = np.array([q.t_grok for q in each])
     median = float(np.median(np.where(np.isnan(times), np.inf, times)))
     generalizes = math.isfinite(median)
     statuses = [q.status for q in each]
@@ -161,8 +161,8 @@ def predict_on_path(
             "implicit": implicit,
         },
         status=status,
-        grokking_time=median if generalizes else float("nan"),
-        memorization_time=_median([q.memorization_time for q in each]),
+        t_grok=median if generalizes else float("nan"),
+        t_mem=_median([q.t_mem for q in each]),
         interval=(low, high),
         tau_c=_median([q.tau_c for q in each]),
         gamma_eff=tuple(float(g) for g in readings.gamma_eff[0] if not math.isnan(g)),
@@ -177,8 +177,8 @@ def _of_seed(r: Readings, k: int, seed: int) -> SeedOnPath:
     return SeedOnPath(
         seed=seed,
         status=Status(r.status[at]),
-        grokking_time=float(r.grokking_time[at]),
-        memorization_time=float(r.memorization_time[at]),
+        t_grok=float(r.t_grok[at]),
+        t_mem=float(r.t_mem[at]),
         low=float(r.low[at]),
         high=float(r.high[at]),
         tau_c=float(r.tau_c[at]),

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reduced.crossings import ALREADY, GENERALIZES, ORDER, Crossings
-from reduced.flow import Status
+from groktime.reduced.crossings import ALREADY, GENERALIZES, ORDER, Crossings
+from groktime.reduced.flow import Status
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,8 +40,8 @@ class Readings:
     """
 
     status: NDArray[np.object_]
-    grokking_time: Floats
-    memorization_time: Floats
+    t_grok: Floats
+    t_mem: Floats
     low: Floats
     high: Floats
     tau_c: Floats
@@ -91,8 +91,8 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
     used = np.concatenate([weight, 1 - weight], 1) != 0
     return Readings(
         status=status,
-        grokking_time=np.where(goes, time, np.nan),
-        memorization_time=t_fit,
+        t_grok=np.where(goes, time, np.nan),
+        t_mem=t_fit,
         low=np.where(goes, low, np.inf),
         high=np.where(goes, np.maximum(high, time), np.inf),
         tau_c=np.where(goes, tau_c, np.nan),

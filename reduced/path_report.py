@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from reduced.flow import Status
-from reduced.report import number, plain, steps
+from groktime.reduced.flow import Status
+from groktime.reduced.report import number, plain, steps
 
 if TYPE_CHECKING:
-    from reduced.path_prediction import PathPrediction, SeedOnPath
+    from groktime.reduced.path_prediction import PathPrediction, SeedOnPath
 
 _APART = 0.05  # numerical error, as a share of τ_c, up to which there is no remark
 _NOTE = {
@@ -42,11 +42,11 @@ def report(p: PathPrediction) -> str:
     ]
     if p.status in _NOTE:
         lines.append(f"            {_NOTE[p.status]}")
-    if math.isfinite(p.grokking_time):
+    if math.isfinite(p.t_grok):
         low, high = p.interval
         lines += [
-            f"Grokking    {steps(p.grokking_time)} steps (90 %: {steps(low)} to {steps(high)})",
-            f"Memorised   {steps(p.memorization_time)} steps; delay {steps(p.delay)}",
+            f"Grokking    {steps(p.t_grok)} steps (90 %: {steps(low)} to {steps(high)})",
+            f"Memorised   {steps(p.t_mem)} steps; delay {steps(p.delay)}",
             f"Path        tau_c = {p.tau_c:.4g}, {_read(p)}",
         ]
         lines += [f"            {text}" for text in _remarks(p)]
@@ -57,7 +57,7 @@ def report(p: PathPrediction) -> str:
             "  seed  status            steps        low       high    tau_c    error",
         ]
         lines += [
-            f"  {q.seed:>4}  {q.status.value:<12}{steps(q.grokking_time):>11}{steps(q.low):>11}"
+            f"  {q.seed:>4}  {q.status.value:<12}{steps(q.t_grok):>11}{steps(q.low):>11}"
             f"{steps(q.high):>11}{number(q.tau_c, '.4f'):>9}{number(q.tau_error, '.4f'):>9}"
             for q in p.seeds
         ]
@@ -66,8 +66,8 @@ def report(p: PathPrediction) -> str:
 
 def as_dict(p: PathPrediction) -> dict[str, Any]:
     """Plain numbers and strings, for scripts (None where there is no number)."""
-    numbers = ("grokking_time", "memorization_time", "delay", "tau_c")
-    of_seed = ("grokking_time", "memorization_time", "tau_c", "tau_error", "threshold")
+    numbers = ("t_grok", "t_mem", "delay", "tau_c")
+    of_seed = ("t_grok", "t_mem", "tau_c", "tau_error", "threshold")
     return {
         "settings": p.settings,
         "status": p.status.value,

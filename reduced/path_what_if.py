@@ -6,12 +6,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from reduced.crossings import crossings
-from reduced.decay_path import DecayPath
-from reduced.path_prediction import check_threshold
-from reduced.path_reading import read
-from reduced.prediction import check_each
-from reduced.sweep import Sweep
+from groktime.reduced.crossings import crossings
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.path_prediction import check_threshold
+from groktime.reduced.path_reading import read
+from groktime.reduced.prediction import check_each
+from groktime.reduced.sweep import Sweep
 
 
 def what_if_on_path(
@@ -52,7 +52,7 @@ def what_if_on_path(
         mine = start == value
         passed = crossings(path, seeds, n_train, float(value), threshold, metric)
         found = read(passed, *lanes[:, mine], implicit=implicit)
-        times[:, mine], fitted[:, mine] = found.grokking_time, found.memorization_time
+        times[:, mine], fitted[:, mine] = found.t_grok, found.t_mem
         low[:, mine], high[:, mine] = found.low, found.high
         status[:, mine], resolved[mine] = found.status, found.resolved
     shape = (len(seeds), *sweep.shape)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reduced import closed_form
-from reduced.errors import InputError
-from reduced.flow import Path, Status
-from reduced.geometry import Geometry, Sheet, critical_norm, on_balance, on_level
-from reduced.landscape import Landscape
-from reduced.system import LEVEL, System, rate_of_m, systems
+from groktime.reduced import closed_form
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import Path, Status
+from groktime.reduced.geometry import Geometry, Sheet, critical_norm, on_balance, on_level
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.system import LEVEL, System, rate_of_m, systems
 
 Floats = NDArray[np.float64]
 
@@ -28,8 +28,8 @@ class SeedPrediction:
 
     seed: int
     status: Status
-    grokking_time: float
-    memorization_time: float
+    t_grok: float
+    t_mem: float
     low: float  # of the wall's uncertainty; inf where the flow does not generalise there
     high: float
     closed_form: float
@@ -44,7 +44,7 @@ class SeedPrediction:
 class Prediction:
     """What `predict` returns; times in optimizer steps.
 
-    `grokking_time` and `memorization_time` are those of the flow (Eq. 6), the median over seeds, of
+    `t_grok` and `t_mem` are those of the flow (Eq. 6), the median over seeds, of
     which those that never generalise count as infinite; NaN with a `status` that says why where more
     than half never do. `interval` is 90 %, over seeds and the wall's uncertainty. `closed_form` and
     `corrected`: medians over the seeds that have one. `geometry` and `path` are those of `typical`,
@@ -53,8 +53,8 @@ class Prediction:
 
     settings: dict[str, Any]
     status: Status
-    grokking_time: float
-    memorization_time: float
+    t_grok: float
+    t_mem: float
     interval: tuple[float, float]
     closed_form: float
     corrected: float
@@ -66,7 +66,7 @@ class Prediction:
     @property
     def delay(self) -> float:
         """Steps between memorising and generalising."""
-        return self.grokking_time - self.memorization_time
+        return self.t_grok - self.t_mem
 
     @property
     def geometry(self) -> Geometry:
@@ -79,19 +79,19 @@ class Prediction:
 
     def report(self) -> str:
         """The prediction as a page that a person can read."""
-        from reduced.report import report
+        from groktime.reduced.report import report
 
         return report(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for scripts (None where there is no number)."""
-        from reduced.report import as_dict
+        from groktime.reduced.report import as_dict
 
         return as_dict(self)
 
     def plot(self, path: str | FilePath, overwrite: bool = False) -> FilePath:
         """Draw the landscape with the path, and the losses along it, into a PNG, PDF or SVG."""
-        from reduced.figures import plot_prediction
+        from groktime.reduced.figures import plot_prediction
 
         return plot_prediction(self, path, overwrite=overwrite)
 
@@ -143,7 +143,7 @@ def predict(
     )
     each = [_predict_seed(s, gamma, eta_d, rate_of_m(s, eta_r, m_rate), alpha, m, level) for s in chosen]
 
-    times = np.array([p.grokking_time for p in each])
+    times = np.array([p.t_grok for p in each])
     median = float(np.median(np.where(np.isnan(times), np.inf, times)))
     generalizes = np.isfinite(median)
     typical = int(np.nanargmin(np.abs(times - median))) if generalizes else 0
@@ -170,8 +170,8 @@ def predict(
             "m_rate": m_rate,
         },
         status=status,
-        grokking_time=median if generalizes else float("nan"),
-        memorization_time=_median([p.memorization_time for p in each]),
+        t_grok=median if generalizes else float("nan"),
+        t_mem=_median([p.t_mem for p in each]),
         interval=(low, high),
         closed_form=_median([p.closed_form for p in each]),
         corrected=_median([p.corrected for p in each]),
@@ -210,8 +210,8 @@ def _predict_seed(
     return SeedPrediction(
         seed=system.seed,
         status=status,
-        grokking_time=float(result.generalized[0]) / eta_d,
-        memorization_time=float(result.memorized[0]) / eta_d,
+        t_grok=float(result.generalized[0]) / eta_d,
+        t_mem=float(result.memorized[0]) / eta_d,
         low=float(low[0]) / eta_d,
         high=float(high[0]) / eta_d,
         closed_form=forms[0],

@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from reduced.decay_path import DecayPath
-from reduced.either import predict, refuse, what_if
-from reduced.errors import InputError
-from reduced.landscape import Landscape
-from reduced.path_prediction import PathPrediction
-from reduced.prediction import Prediction, check_each
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.either import predict, refuse, what_if
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.path_prediction import PathPrediction
+from groktime.reduced.prediction import Prediction, check_each
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class Recommendation:
         own = self.prediction.settings.get("implicit")
         text = (
             f"gamma = {self.gamma:.4g} {f'beside {own:g} implicit ' if own else ''}groks within "
-            f"{self.budget:,} steps: predicted {self.prediction.grokking_time:,.0f}"
+            f"{self.budget:,} steps: predicted {self.prediction.t_grok:,.0f}"
         )
         low, high = self.prediction.interval
         text += f" (90 %: {low:,.0f} to {high:,.0f})." if np.isfinite(high) else "."
@@ -88,7 +88,7 @@ def recommend(
 
     def times(decays: Floats) -> tuple[Floats, Floats, xr.Dataset]:
         ds = what_if(source, gamma=decays, **start, **swept)
-        middle = np.where(np.isfinite(ds["grokking_time"].values), ds["grokking_time"].values, np.inf)
+        middle = np.where(np.isfinite(ds["t_grok"].values), ds["t_grok"].values, np.inf)
         return middle, ds["high"].values, ds
 
     middle, high, ds = times(decays)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reduced.flow import Path, Status
+from groktime.reduced.flow import Path, Status
 
 if TYPE_CHECKING:
-    from reduced.prediction import Prediction
+    from groktime.reduced.prediction import Prediction
 
 _REMEDY = {
     Status.ALREADY: "The start passes the threshold already: nothing to wait for.",
@@ -56,11 +56,11 @@ def report(p: Prediction) -> str:
     ]
     if p.status in _REMEDY:
         lines += [f"            {_REMEDY[p.status]}"]
-    if math.isfinite(p.grokking_time):
+    if math.isfinite(p.t_grok):
         low, high = p.interval
         lines += [
-            f"Grokking    {steps(p.grokking_time)} steps (90 %: {steps(low)} to {steps(high)})",
-            f"Memorised   {steps(p.memorization_time)} steps; delay {steps(p.delay)}",
+            f"Grokking    {steps(p.t_grok)} steps (90 %: {steps(low)} to {steps(high)})",
+            f"Memorised   {steps(p.t_mem)} steps; delay {steps(p.delay)}",
         ]
     lines += ["", f"Phases of seed {p.typical.seed} (the one nearest to the median)", *_phases(p), ""]
     lines += ["Three predictions, in steps (median over the seeds that have one)", *_three(p)]
@@ -75,13 +75,13 @@ def _three(p: Prediction) -> list[str]:
         w_c = number(g.w_end, ".2f")
         return [
             f"  closed form  {steps(p.closed_form):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
-            f"  flow, Eq. 6  {steps(p.grokking_time):>12}  differs where the loss holds the norm up",
+            f"  flow, Eq. 6  {steps(p.t_grok):>12}  differs where the loss holds the norm up",
         ]
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
     return [
         f"  as printed   {steps(p.closed_form):>12}  (L + h tan theta)/(eta_D gamma), at loss {g.level:g}",
         f"  corrected    {steps(p.corrected):>12}  metric 1/w^2, rates, where decay and loss balance",
-        f"  flow, Eq. 6  {steps(p.grokking_time):>12}  integrated; no contour is assumed",
+        f"  flow, Eq. 6  {steps(p.t_grok):>12}  integrated; no contour is assumed",
         f"Why they differ, for seed {p.typical.seed}",
         f"  contour      printed: L = {number(g.L, '.3f')}, h = {number(g.h, '.4f')}, "
         f"theta = {number(theta, '.1f')} deg; balance: L = {number(b.L, '.3f')}, "
@@ -100,8 +100,8 @@ def _phases(p: Prediction) -> list[str]:
     g, path, eta_d = p.geometry, p.path, p.settings["eta_d"]
     w0 = p.system.w0
     rows = [("A", 0.0, g.w_start, g.m_start, "start")]
-    if math.isfinite(p.typical.memorization_time):
-        t = p.typical.memorization_time
+    if math.isfinite(p.typical.t_mem):
+        t = p.typical.t_mem
         at = _at(path, t * eta_d, g.w_start, g.m_start)
         rows.append(("B", t, *at, "training set fitted; the norm only decays"))
     if path is not None:
@@ -158,7 +158,7 @@ def _at(path: Path | None, s: float, w: float, m: float) -> tuple[float, float]:
 def _by_seed(p: Prediction) -> list[str]:
     head = "  seed  status         flow        low       high    printed  corrected"
     rows = [
-        f"  {q.seed:>4}  {q.status.value:<12}{steps(q.grokking_time):>11}{steps(q.low):>11}"
+        f"  {q.seed:>4}  {q.status.value:<12}{steps(q.t_grok):>11}{steps(q.low):>11}"
         f"{steps(q.high):>11}{steps(q.closed_form):>11}{steps(q.corrected):>11}"
         for q in p.seeds
     ]
@@ -193,8 +193,8 @@ def as_dict(p: Prediction) -> dict[str, Any]:
     return {
         "settings": p.settings,
         "status": p.status.value,
-        "grokking_time": plain(p.grokking_time),
-        "memorization_time": plain(p.memorization_time),
+        "t_grok": plain(p.t_grok),
+        "t_mem": plain(p.t_mem),
         "delay": plain(p.delay),
         "interval": [plain(x) for x in p.interval],
         "closed_form": plain(p.closed_form),
@@ -204,7 +204,7 @@ def as_dict(p: Prediction) -> dict[str, Any]:
             {
                 "seed": q.seed,
                 "status": q.status.value,
-                "grokking_time": plain(q.grokking_time),
+                "t_grok": plain(q.t_grok),
                 "interval": [plain(q.low), plain(q.high)],
                 "closed_form": plain(q.closed_form),
                 "corrected": plain(q.corrected),

@@ -21,10 +21,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from reduced.boundary import Boundary, fit_boundary
-from reduced.errors import InputError
-from reduced.landscape import Landscape
-from reduced.spline import (
+from groktime.reduced.boundary import Boundary, fit_boundary
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.spline import (
     GridSmoother,
     GridSpline,
     Six,

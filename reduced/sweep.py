@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from reduced.errors import InputError
-from reduced.flow import Status
-from reduced.prediction import check_each
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import Status
+from groktime.reduced.prediction import check_each
 
 Floats = NDArray[np.float64]
 
@@ -75,8 +75,8 @@ class Sweep:
 
         return xr.Dataset(
             {
-                "grokking_time": variable(np.where(np.isfinite(middle), middle, np.nan), "optimizer steps"),
-                "memorization_time": variable(_nanmedian(fitted), "optimizer steps"),
+                "t_grok": variable(np.where(np.isfinite(middle), middle, np.nan), "optimizer steps"),
+                "t_mem": variable(_nanmedian(fitted), "optimizer steps"),
                 "low": variable(np.quantile(low, 0.05, axis=0, method="lower"), "optimizer steps"),
                 "high": variable(np.quantile(high, 0.95, axis=0, method="higher"), "optimizer steps"),
                 "generalizing": variable(np.isfinite(times).mean(0), "share of seeds"),

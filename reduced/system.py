@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduced.errors import InputError
-from reduced.flow import FlowResult, Test, integrate
-from reduced.landscape import Landscape
-from reduced.surface import Field, Surface, surface_of
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import FlowResult, Test, integrate
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.surface import Field, Surface, surface_of
 
 Floats = NDArray[np.float64]
 

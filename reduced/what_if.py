@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from reduced.flow import Status
-from reduced.landscape import Landscape
-from reduced.prediction import check_start
-from reduced.sweep import Sweep
-from reduced.system import rate_of_m, systems
+from groktime.reduced.flow import Status
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.prediction import check_start
+from groktime.reduced.sweep import Sweep
+from groktime.reduced.system import rate_of_m, systems
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def what_if(
 
     Returns
     -------
-    Dataset with `grokking_time` and `memorization_time` (steps; median over seeds, NaN where more
+    Dataset with `t_grok` and `t_mem` (steps; median over seeds, NaN where more
     than half of them never generalise), `low` and `high` (5 and 95 %; infinite where it may
     never do), `generalizing` (share of the seeds) and `status` (of most seeds).
 

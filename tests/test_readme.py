@@ -11,14 +11,18 @@ from pathlib import Path
 import pytest
 
 from groktime.cli import parser
-from reduced.landscape import open_landscape, shipped
+from groktime.reduced.landscape import open_landscape, shipped
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_formulas_are_those_that_the_derivation_prints() -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "reduced.derivation"], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-m", "groktime.reduced.derivation"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     ).stdout.strip()
     assert printed
     assert printed in (ROOT / "README.md").read_text()

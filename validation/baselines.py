@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 BASELINES = ("inverse_gamma", "norm_separation", "nearest")
-QUANTITIES = ("t_test", "delay")
+QUANTITIES = ("t_grok", "delay")
 # What makes a setting; runs that differ in the seed alone are of one setting.
 _SETTING = ("gamma", "eta_d", "alpha", "eta_r", "n_train", "m_start")
 _NEAR = ("gamma", "eta_d", "alpha")
@@ -30,7 +30,7 @@ class Baseline:
     `fitted` are the runs that it was fitted on; `told` says so in words.
     """
 
-    t_test: Floats
+    t_grok: Floats
     delay: Floats
     fitted: Bools
     told: str
@@ -50,35 +50,35 @@ def inverse_gamma(table: xr.Dataset) -> Baseline:
     smallest α, η, …
     """
     rate = _rate(table)
-    k = _reference(table, (table["measured_t_test"].values > 0) & (rate > 0))
+    k = _reference(table, (table["measured_t_grok"].values > 0) & (rate > 0))
     fitted = np.zeros(len(rate), bool)
     if k is None:
         return _none(rate, "not fitted: no run generalised under decay")
     fitted[k] = True
     constants = {q: float(table[f"measured_{q}"].values[k] * rate[k]) for q in QUANTITIES}
-    told = f"t = C/(eta gamma) with C = {constants['t_test']:.4g} from {_words(table, k)}"
+    told = f"t = C/(eta gamma) with C = {constants['t_grok']:.4g} from {_words(table, k)}"
     return Baseline(
         **{q: constants[q] / np.where(rate > 0, rate, np.nan) for q in QUANTITIES}, fitted=fitted, told=told
     )
 
 
 def norm_separation(table: xr.Dataset) -> Baseline:
-    """t_test - t_train = ln(V_mem/V_post)/(2κηγ) (arXiv 2603.13331; κ: arXiv 2605.18845).
+    """t_grok - t_mem = ln(V_mem/V_post)/(2κηγ) (arXiv 2603.13331; κ: arXiv 2605.18845).
 
-    V is the squared weight norm at t_train and at t_test **of the very run that is predicted**: this
+    V is the squared weight norm at t_mem and at t_grok **of the very run that is predicted**: this
     baseline looks at the end of what it tells, and cannot be used before the run. κ is the geometric
     mean over the runs of one cell (one setting, all its seeds), the cell of the run that
     `inverse_gamma` would choose among those whose norm fell.
     """
     rate = _rate(table)
     with np.errstate(invalid="ignore", divide="ignore"):
-        separation = 2 * np.log(table["norm_at_train"].values / table["norm_at_test"].values)
+        separation = 2 * np.log(table["norm_at_mem"].values / table["norm_at_grok"].values)
         free = separation / (2 * np.where(rate > 0, rate, np.nan))  # the delay if κ were 1
     delay = table["measured_delay"].values
     usable = (delay > 0) & (free > 0)
     k = _reference(table, usable)
     if k is None:
-        return _none(rate, "not fitted: no run's norm fell between t_train and t_test")
+        return _none(rate, "not fitted: no run's norm fell between t_mem and t_grok")
     cell = usable & _same_setting(table, k)
     kappa = float(np.exp(np.mean(np.log(free[cell] / delay[cell]))))
     told = (
@@ -86,7 +86,7 @@ def norm_separation(table: xr.Dataset) -> Baseline:
         "V at the end of each run itself"
     )
     return Baseline(
-        t_test=table["measured_t_train"].values + free / kappa,
+        t_grok=table["measured_t_mem"].values + free / kappa,
         delay=free / kappa,
         fitted=_same_setting(table, k),
         told=told,

@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from fullnet.runs import Runs
-from reduced.decay_path import DecayPath
-from reduced.figures.file import check_figure, save
-from reduced.figures.style import BLACK, PALETTE, STEPS, new_figure
-from reduced.path_prediction import predict_on_path
-from validation.match_path import check_path
-from validation.measure import measure
+from groktime.fullnet.runs import Runs
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.style import BLACK, PALETTE, STEPS, new_figure
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation.match_path import check_path
+from groktime.validation.measure import measure
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ def collapse(runs: Runs, path: DecayPath) -> xr.Dataset:
         own = [q.tau_c for q in p.seeds if q.seed == int(one["seed"])]
         told.append(own[0] if own else p.tau_c)
     return xr.Dataset(
-        {"tau": ("run", delays["t_test"].values * rate), "tau_path": ("run", np.array(told))},
+        {"tau": ("run", delays["t_grok"].values * rate), "tau_path": ("run", np.array(told))},
         {name: delays[name] for name in ("gamma", "eta_d", "alpha", "seed")},
     )
 

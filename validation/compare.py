@@ -11,23 +11,23 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from fullnet.runs import SETTINGS, Runs
-from reduced.decay_path import DecayPath
-from reduced.errors import InputError
-from reduced.flow import Status
-from reduced.landscape import Landscape
-from reduced.path_prediction import LONG
-from reduced.prediction import Prediction, SeedPrediction, predict
-from reduced.system import LEVEL, MEMORIZED, systems
-from validation.baselines import QUANTITIES, baselines
-from validation.match import check_match, starts
-from validation.match_path import check_path
-from validation.measure import measure
-from validation.on_path import path_columns
-from validation.score import FORMS, INTERVALS, PREDICTORS, column, predictors, summary
+from groktime.fullnet.runs import SETTINGS, Runs
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import Status
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.path_prediction import LONG
+from groktime.reduced.prediction import Prediction, SeedPrediction, predict
+from groktime.reduced.system import LEVEL, MEMORIZED, systems
+from groktime.validation.baselines import QUANTITIES, baselines
+from groktime.validation.match import check_match, starts
+from groktime.validation.match_path import check_path
+from groktime.validation.measure import measure
+from groktime.validation.on_path import path_columns
+from groktime.validation.score import FORMS, INTERVALS, PREDICTORS, column, predictors, summary
 
 if TYPE_CHECKING:
-    from validation.ladder import Ladder
+    from groktime.validation.ladder import Ladder
 
 Floats = NDArray[np.float64]
 
@@ -35,12 +35,12 @@ SCHEMA = "groktime-comparison/1"
 _STEPS = "optimizer steps"
 _NORM = "L2 norm of all weights and biases"
 _UNITS = {
-    **{f"measured_{k}": _STEPS for k in ("t_train", "t_test", "after", "delay")},
+    **{f"measured_{k}": _STEPS for k in ("t_mem", "t_grok", "after", "delay")},
     **{column(q, p): _STEPS for q in QUANTITIES for p in PREDICTORS},
-    **dict.fromkeys(("predicted_t_train", "predicted_low", "predicted_high"), _STEPS),
-    **dict.fromkeys(("predicted_t_train_path", "path_low", "path_high"), _STEPS),
+    **dict.fromkeys(("predicted_t_mem", "predicted_low", "predicted_high"), _STEPS),
+    **dict.fromkeys(("predicted_t_mem_path", "path_low", "path_high"), _STEPS),
     **dict.fromkeys(("spread_low", "spread_high", "last", "watched"), _STEPS),
-    **dict.fromkeys(("norm_at_train", "norm_at_test", "predicted_norm_at_test"), _NORM),
+    **dict.fromkeys(("norm_at_mem", "norm_at_grok", "predicted_norm_at_grok"), _NORM),
     "decay_rate": "share of the norm, per optimizer step",
 }
 
@@ -66,7 +66,7 @@ class Comparison:
 
     def text(self) -> str:
         """Medians by settings and the scores, as tables for a person."""
-        from validation.comparison_text import text
+        from groktime.validation.comparison_text import text
 
         return text(self.table, self.summary)
 
@@ -83,7 +83,7 @@ class Comparison:
         InputError : for a folder or file that exists (unless `overwrite`, and never one that holds
             anything else than such a report), or one that cannot be written.
         """
-        from validation.folder import write_report
+        from groktime.validation.folder import write_report
 
         return write_report(self, Path(path), overwrite, ladder)
 
@@ -137,7 +137,7 @@ def compare(
     fitted_alike = all(_fitted_alike(one, delays) for one in lands)
     if not fitted_alike:
         remarks.append(
-            f"t_train is measured by another threshold than the landscape's (train accuracy {MEMORIZED:g}, "
+            f"t_mem is measured by another threshold than the landscape's (train accuracy {MEMORIZED:g}, "
             f"or without accuracies loss {LEVEL:g}): it and the delay are not predicted"
         )
     columns = _measured(runs, delays)
@@ -204,18 +204,18 @@ def _fitted_alike(land: Landscape, delays: xr.Dataset) -> bool:
 
 
 def _measured(runs: Runs, delays: xr.Dataset) -> dict[str, NDArray[Any]]:
-    t_train, t_test, last = (delays[k].values.astype(float) for k in ("t_train", "t_test", "last"))
+    t_mem, t_grok, last = (delays[k].values.astype(float) for k in ("t_mem", "t_grok", "last"))
     delay = delays["delay"].values
     censored, diverged = delays["test_censored"].values, runs.dataset["diverged"].values.astype(bool)
     # of a run that never generalised, the delay is at least as long as it was watched
-    shown = np.where(censored, last - t_train, delay)
-    at = np.searchsorted(runs.step, np.nan_to_num(t_train))
-    passed = np.searchsorted(runs.step, np.nan_to_num(t_test))
+    shown = np.where(censored, last - t_mem, delay)
+    at = np.searchsorted(runs.step, np.nan_to_num(t_mem))
+    passed = np.searchsorted(runs.step, np.nan_to_num(t_grok))
     norms = np.take_along_axis(runs.dataset["weight_norm"].values, at[:, None], axis=1)[:, 0]
     return {
-        "measured_t_train": t_train,
-        "measured_t_test": t_test,
-        "measured_after": np.where(np.isnan(t_test), np.nan, runs.step[np.maximum(passed - 1, 0)]),
+        "measured_t_mem": t_mem,
+        "measured_t_grok": t_grok,
+        "measured_after": np.where(np.isnan(t_grok), np.nan, runs.step[np.maximum(passed - 1, 0)]),
         "measured_delay": delay,
         "train_censored": delays["train_censored"].values,
         "test_censored": censored,
@@ -223,9 +223,9 @@ def _measured(runs: Runs, delays: xr.Dataset) -> dict[str, NDArray[Any]]:
         "last": last,
         # up to where it was, or had it not been done, would have been watched
         "watched": np.where(censored, last, float(runs.step[-1])),
-        "short": ~(shown >= LONG * t_train),
-        "norm_at_train": np.where(np.isnan(t_train), np.nan, norms),
-        "norm_at_test": delays["norm_at_test"].values,
+        "short": ~(shown >= LONG * t_mem),
+        "norm_at_mem": np.where(np.isnan(t_mem), np.nan, norms),
+        "norm_at_grok": delays["norm_at_grok"].values,
     }
 
 
@@ -264,19 +264,19 @@ def _row(p: Prediction, seed: int, fitted_alike: bool) -> dict[str, Any]:
         low = high = nan
     if p.status is Status.OUTSIDE:
         spread = (nan, nan)
-    times = dict(zip(FORMS, (one.grokking_time, one.closed_form, one.corrected), strict=True))
-    fit = one.memorization_time if fitted_alike else nan
+    times = dict(zip(FORMS, (one.t_grok, one.closed_form, one.corrected), strict=True))
+    fit = one.t_mem if fitted_alike else nan
     return {
         "seed_matched": own is not None,
         "predicted_status": one.status.value,
-        "predicted_t_train": fit,
-        **{column("t_test", form): time for form, time in times.items()},
+        "predicted_t_mem": fit,
+        **{column("t_grok", form): time for form, time in times.items()},
         **{column("delay", form): time - fit for form, time in times.items()},
         "predicted_low": low,
         "predicted_high": high,
         "spread_low": spread[0],
         "spread_high": spread[1],
-        "predicted_norm_at_test": _norm(p.typical if own is None else own, p.settings["eta_d"]),
+        "predicted_norm_at_grok": _norm(p.typical if own is None else own, p.settings["eta_d"]),
     }
 
 
@@ -284,14 +284,14 @@ def _norm(one: SeedPrediction, eta_d: float) -> float:
     """The norm at which the flow generalises."""
     if one.status is Status.ALREADY:
         return one.geometry.w_start
-    if one.path is None or not np.isfinite(one.grokking_time):
+    if one.path is None or not np.isfinite(one.t_grok):
         return float("nan")
-    return float(np.exp(one.path.at(one.grokking_time * eta_d)[0][0]))
+    return float(np.exp(one.path.at(one.t_grok * eta_d)[0][0]))
 
 
 def _with_baselines(table: xr.Dataset) -> xr.Dataset:
     for name, made in baselines(table).items():
-        table[column("t_test", name)] = ("run", made.t_test, {"fitted": made.told})
+        table[column("t_grok", name)] = ("run", made.t_grok, {"fitted": made.told})
         table[column("delay", name)] = ("run", made.delay, {"fitted": made.told})
         table[f"fitted_{name}"] = ("run", made.fitted)
     return table
@@ -299,11 +299,11 @@ def _with_baselines(table: xr.Dataset) -> xr.Dataset:
 
 def _judged(table: xr.Dataset) -> xr.Dataset:
     """The table with signed log errors, and whether the measured times are inside the intervals."""
-    measured, last = table["measured_t_test"].values, table["last"].values
+    measured, last = table["measured_t_grok"].values, table["last"].values
     censored = np.isnan(measured)
     with np.errstate(divide="ignore", invalid="ignore"):
         for name in predictors(table):
-            error = np.log(table[column("t_test", name)].values / measured)
+            error = np.log(table[column("t_grok", name)].values / measured)
             suffix = "" if name == "flow" else f"_{name}"
             table[f"log_error{suffix}"] = ("run", np.where(np.isfinite(error), error, np.nan))
     for low_name, inside, _ in INTERVALS:

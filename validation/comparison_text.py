@@ -8,19 +8,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from reduced.flow import Status
-from validation.baselines import BASELINES
-from validation.headline import REASONS, by_run, headline
-from validation.report import cell, groups, table
-from validation.score import column
-from validation.survival import LEVEL, median_time
+from groktime.reduced.flow import Status
+from groktime.validation.baselines import BASELINES
+from groktime.validation.headline import REASONS, by_run, headline
+from groktime.validation.report import cell, groups, table
+from groktime.validation.score import column
+from groktime.validation.survival import LEVEL, median_time
 
 Floats = NDArray[np.float64]
 
 FEW = 24  # runs that are told one by one on a terminal
-SLOPES = "Slope of ln t_test on ln gamma, over the same runs"
+SLOPES = "Slope of ln t_grok on ln gamma, over the same runs"
 CONFUSION = "Predicted (rows) and measured (columns), all runs"
-CHOICES = {"all": "all runs", "long": "runs whose delay is at least {:g} times t_train"}
+CHOICES = {"all": "all runs", "long": "runs whose delay is at least {:g} times t_mem"}
 _WHOSE = {
     "": "of the run's own seed",
     "_spread": "over the landscape's seeds",
@@ -44,15 +44,15 @@ def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
         "\n" + by_settings(rows),
     ]
     for choice, words in CHOICES.items():
-        parts.append(f"\nErrors of t_test, {words.format(how['long'])} (in brackets {LEVEL:.0%}, over seeds)")
-        parts.append(table(score_columns(scores.sel(quantity="t_test", runs=choice))))
-        parts += _left_out(scores.sel(quantity="t_test", runs=choice))
-    parts.append("\nErrors of the delay t_test - t_train")
+        parts.append(f"\nErrors of t_grok, {words.format(how['long'])} (in brackets {LEVEL:.0%}, over seeds)")
+        parts.append(table(score_columns(scores.sel(quantity="t_grok", runs=choice))))
+        parts += _left_out(scores.sel(quantity="t_grok", runs=choice))
+    parts.append("\nErrors of the delay t_grok - t_mem")
     for choice, words in CHOICES.items():
         one = scores.sel(quantity="delay", runs=choice)
         parts.append(f"{words.format(how['long'])}\n{table(score_columns(one))}")
     parts += ["\nFitted baselines (the others are not fitted)"]
-    parts += [f"  {name}: {rows[column('t_test', name)].attrs['fitted']}" for name in BASELINES]
+    parts += [f"  {name}: {rows[column('t_grok', name)].attrs['fitted']}" for name in BASELINES]
     parts += [f"\n{SLOPES}\n{table(slope_columns(scores))}", "\n" + "\n".join(intervals(scores))]
     parts += [f"\n{title}\n{table(columns)}" for title, columns in confusions(scores).items()]
     parts += ["\n" + by_run(rows)] if rows.sizes["run"] <= FEW else []
@@ -81,13 +81,13 @@ def by_settings(rows: xr.Dataset) -> str:
 
 def settings_title(rows: xr.Dataset) -> str:
     """What `settings_columns` is of."""
-    whose = "flow, and decay path" if "predicted_t_test_path" in rows else "flow"
-    return f"Medians of t_test over the seeds ({whose})"
+    whose = "flow, and decay path" if "predicted_t_grok_path" in rows else "flow"
+    return f"Medians of t_grok over the seeds ({whose})"
 
 
 def settings_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
     """Medians over the seeds, predicted and measured (Kaplan and Meier's), and their difference."""
-    names, with_path = groups(rows), "predicted_t_test_path" in rows
+    names, with_path = groups(rows), "predicted_t_grok_path" in rows
     settings = np.stack([rows[k].values.astype(float) for k in names], axis=1)
     _, first, which = np.unique(
         np.nan_to_num(settings, nan=-1.0), axis=0, return_index=True, return_inverse=True
@@ -96,10 +96,10 @@ def settings_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
     for k in range(len(first)):
         mine = rows.isel(run=which.ravel() == k)
         censored = mine["test_censored"].values
-        measured = median_time(mine["measured_t_test"].values, censored, mine["last"].values)[0]
-        told = {"predicted": _middle(mine["predicted_t_test"].values)}
+        measured = median_time(mine["measured_t_grok"].values, censored, mine["last"].values)[0]
+        told = {"predicted": _middle(mine["predicted_t_grok"].values)}
         if with_path:
-            told["path"] = _middle(mine["predicted_t_test_path"].values)
+            told["path"] = _middle(mine["predicted_t_grok_path"].values)
         row: dict[str, float] = {"runs": mine.sizes["run"], "censored": int(censored.sum()), **told}
         row["measured"] = measured if np.isfinite(measured) else np.nan
         for name, predicted in told.items():
@@ -170,7 +170,7 @@ def _told(values: NDArray[np.float64], name: str) -> bool:
 
 def intervals(scores: xr.Dataset) -> list[str]:
     """How often the intervals held, line by line under a title."""
-    lines = [f"Intervals, {LEVEL:.0%}: share of the runs that generalised whose t_test is inside"]
+    lines = [f"Intervals, {LEVEL:.0%}: share of the runs that generalised whose t_grok is inside"]
     for choice in CHOICES:
         one = scores.sel(runs=choice)
         name = "all runs" if choice == "all" else "long delays"

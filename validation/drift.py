@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
-from fullnet.runs import Runs
-from reduced.decay_path import DecayPath
-from reduced.errors import InputError
-from reduced.system import MEMORIZED
-from validation.match_path import check_path
+from groktime.fullnet.runs import Runs
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.errors import InputError
+from groktime.reduced.system import MEMORIZED
+from groktime.validation.match_path import check_path
 
 Floats = NDArray[np.float64]
 

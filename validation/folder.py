@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reduced.errors import InputError
-from reduced.files import write_dataset
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import write_dataset
 
 if TYPE_CHECKING:
-    from validation.compare import Comparison
-    from validation.ladder import Ladder
+    from groktime.validation.compare import Comparison
+    from groktime.validation.ladder import Ladder
 
 FIGURES = ("predicted.png", "errors.png", "curves.png", "trajectory.png")
 LADDER = "ladder.png"  # only of a report that was given one
@@ -45,8 +45,8 @@ def write_report(
     comparison: Comparison, path: Path, overwrite: bool = False, ladder: Ladder | None = None
 ) -> Path:
     """Write the files of `FILES`, and with a ladder its figure."""
-    from validation.figures import plot_curves, plot_errors, plot_predicted, plot_trajectory
-    from validation.page import page
+    from groktime.validation.figures import plot_curves, plot_errors, plot_predicted, plot_trajectory
+    from groktime.validation.page import page
 
     check_folder(path, overwrite)
     with _replacing(path) as folder:

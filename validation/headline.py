@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 
-from validation.report import groups, table
-from validation.survival import LEVEL
+from groktime.validation.report import groups, table
+from groktime.validation.survival import LEVEL
 
 REASONS = {
     "short": "short delay",
@@ -29,7 +29,7 @@ def headline(rows: xr.Dataset, scores: xr.Dataset) -> list[str]:
 
 def _of(rows: xr.Dataset, scores: xr.Dataset, predictor: str) -> list[str]:
     name = {"flow": "The flow", "path": "The decay path"}[predictor]
-    one = scores.sel(quantity="t_test", predictor=predictor)
+    one = scores.sel(quantity="t_grok", predictor=predictor)
     every, lasting = one.sel(runs="all"), one.sel(runs="long")
     counts = zip(every["reason"].values, every["n_excluded"].values, strict=True)
     left_out = ", ".join(f"{n} {REASONS[str(reason)]}" for reason, n in counts if n) or "none"
@@ -37,27 +37,27 @@ def _of(rows: xr.Dataset, scores: xr.Dataset, predictor: str) -> list[str]:
     if not n:
         return [f"{name}: no run of {total} has both a predicted and a measured time. Left out: {left_out}."]
     told = [
-        f"{name} predicts t_test of {n} of {total} runs with a mean error of {_percent(every, 'mean')}, "
+        f"{name} predicts t_grok of {n} of {total} runs with a mean error of {_percent(every, 'mean')}, "
         f"median {_percent(every, 'median')}.",
         f"Left out: {left_out}.",
     ]
     if 0 < long < n:
         told[1] += (
-            f" Over the {long} with a delay of at least {rows.attrs['long']:g} times t_train: "
+            f" Over the {long} with a delay of at least {rows.attrs['long']:g} times t_mem: "
             f"mean {_percent(lasting, 'mean')}, median {_percent(lasting, 'median')}."
         )
     return told
 
 
 def by_run(rows: xr.Dataset) -> str:
-    """Predicted beside measured t_test of each run, by settings and seed."""
+    """Predicted beside measured t_grok of each run, by settings and seed."""
     names = [*groups(rows), "seed"]
     order = np.lexsort([rows[k].values for k in reversed(names)])
     rows = rows.isel(run=order)
-    measured, never, last = (rows[k].values for k in ("measured_t_test", "test_censored", "last"))
-    predicted = {"predicted": rows["predicted_t_test"].values}
-    if "predicted_t_test_path" in rows:
-        predicted["path"] = rows["predicted_t_test_path"].values
+    measured, never, last = (rows[k].values for k in ("measured_t_grok", "test_censored", "last"))
+    predicted = {"predicted": rows["predicted_t_grok"].values}
+    if "predicted_t_grok_path" in rows:
+        predicted["path"] = rows["predicted_t_grok_path"].values
     columns: dict[str, Iterable[object]] = {k: rows[k].values for k in names}
     columns |= {name: np.round(times) for name, times in predicted.items()}
     reached = zip(measured, last, never, strict=True)
@@ -70,7 +70,7 @@ def by_run(rows: xr.Dataset) -> str:
     if np.any(status != "generalizes"):
         columns["predicted to"] = [str(s) for s in status]
     whose = "flow, and decay path" if "path" in predicted else "flow"
-    return f"t_test of each run ({whose})\n" + table(columns)
+    return f"t_grok of each run ({whose})\n" + table(columns)
 
 
 def _percent(one: xr.Dataset, which: str) -> str:

@@ -14,22 +14,22 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from fullnet.eq6 import integrate_networks
-from fullnet.runs import Runs, open_runs
-from fullnet.task import Task, whole
-from fullnet.trainer import members_of, train
-from fullnet.training import Member
-from reduced.decay_path import DecayPath
-from reduced.errors import InputError
-from reduced.files import replacing
-from reduced.flow import Status
-from reduced.landscape import Landscape
-from reduced.prediction import SeedPrediction, predict
-from reduced.system import LEVEL, systems
-from validation.ladder_path import check_options, read_at, sampled
-from validation.match import check_match
-from validation.measure import measure
-from validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung, with_path
+from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.runs import Runs, open_runs
+from groktime.fullnet.task import Task, whole
+from groktime.fullnet.trainer import members_of, train
+from groktime.fullnet.training import Member
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import replacing
+from groktime.reduced.flow import Status
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.prediction import SeedPrediction, predict
+from groktime.reduced.system import LEVEL, systems
+from groktime.validation.ladder_path import check_options, read_at, sampled
+from groktime.validation.match import check_match
+from groktime.validation.measure import measure
+from groktime.validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung, with_path
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ TRAINED = ("loop", "restricted", "gd", "adamw")
 class Ladder:
     """What `ladder` returns.
 
-    `table`, of schema "groktime-ladder/1" over setting, seed and rung: `t_test`, steps until the test
+    `table`, of schema "groktime-ladder/1" over setting, seed and rung: `t_grok`, steps until the test
     accuracy passes `threshold` (setting, seed), NaN where there is none, and `status` says why; `last`, the
     step to which a network was watched. `representation_rate` (setting, seed, form) holds the corrected
     closed form and Eq. 6 with the rate 1/||R_random - R_linear||² that a trained R has. `runs`: the files of
@@ -57,13 +57,13 @@ class Ladder:
 
     def text(self) -> str:
         """Times by rung, ratios between neighbours, and which rung costs most."""
-        from validation.ladder_text import text
+        from groktime.validation.ladder_text import text
 
         return text(self)
 
     def plot(self, path: str | Path, overwrite: bool = False) -> Path:
         """Times and ratios down the ladder, as PNG, PDF or SVG."""
-        from validation.ladder_figure import plot_ladder
+        from groktime.validation.ladder_figure import plot_ladder
 
         return plot_ladder(self, path, overwrite)
 
@@ -152,16 +152,16 @@ def ladder(
     }  # fmt: skip
     folder = _folder(Path(out), how)
     machine = {"device": device, "members": members, "workers": workers, "progress": progress}
-    t_test = np.full((len(one_seed), len(seeds), len(rungs)), np.nan)
-    status = np.full(t_test.shape, "", object)
-    last = np.full(t_test.shape, np.nan)
-    other = _predicted(settings, level, [r.name for r in rungs], t_test, status)
+    t_grok = np.full((len(one_seed), len(seeds), len(rungs)), np.nan)
+    status = np.full(t_grok.shape, "", object)
+    last = np.full(t_grok.shape, np.nan)
+    other = _predicted(settings, level, [r.name for r in rungs], t_grok, status)
     runs: dict[str, tuple[Runs, ...]] = {}
     paths: tuple[DecayPath, ...] = ()
     if options is not None:  # before anything is trained, so that a bad option is told at once
         paths, own = sampled(task, one_seed, seeds, options, folder, machine)
         k = [r.name for r in rungs].index("path")
-        t_test[..., k], status[..., k], last[..., k] = read_at(own, one_seed, seeds, settings.limits)
+        t_grok[..., k], status[..., k], last[..., k] = read_at(own, one_seed, seeds, settings.limits)
     for k, rung in enumerate(rungs):
         if rung.name in TRAINED:
             training = _training_of(rung.name, task, adamw_rate, dict(loop or {}))
@@ -172,8 +172,8 @@ def ladder(
             runs[rung.name] = tuple(each)
             for part, one in zip(settings.parts, each, strict=True):
                 check_match(land, one, threshold, "accuracy")
-                _measured(settings, part, one, persist, k, t_test, status, last)
-    table = _table(settings, rungs, t_test, status, last, other)
+                _measured(settings, part, one, persist, k, t_grok, status, last)
+    table = _table(settings, rungs, t_grok, status, last, other)
     table.attrs |= {"landscape": land.source, "adamw_rate": adamw_rate, "level": level}
     return Ladder(table, rungs, land, runs, paths)
 
@@ -233,10 +233,10 @@ def _folder(out: Path, how: Mapping[str, Any]) -> Path:
 
 
 def _predicted(
-    given: _Settings, level: float, names: Sequence[str], t_test: Floats, status: NDArray[np.object_]
+    given: _Settings, level: float, names: Sequence[str], t_grok: Floats, status: NDArray[np.object_]
 ) -> Floats:
     """Fill in the rungs without networks; returns (setting, seed, form) at the representation's rate."""
-    other = np.full((*t_test.shape[:2], 2), np.nan)
+    other = np.full((*t_grok.shape[:2], 2), np.nan)
     for k, c in enumerate(given.members):
         start: dict[str, Any] = {"gamma": c.gamma, "eta_d": c.eta_d, "alpha": c.alpha, "level": level}
         start |= {"n_train": given.size(k), "threshold": given.threshold}
@@ -245,12 +245,12 @@ def _predicted(
         own = {p.seed: p for p in predict(given.land, **start).seeds}
         if given.task.messiness:
             of_r = {p.seed: p for p in predict(given.land, **start, m_rate="representation").seeds}
-            other[k] = [[of_r[s].corrected, of_r[s].grokking_time] for s in given.seeds]
+            other[k] = [[of_r[s].corrected, of_r[s].t_grok] for s in given.seeds]
         for j, seed in enumerate(given.seeds):
             for name, (time, said) in _told(own[seed]).items():
                 if name in names:
                     at = names.index(name)
-                    t_test[k, j, at], status[k, j, at] = time, said
+                    t_grok[k, j, at], status[k, j, at] = time, said
     return other
 
 
@@ -265,7 +265,7 @@ def _told(p: SeedPrediction) -> dict[str, tuple[float, str]]:
     return {
         "printed": form(p.closed_form),
         "corrected": form(p.corrected),
-        "eq6": (p.grokking_time, p.status.value),
+        "eq6": (p.t_grok, p.status.value),
     }
 
 
@@ -324,22 +324,22 @@ def _measured(
     runs: Runs,
     persist: int,
     rung: int,
-    t_test: Floats,
+    t_grok: Floats,
     status: NDArray[np.object_],
     last: Floats,
 ) -> None:
     shape = (len(part), len(given.seeds))
     delays = measure(runs, given.limits[list(part)].ravel(), persist)
-    time, watched = (delays[name].values.astype(float).reshape(shape) for name in ("t_test", "last"))
+    time, watched = (delays[name].values.astype(float).reshape(shape) for name in ("t_grok", "last"))
     diverged = runs.dataset["diverged"].values.astype(bool).reshape(shape)
     said = np.where(np.isfinite(time), Status.GENERALIZES.value, np.where(diverged, "diverged", "censored"))
-    t_test[part, :, rung], status[part, :, rung], last[part, :, rung] = time, said, watched
+    t_grok[part, :, rung], status[part, :, rung], last[part, :, rung] = time, said, watched
 
 
 def _table(
     given: _Settings,
     rungs: Sequence[Rung],
-    t_test: Floats,
+    t_grok: Floats,
     status: NDArray[np.object_],
     last: Floats,
     other: Floats,
@@ -357,7 +357,7 @@ def _table(
     coords |= {"rung": [r.name for r in rungs], "form": ["corrected", "eq6"]}
     table = xr.Dataset(
         {
-            "t_test": (dims, t_test, {"units": "optimizer steps"}),
+            "t_grok": (dims, t_grok, {"units": "optimizer steps"}),
             "status": (dims, status.astype(str)),
             "last": (dims, last, {"units": "optimizer steps"}),
             "threshold": (dims[:2], given.limits),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reduced.figures.file import check_figure, save
-from reduced.figures.style import BLACK, PALETTE, new_figure, remark
-from validation.ladder_text import middle, ratios, settings
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.style import BLACK, PALETTE, new_figure, remark
+from groktime.validation.ladder_text import middle, ratios, settings
 
 if TYPE_CHECKING:
-    from validation.ladder import Ladder
+    from groktime.validation.ladder import Ladder
 
 _MARKS = "osD^vPX*<>"
 _WIDTH = 0.5  # of a rung, over which its settings lie side by side
@@ -35,7 +35,7 @@ def plot_ladder(ladder: Ladder, path: str | Path, overwrite: bool = False) -> Pa
     """
     path = check_figure(path, overwrite)
     rows = ladder.table
-    times = rows["t_test"].values
+    times = rows["t_grok"].values
     if not (times > 0).any():
         figure = new_figure(6, 3)
         remark(figure.subplots(), "no rung has a time above 0")

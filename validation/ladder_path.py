@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fullnet.decay_path import sample_path
-from fullnet.task import Task
-from fullnet.training import Member
-from reduced.decay_path import DecayPath, open_path
-from reduced.errors import InputError
-from reduced.flow import Status
-from reduced.path_prediction import predict_on_path
+from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.task import Task
+from groktime.fullnet.training import Member
+from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import Status
+from groktime.reduced.path_prediction import predict_on_path
 
 Floats = NDArray[np.float64]
 
@@ -102,7 +102,7 @@ def read_at(
                 path, gamma=c.gamma, eta_d=c.eta_d, alpha=c.alpha, m=c.m, n_train=c.n_train, seed=seed,
                 threshold=float(limits[k, j]),
             )  # fmt: skip
-            time[k, j], status[k, j] = p.grokking_time, p.status.value
+            time[k, j], status[k, j] = p.t_grok, p.status.value
             if p.status is Status.OUTSIDE:
                 last[k, j] = path.tau[-1] / p.rate
     return time, status, last

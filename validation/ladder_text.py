@@ -9,18 +9,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from validation.report import cell, table
+from groktime.validation.report import cell, table
 
 if TYPE_CHECKING:
-    from validation.ladder import Ladder
+    from groktime.validation.ladder import Ladder
 
 Floats = NDArray[np.float64]
 
 
 def ratios(rows: xr.Dataset) -> Floats:
-    """t_test of each rung over that of the rung above it, [setting, seed, rung]; NaN on the first, and where
+    """t_grok of each rung over that of the rung above it, [setting, seed, rung]; NaN on the first, and where
     one of the two has no time above 0."""
-    times = rows["t_test"].transpose("setting", "seed", "rung").values
+    times = rows["t_grok"].transpose("setting", "seed", "rung").values
     known = np.where(times > 0, times, np.nan)
     out = np.full(known.shape, np.nan)
     out[..., 1:] = known[..., 1:] / known[..., :-1]
@@ -28,9 +28,9 @@ def ratios(rows: xr.Dataset) -> Floats:
 
 
 def middle(rows: xr.Dataset) -> Floats:
-    """Medians of t_test over the seeds, [setting, rung], those without a time counting as infinite; NaN
+    """Medians of t_grok over the seeds, [setting, rung], those without a time counting as infinite; NaN
     where the median is."""
-    times = rows["t_test"].transpose("setting", "seed", "rung").values
+    times = rows["t_grok"].transpose("setting", "seed", "rung").values
     median = np.median(np.where(np.isnan(times), np.inf, times), axis=1)
     return np.where(np.isfinite(median), median, np.nan)
 
@@ -79,7 +79,7 @@ def _start(rows: xr.Dataset) -> dict[str, Iterable[object]]:
 
 
 def _times(rows: xr.Dataset) -> dict[str, Iterable[object]]:
-    medians, known = middle(rows), np.isfinite(rows["t_test"].values).sum(1)
+    medians, known = middle(rows), np.isfinite(rows["t_grok"].values).sum(1)
     columns: dict[str, Iterable[object]] = {}
     for k, name in enumerate(rows["rung"].values):
         columns[str(name)] = [f"{_steps(t)} ({n})" for t, n in zip(medians[:, k], known[:, k], strict=True)]
@@ -101,7 +101,7 @@ def summary(ladder: Ladder) -> dict[str, list[object]]:
     """By rung: what it drops, the ratio to the rung above (median, least, greatest), the number of pairs, and
     how many lose or gain a time there; and against the full network by SGD."""
     rows, found = ladder.table, ratios(ladder.table)
-    times = rows["t_test"].values
+    times = rows["t_grok"].values
     full = times[..., [r.name for r in ladder.rungs].index("gd")]
     columns: dict[str, list[object]] = {
         k: []
@@ -133,7 +133,7 @@ def verdict(ladder: Ladder) -> str:
         np.median(np.abs(np.log(r))) if (r := found[..., k][np.isfinite(found[..., k])]).size else np.nan
         for k in range(len(ladder.rungs))
     ]
-    known = np.isfinite(ladder.table["t_test"].values)
+    known = np.isfinite(ladder.table["t_grok"].values)
     lost = (known[..., :-1] & ~known[..., 1:]).sum((0, 1))
     worst = int(lost.argmax()) + 1
     also = (

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fullnet.runs import Runs
-from reduced.decay_path import MOMENTUM_SPEED, DecayPath
-from reduced.errors import InputError
-from reduced.landscape import Landscape
+from groktime.fullnet.runs import Runs
+from groktime.reduced.decay_path import MOMENTUM_SPEED, DecayPath
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape
 
 Floats = NDArray[np.float64]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fullnet.runs import Runs
-from reduced.decay_path import DecayPath
-from reduced.errors import InputError
-from validation.match import configuration, free_norm, same_networks, same_settings, threshold_words
+from groktime.fullnet.runs import Runs
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.errors import InputError
+from groktime.validation.match import configuration, free_norm, same_networks, same_settings, threshold_words
 
 _RATIO = 1e-6  # by which η_R/η_D may differ for rounding
 

@@ -6,22 +6,23 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from fullnet.runs import SETTINGS, Runs
-from reduced.errors import InputError
-from reduced.system import MEMORIZED
+from groktime.fullnet.runs import SETTINGS, Runs
+from groktime.reduced.errors import InputError
+from groktime.reduced.system import MEMORIZED
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-SCHEMA = "groktime-delays/1"
+SCHEMA = "groktime-delays/2"
+TIMES = {"train": "t_mem", "test": "t_grok"}  # the time of each metric's crossing
 RULES = ("persist", "first", "stable")
 _ROUND = 1e-6  # of an accuracy stored in single precision: 9 of 10 right is at 0.9
 _UNITS = {
-    "t_train": "optimizer steps",
-    "t_test": "optimizer steps",
+    "t_mem": "optimizer steps",
+    "t_grok": "optimizer steps",
     "delay": "optimizer steps",
     "last": "optimizer steps",
-    "norm_at_test": "L2 norm of all weights and biases",
+    "norm_at_grok": "L2 norm of all weights and biases",
 }
 
 
@@ -50,10 +51,10 @@ def measure(
 
     Returns
     -------
-    Dataset of schema "groktime-delays/1" over `run`, with the runs' settings as coordinates:
-    `t_train`, `t_test` and `delay` = t_test - t_train in optimizer steps, NaN where censored;
+    Dataset of schema "groktime-delays/2" over `run`, with the runs' settings as coordinates:
+    `t_mem`, `t_grok` and `delay` = t_grok - t_mem in optimizer steps, NaN where censored;
     `train_censored`, `test_censored`; `last`, the step up to which a run was watched; and
-    `norm_at_test`, the weight norm at t_test.
+    `norm_at_grok`, the weight norm at t_grok.
 
     Raises
     ------
@@ -77,12 +78,12 @@ def measure(
     for part in ("train", "test"):
         passes = _passes(runs, f"{part}_{metric}", limits[part], metric)
         at = where[part] = crossing(passes, runs.trained, runs.finished, wanted, rule == "stable")
-        found[f"t_{part}"] = np.where(at < 0, np.nan, steps[at])
+        found[TIMES[part]] = np.where(at < 0, np.nan, steps[at])
         found[f"{part}_censored"] = at < 0
-    found["delay"] = np.asarray(found["t_test"], float) - found["t_train"]
+    found["delay"] = np.asarray(found["t_grok"], float) - found["t_mem"]
     found["last"] = ds["steps_done"].values
     norms = np.take_along_axis(ds["weight_norm"].values, where["test"][:, None], axis=1)[:, 0]
-    found["norm_at_test"] = np.where(where["test"] < 0, np.nan, norms)
+    found["norm_at_grok"] = np.where(where["test"] < 0, np.nan, norms)
 
     delays = xr.Dataset(
         {k: ("run", v) for k, v in found.items()},

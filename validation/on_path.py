@@ -8,18 +8,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from fullnet.runs import Runs
-from reduced.decay_path import DecayPath
-from reduced.flow import Status
-from reduced.path_prediction import PathPrediction, SeedOnPath, predict_on_path
-from reduced.system import MEMORIZED
+from groktime.fullnet.runs import Runs
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.flow import Status
+from groktime.reduced.path_prediction import PathPrediction, SeedOnPath, predict_on_path
+from groktime.reduced.system import MEMORIZED
 
 
 def path_columns(path: DecayPath, runs: Runs, delays: xr.Dataset) -> dict[str, NDArray[Any]]:
     """Columns [run]: times in optimizer steps, NaN where there are none; each run by its own threshold.
 
     A run whose seed the path holds is predicted from that seed, another from the median over the
-    path's seeds. A start that the path did not sample, in alpha or m, is outside. t_train and the delay
+    path's seeds. A start that the path did not sample, in alpha or m, is outside. t_mem and the delay
     are only told where "memorised" is measured as the path means it.
     """
     metric = str(delays.attrs["metric"])
@@ -54,8 +54,8 @@ def _row(p: PathPrediction | None, seed: int, path: DecayPath, alike: bool) -> d
     if p is not None:
         own = next((q for q in p.seeds if q.seed == seed), None)
         one: PathPrediction | SeedOnPath = p if own is None else own
-        status, resolved, time = one.status, p.resolved, one.grokking_time
-        fit = one.memorization_time if alike else nan
+        status, resolved, time = one.status, p.resolved, one.t_grok
+        fit = one.t_mem if alike else nan
         # nothing is said where nothing was sampled, and one resolution tells no error of one seed
         told = status is not Status.OUTSIDE and (own is None or len(path.refit) > 1)
         low, high = (p.interval if own is None else (own.low, own.high)) if told else (nan, nan)
@@ -63,8 +63,8 @@ def _row(p: PathPrediction | None, seed: int, path: DecayPath, alike: bool) -> d
         "path_seed_matched": matched,
         "path_status": status.value,
         "path_resolved": resolved,
-        "predicted_t_test_path": time,
-        "predicted_t_train_path": fit,
+        "predicted_t_grok_path": time,
+        "predicted_t_mem_path": fit,
         "predicted_delay_path": time - fit,
         "path_low": low,
         "path_high": high,

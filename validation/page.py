@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from validation.comparison_text import (
+from groktime.validation.comparison_text import (
     CHOICES,
     SLOPES,
     confusions,
@@ -26,34 +26,34 @@ from validation.comparison_text import (
     settings_title,
     slope_columns,
 )
-from validation.headline import REASONS, headline
-from validation.ladder_text import heading, tables, verdict
-from validation.report import cell
-from validation.score import column
-from validation.survival import LEVEL
+from groktime.validation.headline import REASONS, headline
+from groktime.validation.ladder_text import heading, tables, verdict
+from groktime.validation.report import cell
+from groktime.validation.score import column
+from groktime.validation.survival import LEVEL
 
 if TYPE_CHECKING:
-    from validation.compare import Comparison
-    from validation.ladder import Ladder
+    from groktime.validation.compare import Comparison
+    from groktime.validation.ladder import Ladder
 
 _PACKAGES = ("groktime", "torch", "numpy", "scipy", "xarray")
-_FIRST = ("predicted_t_test", "measured_t_test", "test_censored", "last", "log_error", "short")
+_FIRST = ("predicted_t_grok", "measured_t_grok", "test_censored", "last", "log_error", "short")
 # Of each figure: what it shows to whom cannot see it, and how to read it.
 _WORDS = {
     "predicted": (
-        "Scatter of predicted against measured t_test, on logarithmic axes with the line of equality.",
-        "Each point is a run: its measured t_test across, the flow's prediction upwards; on the line they "
+        "Scatter of predicted against measured t_grok, on logarithmic axes with the line of equality.",
+        "Each point is a run: its measured t_grok across, the flow's prediction upwards; on the line they "
         "are equal. Bars: the 90% interval. Open circles: short delays. Triangles: runs that never "
         "generalised, at the last step to which they were watched.",
     ),
     "errors": (
-        "Four panels: predicted over measured t_test against weight decay, start, learning rate and seed.",
-        "Predicted over measured t_test against each setting; lines are medians.",
+        "Four panels: predicted over measured t_grok against weight decay, start, learning rate and seed.",
+        "Predicted over measured t_grok against each setting; lines are medians.",
     ),
     "curves": (
         "Small panels of learning curves by setting, with measured and predicted times.",
         "Training and test curves, one line a run. Vertical lines are medians over the seeds: measured times "
-        "solid, predicted ones dashed. Dots: each run's measured t_test.",
+        "solid, predicted ones dashed. Dots: each run's measured t_grok.",
     ),
 }
 _OVER_LANDSCAPES = (
@@ -103,7 +103,7 @@ def page(comparison: Comparison, folder: Path, ladder: Ladder | None = None) -> 
         "provenance": _provenance(comparison),
         "configurations": _configurations(comparison),
     }
-    template = (files("validation") / "page.html").read_text(encoding="utf-8")
+    template = (files("groktime.validation") / "page.html").read_text(encoding="utf-8")
     return Template(template).substitute(parts)
 
 
@@ -165,14 +165,14 @@ def _all_scores(rows: xr.Dataset, scores: xr.Dataset) -> str:
 
 
 def _fitted(rows: xr.Dataset, scores: xr.Dataset) -> list[str]:
-    told = {str(p): rows[column("t_test", str(p))].attrs.get("fitted") for p in scores["predictor"].values}
+    told = {str(p): rows[column("t_grok", str(p))].attrs.get("fitted") for p in scores["predictor"].values}
     return [f"{name.replace('_', ' ')}: {words}" for name, words in told.items() if words]
 
 
 def _all_excluded(rows: xr.Dataset, scores: xr.Dataset) -> str:
     found = []
     for choice, words in CHOICES.items():
-        one = scores.sel(quantity="t_test", runs=choice)
+        one = scores.sel(quantity="t_grok", runs=choice)
         columns: dict[str, Iterable[object]] = {
             "predictor": [str(p) for p in one["predictor"].values],
             "scored": one["n"].values,
@@ -181,7 +181,7 @@ def _all_excluded(rows: xr.Dataset, scores: xr.Dataset) -> str:
             left_out = one["n_excluded"].sel(reason=reason).values
             if left_out.any():
                 columns[REASONS[str(reason)]] = left_out
-        found.append(_table(columns, f"t_test, {words.format(rows.attrs['long'])}: how many"))
+        found.append(_table(columns, f"t_grok, {words.format(rows.attrs['long'])}: how many"))
     return "\n".join(found)
 
 

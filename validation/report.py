@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import xarray as xr
 
-from fullnet.runs import SETTINGS
-from validation.survival import LEVEL
+from groktime.fullnet.runs import SETTINGS
+from groktime.validation.measure import TIMES
+from groktime.validation.survival import LEVEL
 
 
 def groups(delays: xr.Dataset) -> list[str]:
@@ -22,13 +23,13 @@ def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
     shown = [k for k in SETTINGS if not np.isnan(delays[k].values).all()]
     censored = delays["train_censored"].values | delays["test_censored"].values
     until = np.where(censored, delays["last"].values, np.nan)
-    columns = {k: delays[k].values for k in (*shown, "t_train", "t_test", "delay", "norm_at_test")}
+    columns = {k: delays[k].values for k in (*shown, "t_mem", "t_grok", "delay", "norm_at_grok")}
     runs = table({**columns, "censored at": until})
 
     counts = {k: medians[k].values for k in (*medians.coords, "n")}
     spans: dict[str, Iterable[object]] = {}
     for part in ("train", "test"):
-        time = f"t_{part}"
+        time = TIMES[part]
         spans[f"{part} censored"] = medians[f"n_{part}_censored"].values
         spans[time] = medians[time].values
         ends = (medians[f"{time}_low"].values, medians[f"{time}_high"].values)

@@ -9,9 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from reduced.flow import Status
-from validation.baselines import BASELINES, QUANTITIES
-from validation.survival import LEVEL, slope
+from groktime.reduced.flow import Status
+from groktime.validation.baselines import BASELINES, QUANTITIES
+from groktime.validation.survival import LEVEL, slope
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -36,13 +36,13 @@ _AT_ONCE = 2_000_000  # numbers held while draws are weighed
 
 
 def column(quantity: str, predictor: str) -> str:
-    """The name in a comparison's table of what a predictor says of t_test or delay."""
+    """The name in a comparison's table of what a predictor says of t_grok or delay."""
     return f"predicted_{quantity}" + ("" if predictor == "flow" else f"_{predictor}")
 
 
 def predictors(table: xr.Dataset) -> tuple[str, ...]:
     """Those of a comparison's table."""
-    return tuple(p for p in PREDICTORS if column("t_test", p) in table)
+    return tuple(p for p in PREDICTORS if column("t_grok", p) in table)
 
 
 def summary(table: xr.Dataset) -> xr.Dataset:
@@ -51,7 +51,7 @@ def summary(table: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     Dataset of schema "groktime-scores/1".
-    Over `quantity` (t_test, delay), `runs` (all; long: delay at least five times t_train) and
+    Over `quantity` (t_grok, delay), `runs` (all; long: delay at least five times t_mem) and
     `predictor`:
         n : the runs that the numbers are of; n_excluded, over `reason`: the others.
         ape_median, ape_mean : |predicted - measured|/measured, with `_low` and `_high`, the 90 %
@@ -64,7 +64,7 @@ def summary(table: xr.Dataset) -> xr.Dataset:
         alone, in which one seed has no uncertainty. n_censored; of these n_censored_interval have an
         interval, and n_consistent one that reaches the run's last step (`_spread`, `_path`: likewise).
     Over `group` (equal settings but for gamma and seed): gamma_slope_measured and
-        gamma_slope_predicted, of ln t_test on ln gamma, with `_low` and `_high`; gamma_slope_path of
+        gamma_slope_predicted, of ln t_grok on ln gamma, with `_low` and `_high`; gamma_slope_path of
         those of the same runs that the path predicts.
     `confusion` [predicted, measured] : counts of all runs. "generalizes_later": predicted beyond the
         last step to which the run was, or would have been, watched. `confusion_path`: by the path.
@@ -85,9 +85,9 @@ def summary(table: xr.Dataset) -> xr.Dataset:
     variables["n_excluded"] = ((*dims, "reason"), np.reshape(excluded, (*shape, len(REASONS))))
     intervals = [_coverage(table, choice) for choice in CHOICES]
     variables |= {k: ("runs", [found[k] for found in intervals]) for k in intervals[0]}
-    told = {"": ("predicted_status", "predicted_t_test")}
+    told = {"": ("predicted_status", "predicted_t_grok")}
     if "path" in names:
-        told["_path"] = ("path_status", "predicted_t_test_path")
+        told["_path"] = ("path_status", "predicted_t_grok_path")
     for end, (status, times) in told.items():
         counts = _confusion(table, table[status].values, table[times].values)
         variables[f"confusion{end}"] = (("predicted", "measured"), counts)
@@ -180,7 +180,7 @@ def _errors(ape: Floats, seed: NDArray[np.generic]) -> dict[str, float]:
 
 def _coverage(table: xr.Dataset, choice: str) -> dict[str, float]:
     chosen = choose(table, choice)
-    censored = np.isnan(table["measured_t_test"].values)
+    censored = np.isnan(table["measured_t_grok"].values)
     out: dict[str, float] = {"n_censored": int((chosen & censored).sum())}
     for low, inside, end in INTERVALS:
         if low not in table:
@@ -200,20 +200,20 @@ def _confusion(table: xr.Dataset, status: NDArray[np.str_], times: Floats) -> ND
     outside = status == Status.OUTSIDE
     later = goes & (times > table["watched"].values)
     rows = (goes & ~later, later, ~goes & ~outside, outside)
-    censored, diverged = np.isnan(table["measured_t_test"].values), table["diverged"].values.astype(bool)
+    censored, diverged = np.isnan(table["measured_t_grok"].values), table["diverged"].values.astype(bool)
     columns = (~censored, censored & ~diverged, censored & diverged)
     return np.array([[int((row & column).sum()) for column in columns] for row in rows])
 
 
 def _gamma_slopes(table: xr.Dataset) -> tuple[dict[str, list[float]], dict[str, Floats]]:
-    """Slopes of ln t_test on ln gamma of each group, over the same runs for both."""
+    """Slopes of ln t_grok on ln gamma of each group, over the same runs for both."""
     settings = [np.asarray(table[k].values, float) for k in _GROUP]
     codes = np.stack([np.unique(v, return_inverse=True)[1] for v in settings], axis=1)
     _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-    measured = table["measured_t_test"].values
-    each = {"measured": measured, "predicted": table["predicted_t_test"].values}
+    measured = table["measured_t_grok"].values
+    each = {"measured": measured, "predicted": table["predicted_t_grok"].values}
     if "path" in predictors(table):
-        each["path"] = table[column("t_test", "path")].values
+        each["path"] = table[column("t_grok", "path")].values
     gamma, seed = table["gamma"].values, table["seed"].values
     left = (measured > 0) & (each["predicted"] > 0) & (gamma > 0)
     out: dict[str, list[float]] = {}

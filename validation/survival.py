@@ -14,7 +14,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import CensoredData, ecdf
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
+from groktime.validation.measure import TIMES
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +66,7 @@ def _reached(at: Floats, survival: Floats, never: float) -> float:
 
 
 def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Dataset:
-    """Medians of t_train and t_test over the runs of equal settings.
+    """Medians of t_mem and t_grok over the runs of equal settings.
 
     Parameters
     ----------
@@ -75,8 +76,8 @@ def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Da
     Returns
     -------
     Dataset over `group`, in ascending order of the settings, which are its coordinates: `n`, the
-    runs; `n_train_censored`, `n_test_censored`; and `t_train`, `t_train_low`, `t_train_high`,
-    likewise of t_test, in optimizer steps (see `median_time`).
+    runs; `n_train_censored`, `n_test_censored`; and `t_mem`, `t_mem_low`, `t_mem_high`,
+    likewise of t_grok, in optimizer steps (see `median_time`).
     """
     for name in by:
         if name not in delays.coords:
@@ -89,7 +90,7 @@ def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Da
         members = delays.isel(run=which == k)
         row: dict[str, float] = {"n": members.sizes["run"]}
         for part in ("train", "test"):
-            time, censored = f"t_{part}", members[f"{part}_censored"].values
+            time, censored = TIMES[part], members[f"{part}_censored"].values
             row[f"n_{part}_censored"] = int(censored.sum())
             row[time], row[f"{time}_low"], row[f"{time}_high"] = median_time(
                 members[time].values, censored, members["last"].values

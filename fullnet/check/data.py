@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fullnet.check.finding import Finding, Findings, kind, number, short
-from fullnet.task import Problem, Split, Task
+from groktime.fullnet.check.finding import Finding, Findings, kind, number, short
+from groktime.fullnet.task import Problem, Split, Task
 
 
 def data_findings(task: Task, seed: int, data: Callable[[int, int], Any]) -> Findings:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fullnet.check.finding import Finding, Findings, kind, number, short, whole
-from fullnet.seeding import generator
-from fullnet.task import Adam
+from groktime.fullnet.check.finding import Finding, Findings, kind, number, short, whole
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.task import Adam
 
 
 def optimizer_findings(adam: Adam) -> Findings:

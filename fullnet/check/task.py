@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from fullnet.check.data import data_findings
-from fullnet.check.finding import Finding, Findings, cut, kind, number, said, short, whole
-from fullnet.check.options import augment_findings, optimizer_findings
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.norms import wrong_parts
-from fullnet.engine.samples import Data
-from fullnet.seeding import global_seed
-from fullnet.task import Adam, Problem, Split, Task
+from groktime.fullnet.check.data import data_findings
+from groktime.fullnet.check.finding import Finding, Findings, cut, kind, number, said, short, whole
+from groktime.fullnet.check.options import augment_findings, optimizer_findings
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.norms import wrong_parts
+from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.seeding import global_seed
+from groktime.fullnet.task import Adam, Problem, Split, Task
 
 _SAMPLES = 8  # that the network is tried on
 

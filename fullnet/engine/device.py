@@ -7,7 +7,7 @@ import os
 
 import torch
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 _BYTES_PER_PARAMETER = 16  # weights, gradient and two moments in float32
 _CACHE = 16 * 2**20  # a piece that stays in the last-level cache trains twice as fast

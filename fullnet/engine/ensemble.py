@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from fullnet.engine.norms import part_norms
-from fullnet.engine.optimizer import clip
-from fullnet.engine.representation import Line, Representation
-from fullnet.engine.samples import Data, Samples, slices
-from fullnet.seeding import global_seed
-from fullnet.task import Task
+from groktime.fullnet.engine.norms import part_norms
+from groktime.fullnet.engine.optimizer import clip
+from groktime.fullnet.engine.representation import Line, Representation
+from groktime.fullnet.engine.samples import Data, Samples, slices
+from groktime.fullnet.seeding import global_seed
+from groktime.fullnet.task import Task
 
 Named = Mapping[str, Tensor]
 OfOne = Callable[[Tensor, Named], Tensor]  # (output, targets) of one member -> a tensor

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reduced.errors import InputError
-from reduced.files import check_output, replacing
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import check_output, replacing
 
 _CONFIGURATION = "configuration.json"
 _MOVED = "finished"  # there just before the final file is moved out of the folder

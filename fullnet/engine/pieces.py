@@ -18,10 +18,10 @@ import cloudpickle
 import torch
 from numpy.typing import NDArray
 
-from fullnet.engine.memory import keep_freed_memory
-from fullnet.engine.parts import Checkpoint, Parts
-from fullnet.engine.progress import Progress
-from reduced.errors import InputError
+from groktime.fullnet.engine.memory import keep_freed_memory
+from groktime.fullnet.engine.parts import Checkpoint, Parts
+from groktime.fullnet.engine.progress import Progress
+from groktime.reduced.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
 OnSteps = Callable[[int], None]  # told the member-steps done

@@ -12,8 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from fullnet.task import Problem
-from reduced.errors import InputError
+from groktime.fullnet.task import Problem
+from groktime.reduced.errors import InputError
 
 Named = Mapping[str, Tensor]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from fullnet.seeding import generator
-from fullnet.task import Split
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.task import Split
 
 Named = Mapping[str, Tensor]
 Augment = Callable[[Tensor, Generator], Tensor]

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from reduced.errors import InputError
+from groktime.reduced.errors import InputError
 
 
 class Transformer(nn.Module):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fullnet.tasks.addition import addition
-from fullnet.tasks.four_operations import four_operations
-from fullnet.tasks.imdb import imdb
-from fullnet.tasks.mnist import mnist
-from fullnet.tasks.mnist_representation import mnist_representation
-from fullnet.tasks.modular_addition import modular_addition
-from fullnet.tasks.qm9 import qm9
-from fullnet.tasks.teacher_student import teacher_student
+from groktime.fullnet.tasks.addition import addition
+from groktime.fullnet.tasks.four_operations import four_operations
+from groktime.fullnet.tasks.imdb import imdb
+from groktime.fullnet.tasks.mnist import mnist
+from groktime.fullnet.tasks.mnist_representation import mnist_representation
+from groktime.fullnet.tasks.modular_addition import modular_addition
+from groktime.fullnet.tasks.qm9 import qm9
+from groktime.fullnet.tasks.teacher_student import teacher_student
 
 __all__ = [
     "addition",

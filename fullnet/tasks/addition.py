@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fullnet.seeding import generator
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from reduced.errors import InputError
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.reduced.errors import InputError
 
 _TARGET_DIMENSION = 30
 _HIDDEN = 200

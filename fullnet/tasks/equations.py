@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from fullnet.seeding import generator
-from fullnet.task import Problem, Split, Targets, whole
-from reduced.errors import InputError
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.task import Problem, Split, Targets, whole
+from groktime.reduced.errors import InputError
 
 LOSS_NAME = "cross-entropy, mean over samples"
 TRAIN_SHARE = 0.3

@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor, nn
 
-from fullnet.networks.transformer import Transformer
-from fullnet.task import Adam, Problem, Split, Task, whole
-from fullnet.tasks.equations import LOSS_NAME, cross_entropy, drawn, largest_logit, samples
-from reduced.errors import InputError
+from groktime.fullnet.networks.transformer import Transformer
+from groktime.fullnet.task import Adam, Problem, Split, Task, whole
+from groktime.fullnet.tasks.equations import LOSS_NAME, cross_entropy, drawn, largest_logit, samples
+from groktime.reduced.errors import InputError
 
 _BLOCKS = 2
 _OPERATIONS = ("+", "-", "*", "/")

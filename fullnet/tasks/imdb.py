@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fullnet.networks.lstm import LSTM
-from fullnet.seeding import generator
-from fullnet.tables import find_table, read_table
-from fullnet.task import Adam, Problem, Split, Targets, Task, whole
-from reduced.errors import InputError
+from groktime.fullnet.networks.lstm import LSTM
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.tables import find_table, read_table
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task, whole
+from groktime.reduced.errors import InputError
 
 _N_TOTAL = 37_500  # three quarters of the 50,000 reviews: a quarter is held out
 _N_HELD = 12_500

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from fullnet.data import fetch, read_idx
-from fullnet.seeding import generator
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from reduced.errors import InputError
+from groktime.fullnet.data import fetch, read_idx
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.reduced.errors import InputError
 
 _N_TOTAL = 60_000
 _N_TEST = 10_000

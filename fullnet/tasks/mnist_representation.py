@@ -10,9 +10,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fullnet.task import Problem, Split, Task
-from fullnet.tasks.mnist import mnist
-from reduced.errors import InputError
+from groktime.fullnet.task import Problem, Split, Task
+from groktime.fullnet.tasks.mnist import mnist
+from groktime.reduced.errors import InputError
 
 _CLASSES = 10
 _BATCH = 100

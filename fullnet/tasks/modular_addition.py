@@ -7,9 +7,9 @@ import functools
 import torch
 from torch import nn
 
-from fullnet.networks.transformer import Transformer
-from fullnet.task import Adam, Problem, Split, Task, whole
-from fullnet.tasks.equations import LOSS_NAME, cross_entropy, drawn, largest_logit, samples
+from groktime.fullnet.networks.transformer import Transformer
+from groktime.fullnet.task import Adam, Problem, Split, Task, whole
+from groktime.fullnet.tasks.equations import LOSS_NAME, cross_entropy, drawn, largest_logit, samples
 
 
 def modular_addition(

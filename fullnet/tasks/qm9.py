@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fullnet.molecules import BONDS, FEATURES, LARGEST, graph_of, need_rdkit
-from fullnet.seeding import generator
-from fullnet.tables import find_table, read_table
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from reduced.errors import InputError
+from groktime.fullnet.molecules import BONDS, FEATURES, LARGEST, graph_of, need_rdkit
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.tables import find_table, read_table
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.reduced.errors import InputError
 
 _N_TOTAL = 65_415  # half of the 130,831 molecules; the other half is held out
 _BATCH = 32

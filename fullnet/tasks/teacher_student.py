@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fullnet.seeding import generator, global_seed
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from reduced.errors import InputError
+from groktime.fullnet.seeding import generator, global_seed
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.reduced.errors import InputError
 
 _N_TEST = 100
 

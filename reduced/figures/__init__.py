@@ -6,14 +6,14 @@ docstring. `draw_…` draw into an axes of yours.
 
 from __future__ import annotations
 
-from reduced.figures.curves import draw_lu, plot_lu
-from reduced.figures.file import save
-from reduced.figures.gradients import plot_gradients
-from reduced.figures.landscape import draw_landscape
-from reduced.figures.path import plot_path
-from reduced.figures.prediction import plot_prediction
-from reduced.figures.sizes import plot_sizes
-from reduced.figures.what_if import plot_what_if
+from groktime.reduced.figures.curves import draw_lu, plot_lu
+from groktime.reduced.figures.file import save
+from groktime.reduced.figures.gradients import plot_gradients
+from groktime.reduced.figures.landscape import draw_landscape
+from groktime.reduced.figures.path import plot_path
+from groktime.reduced.figures.prediction import plot_prediction
+from groktime.reduced.figures.sizes import plot_sizes
+from groktime.reduced.figures.what_if import plot_what_if
 
 __all__ = [
     "draw_landscape",

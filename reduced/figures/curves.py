@@ -7,10 +7,19 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from reduced.errors import InputError
-from reduced.figures.file import check_figure, save
-from reduced.figures.style import ALPHA, BLUE, GREEN, VERMILLION, Floats, new_figure, positive, scale_x
-from reduced.landscape import Landscape
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.style import (
+    ALPHA,
+    BLUE,
+    GREEN,
+    VERMILLION,
+    Floats,
+    new_figure,
+    positive,
+    scale_x,
+)
+from groktime.reduced.landscape import Landscape
 
 _COLOURS = {"train_loss": BLUE, "test_loss": VERMILLION, "train_accuracy": BLUE, "test_accuracy": GREEN}
 _LABELS = {"train_loss": "training", "test_loss": "test", "test_accuracy": "test"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from reduced.errors import InputError
-from reduced.files import check_output, replacing
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import check_output, replacing
 
 SUFFIXES = (".png", ".pdf", ".svg")
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from reduced.errors import InputError
-from reduced.figures.file import check_figure, save
-from reduced.figures.prediction import heading
-from reduced.figures.style import BLUE, GREEN, LOG_NORM, MESSINESS, VERMILLION, Floats, new_figure
-from reduced.prediction import Prediction
-from reduced.system import rate_of_m
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.prediction import heading
+from groktime.reduced.figures.style import BLUE, GREEN, LOG_NORM, MESSINESS, VERMILLION, Floats, new_figure
+from groktime.reduced.prediction import Prediction
+from groktime.reduced.system import rate_of_m
 
 _ARROWS = 14
 _LENGTH = 0.09  # of an arrow, share of the panel's width

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
-from reduced.figures.style import (
+from groktime.reduced.figures.style import (
     ALPHA,
     BLACK,
     BLUE,
@@ -31,11 +31,11 @@ from reduced.figures.style import (
     on_fine_grid,
     scale_x,
 )
-from reduced.flow import Status
-from reduced.prediction import Prediction
-from reduced.report import meets_wall
-from reduced.surface import Field, Surface
-from reduced.system import QUANTILE
+from groktime.reduced.flow import Status
+from groktime.reduced.prediction import Prediction
+from groktime.reduced.report import meets_wall
+from groktime.reduced.surface import Field, Surface
+from groktime.reduced.system import QUANTILE
 
 LEVELS = (1e-3, 0.02, 0.05, 0.1)
 TITLES = {"train_loss": "training loss", "test_loss": "test loss", "test_accuracy": "test accuracy"}

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from reduced.figures.file import check_figure, save
-from reduced.figures.style import (
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.style import (
     BLACK,
     BLUE,
     ETA_D,
@@ -27,8 +27,8 @@ from reduced.figures.style import (
     positive,
     remark,
 )
-from reduced.flow import Status
-from reduced.path_prediction import PathPrediction
+from groktime.reduced.flow import Status
+from groktime.reduced.path_prediction import PathPrediction
 
 _SHADES = (0.25, 0.95)  # of the colour map, from the coarsest resolution to the finest
 _ROOM = 1.08
@@ -76,14 +76,14 @@ def _heading(p: PathPrediction, starts: list[int]) -> str:
     )
     if len(starts) > 1:
         first += " (curves: α = {:g} and {:g}, dashed)".format(*p.path.alpha[starts])
-    if not math.isfinite(p.grokking_time):
+    if not math.isfinite(p.t_grok):
         return f"{first}\nstatus: {p.status.value}"
     low, high = p.interval
     upper = number(high) if math.isfinite(high) else "never"
     seeds = f"median of {len(p.seeds)} seeds, " if len(p.seeds) > 1 else ""
     read = " and ".join(f"{g:.3g}" for g in p.gamma_eff)
     return (
-        f"{first}\n{p.status.value}: {number(p.grokking_time)} steps "
+        f"{first}\n{p.status.value}: {number(p.t_grok)} steps "
         f"({seeds}90 %: {number(low)} to {upper}); read at $\\gamma_{{eff}}$ = {read}"
     )
 
@@ -165,15 +165,15 @@ def _marks(test: Axes, train: Axes, p: PathPrediction) -> list[Artist]:
             markersize=5, linewidth=1.4, capsize=3, zorder=5, label=r"$\tau_c$ of each seed, its error",
         )  # fmt: skip
         handles.append(bars)  # type: ignore[arg-type]
-    if not math.isfinite(p.grokking_time):
+    if not math.isfinite(p.t_grok):
         return handles
-    edge = max(test.get_xlim()[1], _ROOM * rate * p.grokking_time)
+    edge = max(test.get_xlim()[1], _ROOM * rate * p.t_grok)
     test.set_xlim(0, edge)
     low, high = (min(rate * t, edge) for t in p.interval)
     for ax in (test, train):
         ax.axvspan(low, high, color=BLUE, alpha=0.13, linewidth=0, zorder=0)
-        ax.axvline(rate * p.grokking_time, color=BLUE, linewidth=1.6)
-        ax.axvline(rate * p.memorization_time, color=BLACK, linewidth=1, linestyle=":")
+        ax.axvline(rate * p.t_grok, color=BLUE, linewidth=1.6)
+        ax.axvline(rate * p.t_mem, color=BLACK, linewidth=1, linestyle=":")
     handles.append(Line2D([], [], color=BLUE, linewidth=1.6, label="predicted to generalise"))
     handles.append(Patch(color=BLUE, alpha=0.13, linewidth=0, label="90 %"))
     handles.append(Line2D([], [], color=BLACK, linewidth=1, linestyle=":", label="predicted to memorise"))

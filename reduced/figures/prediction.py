@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reduced.figures.curves import draw_lu
-from reduced.figures.file import check_figure, save
-from reduced.figures.landscape import LEVELS, draw_landscape, draw_path, points
-from reduced.figures.sketch import draw_geometry
-from reduced.figures.style import (
+from groktime.reduced.figures.curves import draw_lu
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.landscape import LEVELS, draw_landscape, draw_path, points
+from groktime.reduced.figures.sketch import draw_geometry
+from groktime.reduced.figures.style import (
     BLACK,
     BLUE,
     ETA_D,
@@ -30,8 +30,8 @@ from reduced.figures.style import (
     positive,
     remark,
 )
-from reduced.flow import Status
-from reduced.prediction import Prediction
+from groktime.reduced.flow import Status
+from groktime.reduced.prediction import Prediction
 
 _POINTS = 400
 _DECADES = 3.0  # of time shown before the end
@@ -63,7 +63,7 @@ def heading(p: Prediction) -> str:
         start += f", m = {s['m']:g}"
     name = Path(p.landscape.source).name
     first = f"{name}, N = {s['n_train']}, typical seed {p.typical.seed}: {rates}, start {start}"
-    if not math.isfinite(p.grokking_time):
+    if not math.isfinite(p.t_grok):
         return f"{first}\nstatus: {p.status.value}"
     low, high = p.interval
     upper = number(high) if math.isfinite(high) else "never"
@@ -72,7 +72,7 @@ def heading(p: Prediction) -> str:
     if p.landscape.two_dimensional:
         forms = f"as printed {forms}, corrected {number(p.corrected)}"
     return (
-        f"{first}\n{p.status.value}: {number(p.grokking_time)} steps "
+        f"{first}\n{p.status.value}: {number(p.t_grok)} steps "
         f"({seeds}90 %: {number(low)} to {upper}); "
         f"closed form {forms}"
     )

@@ -10,11 +10,19 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from reduced.errors import InputError
-from reduced.figures.file import check_figure, save
-from reduced.figures.style import ALPHA, MESSINESS, PALETTE, Floats, new_figure, on_fine_grid, scale_x
-from reduced.prediction import Prediction
-from reduced.surface import Surface
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.style import (
+    ALPHA,
+    MESSINESS,
+    PALETTE,
+    Floats,
+    new_figure,
+    on_fine_grid,
+    scale_x,
+)
+from groktime.reduced.prediction import Prediction
+from groktime.reduced.surface import Surface
 
 
 def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrite: bool = False) -> Path:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 
-from reduced.figures.style import (
+from groktime.reduced.figures.style import (
     BLACK,
     BLUE,
     GREEN,
@@ -18,7 +18,7 @@ from reduced.figures.style import (
     VERMILLION,
     remark,
 )
-from reduced.prediction import Prediction
+from groktime.reduced.prediction import Prediction
 
 _ROOM = 0.12  # share of the panel left free around the drawing
 _RADIUS = 0.22  # of the arc of θ, share of the panel's width

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from reduced.surface import Domain
+from groktime.reduced.surface import Domain
 
 Floats = NDArray[np.float64]
 

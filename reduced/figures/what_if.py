@@ -17,9 +17,9 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
-from reduced.errors import InputError
-from reduced.figures.file import check_figure, save
-from reduced.figures.style import (
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.style import (
     ALPHA,
     BLUE,
     ETA_D,
@@ -33,7 +33,7 @@ from reduced.figures.style import (
     positive,
     scale_x,
 )
-from reduced.flow import Status
+from groktime.reduced.flow import Status
 
 Bools = NDArray[np.bool_]
 
@@ -66,7 +66,7 @@ def plot_what_if(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> P
     ------
     InputError : unless one or two settings are swept: choose from the others with `ds.sel(…)`.
     """
-    names = list(map(str, ds["grokking_time"].dims)) if "grokking_time" in ds else []
+    names = list(map(str, ds["t_grok"].dims)) if "t_grok" in ds else []
     if len(names) not in (1, 2):
         raise InputError(
             f"plot_what_if: {len(names)} settings are swept ({', '.join(names) or 'none'}); "
@@ -91,7 +91,7 @@ def plot_what_if(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> P
 
 def _map(figure: Figure, ax: Axes, ds: xr.Dataset, across: str, up: str) -> list[Artist]:
     x, y = (np.asarray(ds[name].values, float) for name in (across, up))
-    times = positive(np.asarray(ds["grokking_time"].transpose(up, across).values, float))
+    times = positive(np.asarray(ds["t_grok"].transpose(up, across).values, float))
     status = ds["status"].transpose(up, across).values
     edges = cell_edges(x, is_wide(x)), cell_edges(y, is_wide(y))
     for axis, name, values in ((ax.xaxis, across, x), (ax.yaxis, up, y)):
@@ -151,7 +151,7 @@ def _decades(ax: Axes, x: Floats, y: Floats, power: np.ma.MaskedArray) -> None:
 
 def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
     x = np.asarray(ds[name].values, float)
-    times, low, high = (positive(np.asarray(ds[n].values, float)) for n in ("grokking_time", "low", "high"))
+    times, low, high = (positive(np.asarray(ds[n].values, float)) for n in ("t_grok", "low", "high"))
     known = np.concatenate([v[np.isfinite(v)] for v in (times, low, high)])
     if known.size:
         ax.set_yscale("log")

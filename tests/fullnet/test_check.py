@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fullnet.check.task import check_task
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.tasks import addition, teacher_student
+from groktime.fullnet.check.task import check_task
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.tasks import addition, teacher_student
 
 
 def squared(output: Tensor, targets: Targets) -> Tensor:

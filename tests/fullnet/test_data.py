@@ -13,9 +13,9 @@ import numpy as np
 import pooch
 import pytest
 
-from fullnet import data
-from fullnet.data import SOURCES, Source, fetch, read_idx
-from reduced.errors import InputError
+from groktime.fullnet import data
+from groktime.fullnet.data import SOURCES, Source, fetch, read_idx
+from groktime.reduced.errors import InputError
 
 FILE = "numbers.gz"
 GOOD = gzip.compress(bytes(range(256)) * 40, mtime=0)

@@ -15,18 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fullnet.decay_path import Walk, Way, sample_path, walk_of
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.engine.parts import Checkpoint
-from fullnet.engine.representation import Line
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.tasks import addition
-from fullnet.trainer import train
-from fullnet.training import Member, Plan
-from reduced.decay_path import DecayPath, open_path
-from reduced.errors import InputError
-from reduced.path_prediction import predict_on_path
-from validation.measure import measure
+from groktime.fullnet.decay_path import Walk, Way, sample_path, walk_of
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.parts import Checkpoint
+from groktime.fullnet.engine.representation import Line
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.tasks import addition
+from groktime.fullnet.trainer import train
+from groktime.fullnet.training import Member, Plan
+from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.errors import InputError
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation.measure import measure
 
 SAMPLES, WEIGHTS = 6, 20
 CURVATURES = np.linspace(0.5, 2, SAMPLES)
@@ -138,9 +138,9 @@ def test_times_are_those_of_training_with_decay(tmp_path: Path, optimizer: str, 
         regression(), gamma=gamma, alpha=3.0, eta_d=eta, seeds=[0], steps=1000, optimizer=optimizer,
         resolution=0.002, out=tmp_path / "r.nc", workers=1, progress=False, device="cpu",
     )  # fmt: skip
-    measured = float(measure(runs, metric="loss", threshold=level).t_test[0])
+    measured = float(measure(runs, metric="loss", threshold=level).t_grok[0])
     assert p.tau_c == pytest.approx(0.7, rel=1e-3)
-    assert p.grokking_time == pytest.approx(measured, rel=0.01)
+    assert p.t_grok == pytest.approx(measured, rel=0.01)
     assert measured * eta * gamma * path.speed == pytest.approx(0.7, rel=0.01)  # of the exact path
 
 
@@ -184,7 +184,7 @@ def test_a_member_that_passes_while_it_fits_goes_on_until_it_has_fitted(tmp_path
     assert 3 * (passed + 5) < t_fit < 3 * np.isfinite(test).sum()
     p = predict_on_path(path, gamma=path.gamma_eff[0], eta_d=0.1, alpha=0.5, threshold=0.2)
     assert p.status == "already"
-    assert p.grokking_time < 3 * passed + 1 < p.memorization_time
+    assert p.t_grok < 3 * passed + 1 < p.t_mem
 
 
 def test_a_stopped_piece_goes_on(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_member_that_diverges_is_a_result(tmp_path: Path) -> None:
     assert path.dataset["diverged"].all()
     p = predict_on_path(path, gamma=0.01, eta_d=3.0, alpha=3.0)
     assert p.status in ("collapses", "outside")
-    assert np.isnan(p.grokking_time)
+    assert np.isnan(p.t_grok)
 
 
 @pytest.mark.parametrize(

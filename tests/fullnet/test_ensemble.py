@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.optimizer import weight_norm
-from fullnet.engine.samples import Data
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.tasks import addition, teacher_student
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.optimizer import weight_norm
+from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.tasks import addition, teacher_student
 
 
 def members(task: Task, dtype: torch.dtype = torch.float32) -> tuple[Tensor, list[Split]]:

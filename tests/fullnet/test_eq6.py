@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import nn
 
-from fullnet.engine.optimizer import tangent
-from fullnet.eq6 import NAME, integrate_networks
-from fullnet.runs import Runs, open_runs
-from fullnet.task import Adam, Problem, Split, Task
-from reduced.errors import InputError
-from validation.measure import measure
+from groktime.fullnet.engine.optimizer import tangent
+from groktime.fullnet.eq6 import NAME, integrate_networks
+from groktime.fullnet.runs import Runs, open_runs
+from groktime.fullnet.task import Adam, Problem, Split, Task
+from groktime.reduced.errors import InputError
+from groktime.validation.measure import measure
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ TASK = Task(
 
 
 def alpha_of(w: float, seed: int = 0) -> float:
-    from fullnet.engine.ensemble import initial_parameters
+    from groktime.fullnet.engine.ensemble import initial_parameters
 
     return w / float(torch.linalg.vector_norm(initial_parameters(TASK, seed)))
 
@@ -141,7 +141,7 @@ def test_a_runs_file_like_any_other(tmp_path: Path) -> None:
     assert again.dataset.attrs["optimizer"] == NAME
     # seed 0 starts inside the wall, right only once m has fallen; both stop when they are
     delays = measure(again, 0.9)
-    assert np.isfinite(delays["t_test"]).all()
+    assert np.isfinite(delays["t_grok"]).all()
     assert again.finished.all()
 
 
@@ -152,7 +152,7 @@ def test_members_do_not_hang_on_their_company(tmp_path: Path) -> None:
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
-    from fullnet import eq6
+    from groktime.fullnet import eq6
 
     for name in "ab":
         (tmp_path / name).mkdir()
@@ -168,7 +168,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(eq6.NetworkFlow, "one_step", stops)
-        patch.setattr("fullnet.training._CHECKPOINT_SECONDS", 0.0)
+        patch.setattr("groktime.fullnet.training._CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             integrated(tmp_path / "b", steps=3_000)
     gone_on = integrated(tmp_path / "b", steps=3_000)

@@ -14,18 +14,18 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-import fullnet.tasks
-from fullnet.check.task import check_task
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.samples import Data
-from fullnet.find import BUILT_IN, find_task
-from fullnet.runs import open_runs
-from fullnet.sampler import sample
-from fullnet.task import Split, Task
-from fullnet.tasks import four_operations, modular_addition
-from fullnet.trainer import train
+import groktime.fullnet.tasks
 from groktime.cli import main
-from reduced.errors import InputError
+from groktime.fullnet.check.task import check_task
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.runs import open_runs
+from groktime.fullnet.sampler import sample
+from groktime.fullnet.task import Split, Task
+from groktime.fullnet.tasks import four_operations, modular_addition
+from groktime.fullnet.trainer import train
+from groktime.reduced.errors import InputError
 
 SMALL = {"p": 7, "d_model": 8, "heads": 2}
 TASKS: dict[str, Callable[[], Task]] = {
@@ -257,7 +257,7 @@ def test_by_name(name: str) -> None:
     task = find_task(name, {"p": 7, "d_model": 8})
     assert (task.name, task.settings["p"], task.settings["d_model"]) == (name, 7, 8)
     assert find_task(name, {"p": 7}, n_train=20).n_train == 20
-    make = getattr(fullnet.tasks, BUILT_IN[name].function)
+    make = getattr(groktime.fullnet.tasks, BUILT_IN[name].function)
     small = make(**BUILT_IN[name].presets["small"])
     assert small.n_train < small.n_total
     assert len(initial_parameters(small, 0)) < len(initial_parameters(make(), 0)) / 3

@@ -17,11 +17,11 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from fullnet.sampler import sample
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.trainer import train
-from fullnet.training import Training
-from reduced.errors import InputError
+from groktime.fullnet.sampler import sample
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.trainer import train
+from groktime.fullnet.training import Training
+from groktime.reduced.errors import InputError
 
 TEST = os.getpid()
 SAMPLE: dict[str, Any] = {

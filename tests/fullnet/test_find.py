@@ -12,9 +12,9 @@ import cloudpickle
 import pytest
 import torch
 
-import fullnet.tasks
-from fullnet.find import BUILT_IN, find_task
-from reduced.errors import InputError
+import groktime.fullnet.tasks
+from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.reduced.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 MINE = """
@@ -64,7 +64,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_the_table_and_the_functions_are_the_same() -> None:
-    assert sorted(b.function for b in BUILT_IN.values()) == sorted(fullnet.tasks.__all__)
+    assert sorted(b.function for b in BUILT_IN.values()) == sorted(groktime.fullnet.tasks.__all__)
     assert all(b.line for b in BUILT_IN.values())
 
 
@@ -104,7 +104,7 @@ def test_a_task_or_a_function(attribute: str) -> None:
         ("find_own:needs", "expected a Task, or a function that gives one without arguments"),
         ("find_own:fails", "ValueError: no such luck, find_own.py line"),
         ("find_own:network", "is of type Sequential"),
-        ("fullnet.task:Task", "calling Task() failed"),
+        ("groktime.fullnet.task:Task", "calling Task() failed"),
     ],
 )
 def test_every_failure_is_a_sentence(name: str, words: str) -> None:

@@ -15,14 +15,14 @@ import pytest
 import torch
 
 import groktime as gt
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.samples import Data
-from fullnet.find import BUILT_IN, find_task
-from fullnet.tables import TABLES
-from fullnet.task import Task
-from fullnet.tasks import imdb
-from fullnet.tasks.imdb import _reviews, encoded, vocabulary_of, words_of
-from reduced.errors import InputError
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.tables import TABLES
+from groktime.fullnet.task import Task
+from groktime.fullnet.tasks import imdb
+from groktime.fullnet.tasks.imdb import _reviews, encoded, vocabulary_of, words_of
+from groktime.reduced.errors import InputError
 
 WORDS = ["good", "bad", "film", "the", "it's", "plot", "actor", "dull", "fine", "scene"]
 
@@ -155,7 +155,9 @@ def test_samples_are_reviews_of_the_file(made: list[str]) -> None:
 def test_training_sets_are_nested_and_apart_from_the_test(
     made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["fullnet.tasks.imdb"]  # the package's attribute of that name is the function
+    module = sys.modules[
+        "groktime.fullnet.tasks.imdb"
+    ]  # the package's attribute of that name is the function
     monkeypatch.setattr(module, "words_of", lambda review: [review])  # a word is a review
     monkeypatch.setattr(module, "vocabulary_of", lambda reviews: every)
     every = {row.split(",")[0]: k for k, row in enumerate(made, 1)}

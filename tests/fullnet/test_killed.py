@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fullnet.engine.parts import Parts
-from fullnet.sampler import sample
-from fullnet.tasks import teacher_student
-from reduced.errors import InputError
+from groktime.fullnet.engine.parts import Parts
+from groktime.fullnet.sampler import sample
+from groktime.fullnet.tasks import teacher_student
+from groktime.reduced.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,15 +29,15 @@ SERVER = """
 import os, resource, signal, sys
 from pathlib import Path
 import numpy as np
-import fullnet.training
-from fullnet.engine.parts import Parts
-from fullnet.sampler import sample
-from fullnet.tasks import teacher_student
-from fullnet.trainer import train
-from reduced.errors import InputError
+import groktime.fullnet.training
+from groktime.fullnet.engine.parts import Parts
+from groktime.fullnet.sampler import sample
+from groktime.fullnet.tasks import teacher_student
+from groktime.fullnet.trainer import train
+from groktime.reduced.errors import InputError
 
 CHECKPOINT_FAILS = 200_000
-fullnet.training._CHECKPOINT_SECONDS = 0.05
+groktime.fullnet.training._CHECKPOINT_SECONDS = 0.05
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are without
 save = Parts.save
 
@@ -67,7 +67,7 @@ for line in sys.stdin:
             if int(limit):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
             if int(limit) not in (0, CHECKPOINT_FAILS):
-                fullnet.training._CHECKPOINT_SECONDS = 1e9
+                groktime.fullnet.training._CHECKPOINT_SECONDS = 1e9
             work(kind, out)
         except InputError as error:
             code = 2

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
-from fullnet.networks.lstm import LSTM, _Scan
+from groktime.fullnet.networks.lstm import LSTM, _Scan
 
 SIZES = (5, 7, 2)  # inputs, hidden, layers
 

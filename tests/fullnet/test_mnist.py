@@ -18,18 +18,18 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fullnet.check.task import check_task
-from fullnet.data import SOURCES, fetch, read_idx
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.samples import Data
-from fullnet.find import find_task
-from fullnet.seeding import generator
-from fullnet.sphere import Cell, minimise
-from fullnet.tasks import mnist, mnist_representation
-from fullnet.tasks.mnist import _digits, _first
-from fullnet.trainer import train
 from groktime.cli import main
-from reduced.errors import InputError
+from groktime.fullnet.check.task import check_task
+from groktime.fullnet.data import SOURCES, fetch, read_idx
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.find import find_task
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.sphere import Cell, minimise
+from groktime.fullnet.tasks import mnist, mnist_representation
+from groktime.fullnet.tasks.mnist import _digits, _first
+from groktime.fullnet.trainer import train
+from groktime.reduced.errors import InputError
 
 MADE = {"train": 30, "t10k": 20}  # images
 
@@ -166,7 +166,7 @@ def test_all_seeds_and_tasks_share_one_copy_in_memory(made: object, monkeypatch:
         return read_idx(path, dimensions)
 
     # The package's attribute of the module's name is the function.
-    monkeypatch.setattr(sys.modules["fullnet.tasks.mnist"], "read_idx", slowly)
+    monkeypatch.setattr(sys.modules["groktime.fullnet.tasks.mnist"], "read_idx", slowly)
     task = mnist()
     with ThreadPoolExecutor(4) as pool:  # as the sampler does
         problems = list(pool.map(lambda seed: task.problem(seed, 10), range(12)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullnet.engine.optimizer import MOMENTUM, RULES, Optimizer, Setting, project, weight_norm
+from groktime.fullnet.engine.optimizer import MOMENTUM, RULES, Optimizer, Setting, project, weight_norm
 
 STEPS = 100
 SETTINGS = [

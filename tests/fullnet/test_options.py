@@ -14,19 +14,19 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.utils import clip_grad_norm_, parameters_to_vector, vector_to_parameters
 
-from fullnet.decay_path import sample_path
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.samples import Data, Minibatches
-from fullnet.eq6 import integrate_networks
-from fullnet.runs import Runs, open_runs
-from fullnet.sampler import sample
-from fullnet.seeding import generator
-from fullnet.sphere import Cell, minimise
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.trainer import train
-from fullnet.training import Member, Plan, Training
-from reduced.errors import InputError
-from validation.measure import measure
+from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.samples import Data, Minibatches
+from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.runs import Runs, open_runs
+from groktime.fullnet.sampler import sample
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.sphere import Cell, minimise
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.trainer import train
+from groktime.fullnet.training import Member, Plan, Training
+from groktime.reduced.errors import InputError
+from groktime.validation.measure import measure
 
 
 def squared(output: Tensor, targets: Targets) -> Tensor:

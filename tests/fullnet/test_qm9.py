@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 import groktime as gt
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.samples import Data
-from fullnet.find import BUILT_IN, find_task
-from fullnet.molecules import BONDS, FEATURES, LARGEST, graph_of
-from fullnet.tables import TABLES
-from fullnet.task import Task
-from fullnet.tasks import qm9
-from fullnet.tasks.qm9 import _molecules
-from reduced.errors import InputError
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.molecules import BONDS, FEATURES, LARGEST, graph_of
+from groktime.fullnet.tables import TABLES
+from groktime.fullnet.task import Task
+from groktime.fullnet.tasks import qm9
+from groktime.fullnet.tasks.qm9 import _molecules
+from groktime.reduced.errors import InputError
 
 SMILES = [
     "C",
@@ -252,7 +252,7 @@ def test_what_cannot_be_read_is_replaced_and_told(tmp_path: Path, made: Path, mo
 
 
 def test_without_rdkit_it_is_told(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fullnet.molecules.find_spec", lambda name: None)
+    monkeypatch.setattr("groktime.fullnet.molecules.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs RDKit: pip install 'groktime\[molecules\]'"):
         tiny().problem(0, 10)
 

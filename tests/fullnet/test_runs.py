@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fullnet.runs import CURVES, SCHEMA, Runs, checked, open_runs
-from reduced.errors import InputError
+from groktime.fullnet.runs import CURVES, SCHEMA, Runs, checked, open_runs
+from groktime.reduced.errors import InputError
 
 STEP = [0, 10, 100, 1000]
 CURVE = np.array([[1.0, 0.5, 0.2, 0.1], [1.0, 0.4, 0.3, np.nan], [1.0, 7.0, np.inf, np.nan]])

@@ -14,15 +14,15 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-import fullnet.sampler
-from fullnet.sampler import sample
-from fullnet.seeding import global_seed
-from fullnet.sphere import Cell, Metrics, minimise
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.tasks import addition
-from reduced.boundary import bracket
-from reduced.errors import InputError
-from reduced.landscape import DIMS, SCHEMA, open_landscape
+import groktime.fullnet.sampler
+from groktime.fullnet.sampler import sample
+from groktime.fullnet.seeding import global_seed
+from groktime.fullnet.sphere import Cell, Metrics, minimise
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.tasks import addition
+from groktime.reduced.boundary import bracket
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import DIMS, SCHEMA, open_landscape
 
 LOSSES = ("train_loss", "test_loss")
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -82,7 +82,7 @@ class Counted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int = 0) -> None:
         self.pieces: list[list[Cell]] = []
         self.fail_at = fail_at
-        monkeypatch.setattr(fullnet.sampler, "minimise", self)
+        monkeypatch.setattr(groktime.fullnet.sampler, "minimise", self)
 
     def __call__(self, task: Task, cells: list[Cell], *rest: Any) -> Metrics:
         self.pieces.append(list(cells))

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.sphere import Cell, Metrics, minimise
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.tasks import addition
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.sphere import Cell, Metrics, minimise
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.tasks import addition
 
 GOAL = torch.tensor([2.0, 0.5])
 LOSSES = ("train_loss", "test_loss")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from fullnet.tables import TABLES, find_table, read_table
-from reduced.errors import InputError
+from groktime.fullnet.tables import TABLES, find_table, read_table
+from groktime.reduced.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 GOOD = 'review,sentiment,id\n"Good, ""really"" good\nfilm",positive,1\nBad,negative,2\n'

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.find import BUILT_IN, find_task
-from fullnet.seeding import generator
-from fullnet.task import Problem, Split, Task
-from fullnet.tasks import addition, teacher_student
-from reduced.errors import InputError
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.task import Problem, Split, Task
+from groktime.fullnet.tasks import addition, teacher_student
+from groktime.reduced.errors import InputError
 
 
 def parts(split: Split) -> list[Tensor]:

@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-import fullnet.trainer
-import fullnet.training
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.engine.optimizer import MOMENTUM
-from fullnet.engine.parts import Checkpoint
-from fullnet.engine.samples import Data, Minibatches
-from fullnet.runs import CURVES, Runs, open_runs
-from fullnet.seeding import generator
-from fullnet.task import Adam, Problem, Split, Targets, Task
-from fullnet.tasks import addition, teacher_student
-from fullnet.trainer import train
-from fullnet.training import Member, Plan, Training, training_of
-from reduced.errors import InputError
+import groktime.fullnet.trainer
+import groktime.fullnet.training
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.optimizer import MOMENTUM
+from groktime.fullnet.engine.parts import Checkpoint
+from groktime.fullnet.engine.samples import Data, Minibatches
+from groktime.fullnet.runs import CURVES, Runs, open_runs
+from groktime.fullnet.seeding import generator
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.tasks import addition, teacher_student
+from groktime.fullnet.trainer import train
+from groktime.fullnet.training import Member, Plan, Training, training_of
+from groktime.reduced.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
 LOSSES = ("train_loss", "test_loss")
@@ -494,7 +494,9 @@ def test_an_interrupted_piece_goes_on_bit_by_bit(
         assert whole["diverged"].tolist() == [k == 2 for k in range(9)]
         assert (whole["steps_done"] < steps).sum() >= 4
     # Told to stop, a piece keeps its state at once; killed, it has what it kept from time to time.
-    monkeypatch.setattr(fullnet.training, "_CHECKPOINT_SECONDS", 1e9 if how == "told to stop" else -1.0)
+    monkeypatch.setattr(
+        groktime.fullnet.training, "_CHECKPOINT_SECONDS", 1e9 if how == "told to stop" else -1.0
+    )
     checkpoint = Checkpoint(tmp_path / "state.npz")
     advance, begun = Training.advance, 0
 
@@ -628,7 +630,7 @@ def test_wrong_arguments_are_refused_before_training(
         raise AssertionError("no training may begin")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fullnet.trainer, "training_of", never)
+    monkeypatch.setattr(groktime.fullnet.trainer, "training_of", never)
     usual: dict[str, Any] = {"gamma": 0.1, "alpha": 1.0, "seeds": [0, 1, 2], "steps": 3, "progress": False}
     with pytest.raises(InputError, match=rf"^{names}\b") as caught:
         train(**{"task": small_task(), "out": "small.nc", **usual, **change})

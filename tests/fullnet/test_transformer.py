@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fullnet.networks.transformer import Block, Transformer
-from reduced.errors import InputError
+from groktime.fullnet.networks.transformer import Block, Transformer
+from groktime.reduced.errors import InputError
 
 VOCABULARY, POSITIONS, D, HEADS, MLP = 11, 4, 12, 3, 20
 

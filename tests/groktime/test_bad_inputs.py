@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from groktime.cli import main
-from reduced.landscape import DIMS, Landscape
+from groktime.reduced.landscape import DIMS, Landscape
 
 Change = Callable[[xr.Dataset], xr.Dataset]
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fullnet.find import BUILT_IN
 from groktime.cli import main, parser
+from groktime.fullnet.find import BUILT_IN
 from groktime.ranges import values
-from reduced.errors import InputError
-from reduced.landscape import Landscape
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape
 
 COMMANDS = (
     "predict",
@@ -111,16 +111,16 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_predict_imports_only_what_it_needs() -> None:
     loaded = loaded_by(run_in_process(["predict", *ONE, *START]))
-    assert {"numpy", "xarray", "reduced.flow"} <= loaded
-    assert not loaded & {"torch", "matplotlib", "scipy.optimize", "sympy", "fullnet"}
+    assert {"numpy", "xarray", "groktime.reduced.flow"} <= loaded
+    assert not loaded & {"torch", "matplotlib", "scipy.optimize", "sympy", "groktime.fullnet"}
 
 
 def test_the_package_is_lazy() -> None:
     loaded = loaded_by("import groktime; groktime.__version__; dir(groktime)")
-    assert not loaded & {"torch", "numpy", "xarray", "reduced", "fullnet"}
+    assert not loaded & {"torch", "numpy", "xarray", "groktime.reduced", "groktime.fullnet"}
     loaded = loaded_by("import groktime as gt; gt.predict; gt.open_landscape('teacher-student')")
-    assert "reduced.prediction" in loaded
-    assert not loaded & {"torch", "matplotlib", "fullnet"}
+    assert "groktime.reduced.prediction" in loaded
+    assert not loaded & {"torch", "matplotlib", "groktime.fullnet"}
 
 
 def test_every_public_name_is_there() -> None:
@@ -207,14 +207,14 @@ def test_predict_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
     assert found["status"] == "generalizes"
     assert found["settings"]["gamma"] == 1e-3
-    assert found["grokking_time"] == pytest.approx(found["closed_form"], rel=1e-2)
+    assert found["t_grok"] == pytest.approx(found["closed_form"], rel=1e-2)
 
 
 def test_predict_json_without_a_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", *ONE, *START[:-1], "50", "--json"]) == 0
     found = only_object(capsys.readouterr().out)
     assert found["status"] == "outside"
-    assert found["grokking_time"] is None
+    assert found["t_grok"] is None
 
 
 def test_predict_text(slope: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,7 +229,7 @@ def test_what_if_json(slope: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["whatif", str(slope), "--gamma", "0", "1e-3:1e-2:3", *SLOPE, "--json"]) == 0
     found = only_object(capsys.readouterr().out)
     assert found["dims"] == {"gamma": 4}
-    times = found["data_vars"]["grokking_time"]["data"]
+    times = found["data_vars"]["t_grok"]["data"]
     assert times[0] is None
     assert times[1] > times[2] > times[3] > 0
     assert found["data_vars"]["status"]["data"] == ["never"] + ["generalizes"] * 3
@@ -241,14 +241,14 @@ def test_what_if_text(gamma: list[str], capsys: pytest.CaptureFixture[str]) -> N
     out, err = capsys.readouterr()
     assert err == ""
     assert out.count("generalizes") == len(gamma)
-    assert "grokking_time" in out
+    assert "t_grok" in out
 
 
 def test_recommend(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["recommend", *ONE, "--budget", "20000", "--eta-d", "1e-3", "--alpha", "9"]
     assert main([*asked, "--json"]) == 0
     found = only_object(capsys.readouterr().out)
-    assert found["prediction"]["grokking_time"] <= found["budget"] == 20000
+    assert found["prediction"]["t_grok"] <= found["budget"] == 20000
     assert main(asked) == 0
     assert f"gamma = {found['gamma']:.4g} groks within 20,000 steps" in capsys.readouterr().out
 
@@ -300,8 +300,8 @@ def test_what_if_data_opens_in_xarray(slope: Path, tmp_path: Path) -> None:
     axes = ["--gamma", "1e-3:1e-2:3", "--eta-d", "1e-3", "1e-2", "--alpha", "3.6", "--m", "0.06"]
     assert main(["whatif", str(slope), *axes, "-o", str(path)]) == 0
     with xr.open_dataset(path) as opened:
-        assert opened["grokking_time"].dims == ("gamma", "eta_d")
-        assert opened["grokking_time"].shape == (3, 2)
+        assert opened["t_grok"].dims == ("gamma", "eta_d")
+        assert opened["t_grok"].shape == (3, 2)
         assert opened["status"].values.ravel().tolist() == ["generalizes"] * 6
     assert [p.name for p in tmp_path.iterdir()] == ["map.nc"]
 

@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 import groktime as gt
-from fullnet.engine.ensemble import Ensemble, initial_parameters
-from fullnet.engine.samples import Data
-from fullnet.find import find_task
-from fullnet.task import Task
 from groktime.cli import main
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.find import find_task
+from groktime.fullnet.task import Task
 
 DOC = (Path(__file__).parents[2] / "docs" / "own-network.md").read_text()
 
@@ -27,7 +27,7 @@ DOC = (Path(__file__).parents[2] / "docs" / "own-network.md").read_text()
 CNN = """
 import torch
 from torch import nn
-from fullnet.task import Adam, Problem, Split, Task
+from groktime.fullnet.task import Adam, Problem, Split, Task
 
 
 def images(seed, n_train):
@@ -224,8 +224,8 @@ def test_the_document_s_times(folder: Path) -> None:
     sample, _, train, _ = commands()
     assert main([*sample, "--quiet"]) == main([*train, "--quiet"]) == 0
     prediction = gt.predict(gt.open_landscape("parity.nc"), gamma=0.1, eta_d=1e-3, alpha=4.0)
-    predicted = [seed.grokking_time for seed in prediction.seeds]
-    measured = gt.measure(gt.open_runs("runs.nc"))["t_test"].values
+    predicted = [seed.t_grok for seed in prediction.seeds]
+    measured = gt.measure(gt.open_runs("runs.nc"))["t_grok"].values
     said = re.search(r"generalise after (.*?) steps; trained in full, they take (.*?)\.\n", DOC, re.DOTALL)
     assert said
     for text, times in zip(said.groups(), (predicted, measured), strict=True):

@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import fullnet.tasks
+import groktime.fullnet.tasks
 import groktime.recipe
-import recipes
-from fullnet.find import BUILT_IN, find_task
+from groktime import recipes
 from groktime.cli import main, parser
+from groktime.fullnet.find import BUILT_IN, find_task
 from groktime.ranges import values
 from groktime.recipe import run_recipe
-from recipes import FIGURES, Figure
-from reduced.errors import InputError
+from groktime.recipes import FIGURES, Figure
+from groktime.reduced.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 RECIPES = Path(recipes.__file__).parent
@@ -54,7 +54,7 @@ def test_a_typical_run_costs_what_is_told(name: str) -> None:
 @pytest.mark.parametrize(("name", "preset"), [(n, p) for n, t in BUILT_IN.items() for p in t.presets])
 def test_every_preset_makes_its_task(name: str, preset: str) -> None:
     settings = BUILT_IN[name].presets[preset]
-    function = getattr(fullnet.tasks, BUILT_IN[name].function)
+    function = getattr(groktime.fullnet.tasks, BUILT_IN[name].function)
     assert set(settings) <= set(inspect.signature(function).parameters)
     made, expected = find_task(name, preset=preset), function(**settings)
     assert (made.name, made.n_train, made.settings) == (expected.name, expected.n_train, expected.settings)
@@ -196,7 +196,7 @@ def main():
     options = folder("As `python recipes/mine.py`.", ("--full", {"action": "store_true"}))
     (options.out / "made.txt").write_text(f"{options.seeds} {options.full}")
     if options.seeds == 7:
-        from reduced.errors import InputError
+        from groktime.reduced.errors import InputError
         raise InputError("seeds = 7: expected fewer")
 
 if __name__ == "__main__":
@@ -276,5 +276,4 @@ def test_recipes_are_in_the_wheel() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert "recipes" in packages
-    assert RECIPES == ROOT / "recipes"
+    assert packages == ["groktime"] and (ROOT / "groktime" / "recipes").samefile(ROOT / "recipes")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from reduced.decay_path import DecayPath
-from reduced.path_prediction import PathPrediction, predict_on_path
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.path_prediction import PathPrediction, predict_on_path
 
 ETA, DTAU = 1e-3, 0.01
 REFIT = (10, 20, 40)  # gamma_eff 1, 0.5, 0.25

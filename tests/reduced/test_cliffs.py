@@ -7,10 +7,10 @@ import pytest
 import table_cliffs as study
 from walls import ridge
 
-from reduced.boundary import Boundary
-from reduced.flow import Status
-from reduced.spline import UniformSpline
-from reduced.surface import surface_of
+from groktime.reduced.boundary import Boundary
+from groktime.reduced.flow import Status
+from groktime.reduced.spline import UniformSpline
+from groktime.reduced.surface import surface_of
 
 KINDS = [pytest.param(study.STEP, id="step"), pytest.param(200.0, id="k=200")]
 SIZES = [pytest.param(size, id="{}x{}".format(*size)) for size in study.SIZES]

@@ -13,8 +13,8 @@ import pytest
 import sympy as sp  # type: ignore[import-untyped]
 from scipy.integrate import quad, solve_ivp  # type: ignore[import-untyped]
 
-from reduced import derivation as d
-from reduced.derivation import Expr, L, f, h, m, s, t, w, γ, η_D, η_R, θ, ρ
+from groktime.reduced import derivation as d
+from groktime.reduced.derivation import Expr, L, f, h, m, s, t, w, γ, η_D, η_R, θ, ρ
 
 ROOT = Path(__file__).parents[2]
 TAN = r"\frac{L + h \tan{\left(\theta \right)}}{\eta_{D} \gamma}"
@@ -202,7 +202,7 @@ def test_curved_wall_with_the_absolute_norm(ratio: float) -> None:
 def test_page_is_markdown_and_the_same_every_time() -> None:
     pages = [
         subprocess.run(
-            [sys.executable, "-m", "reduced.derivation"],
+            [sys.executable, "-m", "groktime.reduced.derivation"],
             cwd=ROOT,
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"},
             capture_output=True,

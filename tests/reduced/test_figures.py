@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from reduced import figures
-from reduced.errors import InputError
-from reduced.figures.landscape import points
-from reduced.figures.style import cell_edges
-from reduced.flow import Status
-from reduced.landscape import Landscape
-from reduced.prediction import Prediction, predict
-from reduced.what_if import what_if
+from groktime.reduced import figures
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures.landscape import points
+from groktime.reduced.figures.style import cell_edges
+from groktime.reduced.flow import Status
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.prediction import Prediction, predict
+from groktime.reduced.what_if import what_if
 
 W0 = 9.0
 START = {"gamma": 1e-3, "eta_d": 1e-2, "alpha": 3.9, "m": 0.08}

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 from walls import ExponentialWall, Flat, Floats, KnownCliff, Scaled, ridge, straight_cliff
 
-from reduced import closed_form, geometry
-from reduced.flow import FlowResult, Status, Test, integrate
-from reduced.surface import Domain
+from groktime.reduced import closed_form, geometry
+from groktime.reduced.flow import FlowResult, Status, Test, integrate
+from groktime.reduced.surface import Domain
 
 CASES = [pytest.param(c, id=f"θ={c.theta:.0f} k={c.k:.0f} w={c.norm:.0f}") for c in study.CASES]
 STEEP = [p for p in CASES if p.values[0].k >= 50]

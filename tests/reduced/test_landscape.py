@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from reduced.errors import InputError
-from reduced.landscape import DIMS, SCHEMA, Landscape, open_landscape, shipped
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import DIMS, SCHEMA, Landscape, open_landscape, shipped
 
 ALPHA = np.linspace(1.0, 3.0, 5)
 M = np.linspace(0.0, 0.3, 4)

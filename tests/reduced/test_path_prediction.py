@@ -13,10 +13,10 @@ import xarray as xr
 from made_up_path import DTAU, ETA, REFIT, at, exact, law, made_up
 
 from groktime.cli import main
-from reduced.decay_path import DecayPath, open_path
-from reduced.either import open_either, predict
-from reduced.errors import InputError
-from reduced.landscape import Landscape, open_landscape
+from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.either import open_either, predict
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape, open_landscape
 
 
 @pytest.mark.parametrize("gamma", [1e-4, 0.01, 0.2, 0.25, 0.3, 0.5, 0.7, 1.0])
@@ -26,8 +26,8 @@ def test_what_is_linear_in_gamma_and_ln_alpha_is_told_exactly(gamma: float, alph
     assert p.status == "generalizes"
     assert p.resolved
     assert p.tau_c == pytest.approx(exact(1, alpha, gamma))
-    assert p.grokking_time == pytest.approx(exact(1, alpha, gamma) / (ETA * gamma))
-    assert p.memorization_time == 20
+    assert p.t_grok == pytest.approx(exact(1, alpha, gamma) / (ETA * gamma))
+    assert p.t_mem == 20
 
 
 def test_below_the_finest_it_goes_on_as_the_two_finest() -> None:
@@ -53,9 +53,9 @@ def test_below_the_finest_a_bend_widens_the_error() -> None:
 
 def test_beyond_the_finest_never_sooner_than_there() -> None:
     steep = made_up(lambda s, a, k: 2.1 / k - 0.0125)
-    at_finest = at(steep, gamma=0.25).grokking_time
+    at_finest = at(steep, gamma=0.25).t_grok
     assert at_finest == pytest.approx((2.1 / 40 - 0.0125) / (ETA * 0.25))
-    assert at(steep).grokking_time == pytest.approx(at_finest)
+    assert at(steep).t_grok == pytest.approx(at_finest)
     assert at(steep).interval[1] > 4 * at_finest  # it may yet have to wait
 
 
@@ -64,7 +64,7 @@ def test_what_passes_in_the_fit_does_so_whatever_the_decay() -> None:
     for gamma in (0.9, 0.4, 0.25, 0.1, 0.01):
         p = at(steps, gamma=gamma)
         assert p.status == "already"
-        assert p.grokking_time == pytest.approx(150)
+        assert p.t_grok == pytest.approx(150)
 
 
 def test_a_coarse_network_that_never_passes_does_not_spoil_a_fine_one() -> None:
@@ -102,25 +102,25 @@ def test_above_the_coarsest_it_says_so() -> None:
 def test_the_rate_scales_time_and_fit_but_not_the_resolution() -> None:
     one, two = at(made_up(), gamma=0.3), at(made_up(), gamma=0.3, eta_d=4 * ETA)
     assert two.tau_c == pytest.approx(one.tau_c)
-    assert two.grokking_time == pytest.approx(one.grokking_time / 4)
-    assert two.memorization_time == pytest.approx(one.memorization_time / 4)
+    assert two.t_grok == pytest.approx(one.t_grok / 4)
+    assert two.t_mem == pytest.approx(one.t_mem / 4)
 
 
 def test_momentum_is_ten_times_as_fast() -> None:
     momentum = made_up(optimizer="momentum")
     assert momentum.gamma_eff == pytest.approx(made_up().gamma_eff / 10)
-    assert at(momentum, gamma=0.001).grokking_time == pytest.approx(at(made_up()).grokking_time)
+    assert at(momentum, gamma=0.001).t_grok == pytest.approx(at(made_up()).t_grok)
 
 
 def test_never_before_the_fit_where_that_came_first() -> None:
     p = at(made_up(t_fit=1e6, fit="first"))
-    assert p.grokking_time == p.memorization_time == 1e6
+    assert p.t_grok == p.t_mem == 1e6
     assert not p.long
 
 
 def test_a_path_fitted_first_may_lose_the_time_of_the_fit() -> None:
     first, along = at(made_up(fit="first", t_fit=500.0)), at(made_up(t_fit=500.0))
-    assert first.grokking_time == along.grokking_time
+    assert first.t_grok == along.t_grok
     assert first.interval[0] == along.interval[0]
     assert first.interval[1] == pytest.approx(along.interval[1] + 500)
 
@@ -144,10 +144,10 @@ def test_statuses(path: DecayPath, change: dict[str, Any], status: str) -> None:
     p = at(path, **change)
     assert p.status == status
     if status == "already":
-        assert p.grokking_time <= p.memorization_time
+        assert p.t_grok <= p.t_mem
         assert p.delay <= 0
     else:
-        assert np.isnan(p.grokking_time)
+        assert np.isnan(p.t_grok)
         assert p.interval == (np.inf, np.inf)
     assert f"Status      {status}" in p.report()
     json.dumps(p.to_dict(), allow_nan=False)
@@ -156,7 +156,7 @@ def test_statuses(path: DecayPath, change: dict[str, Any], status: str) -> None:
 def test_seeds_that_never_generalise_count() -> None:
     p = at(made_up(lambda s, a, k: 3.0 if s == 2 else 0.5 + 0.1 * s))
     assert p.tau_c == pytest.approx(0.55)  # of those that do
-    assert p.grokking_time == pytest.approx(0.6 / (ETA * 0.01))
+    assert p.t_grok == pytest.approx(0.6 / (ETA * 0.01))
     assert p.interval[1] == np.inf
     assert at(made_up(lambda s, a, k: 3.0 if s else 0.5)).status == "outside"
 
@@ -170,7 +170,7 @@ def test_resolutions_that_differ_are_remarked_on() -> None:
 def test_one_resolution_tells_no_error() -> None:
     p = at(made_up(refit=(40,)), seed=0)
     assert np.isnan(p.seeds[0].tau_error)
-    assert p.interval == pytest.approx((p.grokking_time,) * 2)
+    assert p.interval == pytest.approx((p.t_grok,) * 2)
     assert "tells nothing of its error" in p.report()
 
 
@@ -289,7 +289,7 @@ def test_predict_takes_both_kinds_of_file(tmp_path: Path, capsys: pytest.Capture
     start = ["--gamma", "0.01", "--eta-d", str(ETA), "--alpha", "3"]
     assert main(["predict", file, *start, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["grokking_time"] == pytest.approx(exact(1, 3.0) / (ETA * 0.01))
+    assert told["t_grok"] == pytest.approx(exact(1, 3.0) / (ETA * 0.01))
     assert main(["predict", file, *start]) == 0
     assert "tau_c" in capsys.readouterr().out
     assert main(["predict", file, *start, "-o", str(tmp_path / "a.png")]) == 0

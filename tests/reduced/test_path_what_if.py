@@ -12,11 +12,11 @@ import xarray as xr
 from made_up_path import ETA, at, exact, made_up
 
 from groktime.cli import main
-from reduced.crossings import crossings
-from reduced.either import predict, what_if
-from reduced.errors import InputError
-from reduced.figures import plot_what_if
-from reduced.recommend import recommend
+from groktime.reduced.crossings import crossings
+from groktime.reduced.either import predict, what_if
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures import plot_what_if
+from groktime.reduced.recommend import recommend
 
 GAMMA = [0.0, 0.01, 0.3, 2.0, 1 / ETA]
 ALPHA = [1.5, 2.0, 2.7, 4.0]
@@ -30,15 +30,15 @@ RATES = [ETA / 2, ETA]
 def test_it_is_predict_at_every_place(change: dict[str, Any]) -> None:
     path = made_up(**change)
     ds = what_if(path, gamma=GAMMA, eta_d=RATES, alpha=ALPHA)
-    assert ds["grokking_time"].dims == ("gamma", "eta_d", "alpha")
+    assert ds["t_grok"].dims == ("gamma", "eta_d", "alpha")
     assert ds.attrs["schema"] == "groktime-what-if/1"
     assert ds.attrs["path"] == "user"
     for g in GAMMA:
         for eta in RATES:
             for a in ALPHA:
                 p, here = predict(path, gamma=g, eta_d=eta, alpha=a), ds.sel(gamma=g, eta_d=eta, alpha=a)
-                told = (p.grokking_time, p.memorization_time, *p.interval)
-                names = ("grokking_time", "memorization_time", "low", "high")
+                told = (p.t_grok, p.t_mem, *p.interval)
+                names = ("t_grok", "t_mem", "low", "high")
                 assert [float(here[n]) for n in names] == pytest.approx(told, nan_ok=True)
                 assert str(here["status"].values) == p.status
                 assert bool(here["resolved"]) == p.resolved
@@ -46,8 +46,8 @@ def test_it_is_predict_at_every_place(change: dict[str, Any]) -> None:
 
 def test_what_is_fixed_is_no_dimension() -> None:
     ds = what_if(made_up(), gamma=0.01, eta_d=ETA, alpha=3.0, seed=2)
-    assert ds["grokking_time"].dims == ()
-    assert float(ds["grokking_time"]) == pytest.approx(exact(2, 3.0) / (ETA * 0.01))
+    assert ds["t_grok"].dims == ()
+    assert float(ds["t_grok"]) == pytest.approx(exact(2, 3.0) / (ETA * 0.01))
     assert (ds.attrs["gamma"], ds.attrs["alpha"]) == (0.01, 3.0)
     assert float(ds["generalizing"]) == 1
 
@@ -59,7 +59,7 @@ def test_messiness_is_one_of_the_paths() -> None:
     both["t_fit"] = both["t_fit"] + 10 * both["m_start"]
     path = type(one)(both.transpose(*one.dataset["test_loss"].dims))
     ds = what_if(path, gamma=[0.01, 0.1], eta_d=ETA, alpha=3.0, m=[1.0, 0.5])
-    assert ds["memorization_time"].sel(m=[0.5, 1.0]).values == pytest.approx(np.array([[25, 30]] * 2))
+    assert ds["t_mem"].sel(m=[0.5, 1.0]).values == pytest.approx(np.array([[25, 30]] * 2))
     with pytest.raises(InputError, match=r"m_start = 0\.2: the path has 0\.5, 1"):
         what_if(path, gamma=0.01, eta_d=ETA, alpha=3.0, m=[0.5, 0.2])
 
@@ -71,7 +71,7 @@ def test_curves_are_read_once_for_a_whole_map(monkeypatch: pytest.MonkeyPatch) -
         asked.append(args[3])
         return crossings(*args)
 
-    monkeypatch.setattr("reduced.path_what_if.crossings", counted)
+    monkeypatch.setattr("groktime.reduced.path_what_if.crossings", counted)
     what_if(made_up(seeds=8), gamma=np.geomspace(1e-3, 1, 25), eta_d=ETA, alpha=np.linspace(2, 4, 25))
     assert len(asked) == 1
 
@@ -111,7 +111,7 @@ def test_the_recommended_decay_is_the_law_turned_round(budget: int) -> None:
     r = recommend(made_up(), budget=budget, eta_d=ETA, alpha=3.0)
     # t = (a + 0.1 gamma)/(eta gamma)
     assert r.gamma == pytest.approx(exact(1, 3.0, 0.0) / (budget * ETA - 0.1), rel=2e-3)
-    assert r.prediction.grokking_time <= budget
+    assert r.prediction.t_grok <= budget
     assert r.cautious > r.gamma
     assert at(made_up(), gamma=r.cautious).interval[1] <= budget
     assert r.strongest == pytest.approx(1.0)
@@ -138,13 +138,13 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(made_up().save(tmp_path / "p.nc"))
     start = ["--eta-d", str(ETA), "--alpha", "3"]
     assert main(["whatif", file, "--gamma", "0.01:1:3", *start, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["data_vars"]["grokking_time"]["data"]
+    told = json.loads(capsys.readouterr().out)["data_vars"]["t_grok"]["data"]
     assert told == pytest.approx([exact(1, 3.0, g) / (ETA * g) for g in (0.01, 0.1, 1.0)])
     assert main(["whatif", file, "--gamma", "0.01", "0.1", *start, "-o", str(tmp_path / "w.png")]) == 0
     assert (tmp_path / "w.png").exists()
     assert main(["recommend", file, "--budget", "50000", *start, "--json"]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["prediction"]["grokking_time"] <= 50000
+    assert told["prediction"]["t_grok"] <= 50000
     assert main(["recommend", file, "--budget", "50000", *start]) == 0
     assert "groks within 50,000 steps" in capsys.readouterr().out
     assert main(["whatif", file, "--gamma", "0.01", *start, "--eta-r", "1"]) == 2

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reduced.errors import InputError
-from reduced.flow import Status
-from reduced.landscape import Landscape, open_landscape
-from reduced.prediction import Prediction, predict
-from reduced.recommend import recommend
-from reduced.system import System
-from reduced.what_if import what_if
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import Status
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.prediction import Prediction, predict
+from groktime.reduced.recommend import recommend
+from groktime.reduced.system import System
+from groktime.reduced.what_if import what_if
 
 W0 = 9.0
 K = 200  # steepness of the slope's wall: six e-foldings a cell
 W_C = 2.0  # of the flat landscape, in units of w0: where its test accuracy is 0.95
 FLAT: dict[str, Any] = {"gamma": 1e-2, "eta_d": 1e-2, "alpha": 6.0}
 SLOPED: dict[str, Any] = {"gamma": 1e-3, "eta_d": 1e-2, "eta_r": 1e-2, "alpha": 3.6, "m": 0.06}
-TIMES = ("grokking_time", "memorization_time")
+TIMES = ("t_grok", "t_mem")
 
 
 def flat(seeds: int = 1) -> Landscape:
@@ -83,11 +83,11 @@ def test_decay_alone_is_the_logarithm(alpha: float, gamma: float) -> None:
     p = predict(flat(), gamma=gamma, eta_d=1e-3, alpha=alpha)
     exact = np.log(alpha / W_C) / (1e-3 * gamma)
     assert p.status is Status.GENERALIZES
-    assert p.grokking_time == pytest.approx(exact, rel=1e-6)
+    assert p.t_grok == pytest.approx(exact, rel=1e-6)
     assert p.closed_form == pytest.approx(exact, rel=1e-6)
     assert p.corrected == p.closed_form
-    assert p.memorization_time == 0
-    assert p.delay == p.grokking_time
+    assert p.t_mem == 0
+    assert p.delay == p.t_grok
     assert p.geometry.w_end == pytest.approx(W_C * W0, rel=1e-6)
 
 
@@ -97,7 +97,7 @@ def test_a_curved_accuracy_within_the_interpolation() -> None:
     land = Landscape.from_arrays(alpha=alpha, train_loss=0 * alpha + 1e-6, test_accuracy=accuracy, w0=W0)
     p = predict(land, gamma=1e-2, eta_d=1e-2, alpha=6.0, threshold=0.9)
     exact = np.log(6 / (3 * (1 / 0.9 - 1) ** (1 / 6))) / 1e-4
-    assert p.grokking_time == pytest.approx(exact, rel=1e-2)
+    assert p.t_grok == pytest.approx(exact, rel=1e-2)
 
 
 @pytest.mark.parametrize("factor", [0.1, 7.0])
@@ -105,30 +105,30 @@ def test_steps_go_as_one_over_decay_and_rate(factor: float) -> None:
     once = predict(flat(), **FLAT)
     for name in ("gamma", "eta_d"):
         scaled = predict(flat(), **(FLAT | {name: FLAT[name] * factor}))
-        assert scaled.grokking_time * factor == pytest.approx(once.grokking_time, rel=1e-12)
+        assert scaled.t_grok * factor == pytest.approx(once.t_grok, rel=1e-12)
         assert scaled.closed_form * factor == pytest.approx(once.closed_form, rel=1e-12)
 
 
 def test_the_test_loss_as_metric() -> None:
     p = predict(flat(), **FLAT, metric="loss", threshold=0.1)
-    assert p.grokking_time == pytest.approx(np.log(6 / W_C) / 1e-4, rel=1e-6)
+    assert p.t_grok == pytest.approx(np.log(6 / W_C) / 1e-4, rel=1e-6)
     with pytest.raises(InputError, match="threshold"):
         predict(flat(), **FLAT, metric="loss")
 
 
 def test_a_threshold_of_ones_own() -> None:
     p = predict(flat(), **FLAT, threshold=0.94)  # at w_c e^(1/2)
-    assert p.grokking_time == pytest.approx((np.log(6 / W_C) - 0.5) / 1e-4, rel=1e-6)
+    assert p.t_grok == pytest.approx((np.log(6 / W_C) - 0.5) / 1e-4, rel=1e-6)
 
 
 def test_median_and_interval_over_seeds() -> None:
     p = predict(flat(5), **FLAT)
-    each = [q.grokking_time for q in p.seeds]
+    each = [q.t_grok for q in p.seeds]
     np.testing.assert_allclose(each, np.log(6 / (2 + 0.1 * np.arange(5))) / 1e-4, rtol=1e-6)
-    assert p.grokking_time == np.median(each)
+    assert p.t_grok == np.median(each)
     assert p.typical.seed == 2
     assert p.interval == (min(each), max(each))
-    assert predict(flat(5), **FLAT, seed=3).grokking_time == each[3]
+    assert predict(flat(5), **FLAT, seed=3).t_grok == each[3]
 
 
 _ENDS: dict[Status, tuple[Any, dict[str, Any]]] = {
@@ -160,11 +160,11 @@ def test_every_end_is_told(land: Any, status: Status, options: dict[str, Any]) -
     p: Prediction = predict(land(), **options)
     assert p.status is status
     if status is Status.ALREADY:
-        assert p.grokking_time == 0
+        assert p.t_grok == 0
     elif status is Status.GENERALIZES:
-        assert p.grokking_time > 0
+        assert p.t_grok > 0
     else:
-        assert np.isnan(p.grokking_time)
+        assert np.isnan(p.t_grok)
         assert p.interval[1] == np.inf
 
     text = p.report()
@@ -178,7 +178,7 @@ def test_every_end_is_told(land: Any, status: Status, options: dict[str, Any]) -
 
     numbers = json.loads(json.dumps(p.to_dict(), allow_nan=False))
     assert numbers["status"] == status.value
-    assert (numbers["grokking_time"] is None) == np.isnan(p.grokking_time)
+    assert (numbers["t_grok"] is None) == np.isnan(p.t_grok)
     assert len(numbers["seeds"]) == len(p.seeds)
 
 
@@ -197,7 +197,7 @@ def test_most_seeds_decide() -> None:
     land = flat(5)
     p = predict(land, gamma=1e-2, eta_d=1e-2, alpha=2.15)  # below w_c of seeds 2, 3, 4
     assert p.status is Status.ALREADY
-    assert p.grokking_time == 0
+    assert p.t_grok == 0
 
 
 # --- a landscape of (w, m) --------------------------------------------------------------------
@@ -206,15 +206,15 @@ def test_most_seeds_decide() -> None:
 def test_three_predictions_on_a_slope(slope: Landscape) -> None:
     p = predict(slope, **SLOPED)
     assert p.status is Status.GENERALIZES
-    times = (p.grokking_time, p.closed_form, p.corrected)
+    times = (p.t_grok, p.closed_form, p.corrected)
     assert np.isfinite(times).all()
     assert min(times) > 0
     # Decay to the middle of the wall, at the m that passes (accuracy 0.95 at m = 0.0125), is the most;
     # the flow slides down ahead of it, where the loss's tail holds against the decay.
     decay = np.log(3.6 / (2.7 + 9 * 0.0125)) / 1e-5
-    assert 0.7 * decay < p.grokking_time < decay
-    assert p.corrected == pytest.approx(p.grokking_time, rel=0.02)
-    assert p.closed_form > p.grokking_time
+    assert 0.7 * decay < p.t_grok < decay
+    assert p.corrected == pytest.approx(p.t_grok, rel=0.02)
+    assert p.closed_form > p.t_grok
     assert p.geometry.h == pytest.approx(0.06 - 0.0125, abs=2e-3)
     assert p.path is not None
     u, m = p.path.at([0.0, p.path.end])
@@ -225,25 +225,25 @@ def test_three_predictions_on_a_slope(slope: Landscape) -> None:
 def test_the_interval_holds_the_median(slope: Landscape) -> None:
     for land in (slope, sloped(3)):
         p = predict(land, **SLOPED)
-        assert 0 < p.interval[0] <= p.grokking_time <= p.interval[1] < np.inf
+        assert 0 < p.interval[0] <= p.t_grok <= p.interval[1] < np.inf
         for q in p.seeds:
-            assert q.low <= q.grokking_time <= q.high
+            assert q.low <= q.t_grok <= q.high
 
 
 def test_at_one_ratio_steps_go_as_one_over_the_rate(slope: Landscape) -> None:
     once = predict(slope, **SLOPED)
     twice = predict(slope, **(SLOPED | {"eta_d": 2e-2, "eta_r": 2e-2}))
-    for name in ("grokking_time", "memorization_time", "closed_form", "corrected"):
+    for name in ("t_grok", "t_mem", "closed_form", "corrected"):
         assert getattr(twice, name) == pytest.approx(getattr(once, name) / 2, rel=1e-12)
-    assert predict(slope, **(SLOPED | {"eta_r": None})).grokking_time == once.grokking_time
+    assert predict(slope, **(SLOPED | {"eta_r": None})).t_grok == once.t_grok
 
 
 def test_the_rate_of_the_representation(slope: Landscape) -> None:
     scaled = predict(slope, **SLOPED, m_rate="representation")  # delta_norm = 2
     by_hand = predict(slope, **(SLOPED | {"eta_r": SLOPED["eta_r"] / 4}))
-    assert scaled.grokking_time == by_hand.grokking_time
+    assert scaled.t_grok == by_hand.t_grok
     assert scaled.corrected == by_hand.corrected
-    assert scaled.grokking_time != predict(slope, **SLOPED).grokking_time
+    assert scaled.t_grok != predict(slope, **SLOPED).t_grok
     with pytest.raises(InputError, match="delta_norm"):
         predict(sloped(delta_norm=None), **SLOPED, m_rate="representation")
 
@@ -251,8 +251,8 @@ def test_the_rate_of_the_representation(slope: Landscape) -> None:
 def test_loss_and_threshold_on_a_slope(slope: Landscape) -> None:
     by_loss = predict(slope, **SLOPED, metric="loss", threshold=0.05)
     assert by_loss.status is Status.GENERALIZES
-    strict, loose = (predict(slope, **SLOPED, threshold=t).grokking_time for t in (0.97, 0.9))
-    assert loose < predict(slope, **SLOPED).grokking_time < strict
+    strict, loose = (predict(slope, **SLOPED, threshold=t).t_grok for t in (0.97, 0.9))
+    assert loose < predict(slope, **SLOPED).t_grok < strict
 
 
 # --- what_if ----------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def test_what_if_is_predict_in_every_cell(slope: Landscape) -> None:
         "m": [0.05, 0.07],
     }
     ds = what_if(slope, **axes, wall=True)  # type: ignore[arg-type]
-    assert ds["grokking_time"].dims == ("gamma", "eta_d", "eta_r", "alpha", "m")
+    assert ds["t_grok"].dims == ("gamma", "eta_d", "eta_r", "alpha", "m")
     for name, values in axes.items():
         np.testing.assert_array_equal(ds[name].values, values)
     rng = np.random.default_rng(1)
@@ -284,20 +284,20 @@ def test_what_if_is_predict_in_every_cell(slope: Landscape) -> None:
 
 def test_what_if_over_seeds() -> None:
     ds = what_if(flat(3), gamma=[1e-3, 1e-2], eta_d=1e-2, alpha=[6.0, 20.0])
-    assert ds["grokking_time"].dims == ("gamma", "alpha")
+    assert ds["t_grok"].dims == ("gamma", "alpha")
     p = predict(flat(3), **FLAT)
-    assert float(ds["grokking_time"][1, 0]) == pytest.approx(p.grokking_time, rel=1e-9)
+    assert float(ds["t_grok"][1, 0]) == pytest.approx(p.t_grok, rel=1e-9)
     np.testing.assert_allclose([float(ds["low"][1, 0]), float(ds["high"][1, 0])], p.interval, rtol=1e-9)
     np.testing.assert_array_equal(ds["generalizing"].values, [[1, 0], [1, 0]])
     assert ds["status"].values.tolist() == [["generalizes", "outside"]] * 2
-    assert np.isnan(ds["grokking_time"].values[:, 1]).all()
+    assert np.isnan(ds["t_grok"].values[:, 1]).all()
     assert ds.attrs["eta_d"] == 1e-2
 
 
 def test_what_if_without_a_list_has_no_dims() -> None:
     ds = what_if(flat(), **FLAT)
-    assert ds["grokking_time"].dims == ()
-    assert float(ds["grokking_time"]) == pytest.approx(np.log(3) / 1e-4, rel=1e-6)
+    assert ds["t_grok"].dims == ()
+    assert float(ds["t_grok"]) == pytest.approx(np.log(3) / 1e-4, rel=1e-6)
 
 
 def test_only_distinct_lanes_are_integrated(slope: Landscape, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,9 +312,9 @@ def test_only_distinct_lanes_are_integrated(slope: Landscape, monkeypatch: pytes
     monkeypatch.setattr(System, "flow", counted)
     decays, rates = np.geomspace(1e-4, 1e-2, 20), np.geomspace(1e-4, 1e-1, 20)
     ds = what_if(slope, gamma=decays, eta_d=rates, alpha=3.6, m=0.06)  # eta_r follows: one ratio
-    assert ds["grokking_time"].shape == (20, 20)
+    assert ds["t_grok"].shape == (20, 20)
     assert lanes == [20]
-    times = ds["grokking_time"].values * rates[None]
+    times = ds["t_grok"].values * rates[None]
     np.testing.assert_allclose(times, np.broadcast_to(times[:, :1], times.shape), rtol=1e-12)
 
 
@@ -332,9 +332,9 @@ def test_the_recommended_decay_is_the_weakest(land: Any, start: dict[str, Any], 
     one = land()
     r = recommend(one, budget=budget, **start)
     assert r.prediction.settings["gamma"] == r.gamma
-    assert r.prediction.grokking_time <= budget
-    assert predict(one, gamma=r.gamma, **start).grokking_time <= budget
-    assert predict(one, gamma=0.995 * r.gamma, **start).grokking_time > budget
+    assert r.prediction.t_grok <= budget
+    assert predict(one, gamma=r.gamma, **start).t_grok <= budget
+    assert predict(one, gamma=0.995 * r.gamma, **start).t_grok > budget
     assert np.isnan(r.cautious) or r.cautious >= r.gamma
     assert r.strongest >= r.gamma
     assert f"{r.gamma:.4g}" in r.report()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from reduced.rosenbrock import ORDER, Floats, Step, rosenbrock_step
+from groktime.reduced.rosenbrock import ORDER, Floats, Step, rosenbrock_step
 
 START = np.array([1.2, 0.4])
 

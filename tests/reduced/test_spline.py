@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.optimize import isotonic_regression
 
-from reduced.spline import (
+from groktime.reduced.spline import (
     Floats,
     GridSmoother,
     GridSpline,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fullnet.runs import Runs
-from reduced.decay_path import DecayPath
-from reduced.landscape import Landscape
+from groktime.fullnet.runs import Runs
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.landscape import Landscape
 
 NAN = float("nan")
 CRITICAL = 1.5  # the test accuracy is at its threshold where alpha is this
@@ -51,13 +51,13 @@ def grid(
     return {k: v.ravel() for k, v in zip(("gamma", "alpha", "seed"), axes, strict=True)}
 
 
-def planted(t_test: ArrayLike, *, t_train: ArrayLike = 1.0, last: int = LAST, **more: Any) -> Runs:
-    """Runs that fit at `t_train` and generalise at `t_test` (NaN: never), to half a step.
+def planted(t_grok: ArrayLike, *, t_mem: ArrayLike = 1.0, last: int = LAST, **more: Any) -> Runs:
+    """Runs that fit at `t_mem` and generalise at `t_grok` (NaN: never), to half a step.
 
     Evaluations lie at every planted time and a step before; the norm decays freely from 2 alpha.
     """
-    test = np.atleast_1d(np.asarray(t_test, float))
-    train = np.broadcast_to(np.asarray(t_train, float), test.shape)
+    test = np.atleast_1d(np.asarray(t_grok, float))
+    train = np.broadcast_to(np.asarray(t_mem, float), test.shape)
     times = np.concatenate([test, train])
     each = np.unique(np.round(times[~np.isnan(times)]).astype(int))
     step = np.unique([0, *each, *np.maximum(each - 1, 0), last - 2, last - 1, last])

@@ -11,28 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import NAN, flat, grid, law, planted
 
-from validation.baselines import inverse_gamma, nearest, norm_separation
-from validation.compare import Comparison, compare
-from validation.score import BASELINES, column
+from groktime.validation.baselines import inverse_gamma, nearest, norm_separation
+from groktime.validation.compare import Comparison, compare
+from groktime.validation.score import BASELINES, column
 
 
 def rows(**columns: Any) -> xr.Dataset:
     """A comparison's table with what the baselines look at."""
-    count = len(columns["measured_t_test"])
+    count = len(columns["measured_t_grok"])
     plain = {"eta_d": 1e-3, "eta_r": NAN, "alpha": 3.0, "n_train": 50, "m_start": NAN, "seed": 0}
-    full = (
-        plain | {"measured_t_train": 1.0, "norm_at_train": 6.0, "norm_at_test": 3.0, "short": False} | columns
-    )
+    full = plain | {"measured_t_mem": 1.0, "norm_at_mem": 6.0, "norm_at_grok": 3.0, "short": False} | columns
     each = {k: np.broadcast_to(np.asarray(v), count).copy() for k, v in full.items()}
     each.setdefault("decay_rate", each["gamma"] * each["eta_d"])
-    each.setdefault("measured_delay", each["measured_t_test"] - each["measured_t_train"])
+    each.setdefault("measured_delay", each["measured_t_grok"] - each["measured_t_mem"])
     return xr.Dataset({k: ("run", v) for k, v in each.items()})
 
 
 def test_the_bare_law_is_recovered() -> None:
     gamma = np.array([0.1, 0.2, 0.4, 0.8])
-    made = inverse_gamma(rows(gamma=gamma, measured_t_test=7 / (1e-3 * gamma)))
-    np.testing.assert_allclose(made.t_test, 7 / (1e-3 * gamma))
+    made = inverse_gamma(rows(gamma=gamma, measured_t_grok=7 / (1e-3 * gamma)))
+    np.testing.assert_allclose(made.t_grok, 7 / (1e-3 * gamma))
     assert made.fitted.tolist() == [False, True, False, False]  # the lower of the two in the middle
     assert "C = 7 from run 1 (seed 0, gamma = 0.2" in made.told
 
@@ -43,7 +41,7 @@ def test_the_run_that_is_fitted() -> None:
     seed = [3, 3, 3, 5, 5, 5]
 
     def fitted(times: list[float], **more: Any) -> list[int]:
-        made = inverse_gamma(rows(measured_t_test=times, **({"gamma": gamma, "seed": seed} | more)))
+        made = inverse_gamma(rows(measured_t_grok=times, **({"gamma": gamma, "seed": seed} | more)))
         return np.flatnonzero(made.fitted).tolist()
 
     assert fitted([9.0] * 6) == [1]
@@ -60,17 +58,17 @@ def test_the_norm_law_is_recovered() -> None:
     after = np.array([3.0, 2.5, 2.0, 1.5, 1.0])
     delay = 2 * np.log(6 / after) / (2 * kappa * 1e-3 * gamma)
     made = norm_separation(
-        rows(gamma=gamma, measured_t_test=delay + 40, measured_t_train=40.0, norm_at_test=after)
+        rows(gamma=gamma, measured_t_grok=delay + 40, measured_t_mem=40.0, norm_at_grok=after)
     )
     np.testing.assert_allclose(made.delay, delay)
-    np.testing.assert_allclose(made.t_test, delay + 40)
+    np.testing.assert_allclose(made.t_grok, delay + 40)
     assert made.fitted.tolist() == [False, False, True, False, False]
     assert "kappa = 1.7" in made.told
     cell = norm_separation(
-        rows(gamma=gamma, seed=[0, 1, 2, 3, 4], measured_t_test=delay + 1, norm_at_test=after)
+        rows(gamma=gamma, seed=[0, 1, 2, 3, 4], measured_t_grok=delay + 1, norm_at_grok=after)
     )
     assert cell.fitted.tolist() == [True, True, False, False, False]  # all seeds of the cell
-    grown = norm_separation(rows(gamma=gamma, measured_t_test=delay, norm_at_test=7.0))
+    grown = norm_separation(rows(gamma=gamma, measured_t_grok=delay, norm_at_grok=7.0))
     assert np.isnan(grown.delay).all()
     assert "not fitted" in grown.told
 
@@ -78,31 +76,31 @@ def test_the_norm_law_is_recovered() -> None:
 def test_the_nearest_run() -> None:
     gamma = np.array([0.1, 0.1, 0.2, 0.2, 0.8, 0.0])
     seed = np.array([0, 1, 0, 1, 0, 0])
-    made = nearest(rows(gamma=gamma, seed=seed, measured_t_test=[80.0, 81.0, 40.0, 41.0, NAN, NAN]))
+    made = nearest(rows(gamma=gamma, seed=seed, measured_t_grok=[80.0, 81.0, 40.0, 41.0, NAN, NAN]))
     # the same seed of the next decay; not its own setting, not one without a time; no ln of 0
-    np.testing.assert_array_equal(made.t_test, [40, 41, 80, 81, 40, NAN])
+    np.testing.assert_array_equal(made.t_grok, [40, 41, 80, 81, 40, NAN])
     assert not made.fitted.any()
-    tie = nearest(rows(gamma=[0.1, 0.2, 0.4], measured_t_test=[3.0, 2.0, 1.0]))
-    assert tie.t_test[1] == 3  # equally near: the weaker decay
-    alone = nearest(rows(gamma=[0.1, 0.1], seed=[0, 1], measured_t_test=[3.0, 2.0]))
-    assert np.isnan(alone.t_test).all()
+    tie = nearest(rows(gamma=[0.1, 0.2, 0.4], measured_t_grok=[3.0, 2.0, 1.0]))
+    assert tie.t_grok[1] == 3  # equally near: the weaker decay
+    alone = nearest(rows(gamma=[0.1, 0.1], seed=[0, 1], measured_t_grok=[3.0, 2.0]))
+    assert np.isnan(alone.t_grok).all()
 
 
 def test_baselines_in_a_comparison() -> None:
     """On runs of one start that follow ln(alpha/alpha_c)/(eta gamma), both laws hold to the last step."""
     runs = grid((0.03, 0.1, 0.3, 1.0))
     found = compare(flat(), planted(law(runs["gamma"]), **runs))
-    table, scores = found.table, found.summary.sel(quantity="t_test", runs="all")
+    table, scores = found.table, found.summary.sel(quantity="t_grok", runs="all")
     for name, left in (("inverse_gamma", 11), ("norm_separation", 9), ("nearest", 12)):
         one = scores.sel(predictor=name)
         assert int(one["n"]) == left
         assert int(one["n_excluded"].sel(reason="fitted_on")) == 12 - left
-        assert column("t_test", name) in table
+        assert column("t_grok", name) in table
         if name != "nearest":
             assert float(one["ape_mean"]) == pytest.approx(0, abs=2e-3)
             assert float(one["slope"]) == pytest.approx(1, abs=1e-3)
     assert set(BASELINES) <= set(found.summary["predictor"].values)
-    assert "kappa = 1" in table[column("t_test", "norm_separation")].attrs["fitted"]
+    assert "kappa = 1" in table[column("t_grok", "norm_separation")].attrs["fitted"]
 
 
 def test_our_predictions_see_no_run() -> None:
@@ -110,14 +108,14 @@ def test_our_predictions_see_no_run() -> None:
     runs = grid()
     one, other = (compare(flat(), planted(f * law(runs["gamma"]), **runs)).table for f in (1.0, 1.7))
     for form in ("flow", "printed", "corrected"):
-        np.testing.assert_array_equal(one[column("t_test", form)], other[column("t_test", form)])
+        np.testing.assert_array_equal(one[column("t_grok", form)], other[column("t_grok", form)])
 
 
 # --- scores by hand ---------------------------------------------------------------------------
 
 
 def of(found: Comparison, name: str) -> float:
-    return float(found.summary[name].sel(quantity="t_test", runs="all", predictor="flow"))
+    return float(found.summary[name].sel(quantity="t_grok", runs="all", predictor="flow"))
 
 
 def test_errors_and_their_bootstrap() -> None:

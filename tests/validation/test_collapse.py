@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from planted import NAN, grid, law, planted, planted_path
 
-from reduced.errors import InputError
-from validation.collapse import collapse, plot_collapse
+from groktime.reduced.errors import InputError
+from groktime.validation.collapse import collapse, plot_collapse
 
 RUNS = grid((0.0, 0.03, 0.1, 0.3), (3.0,))
 

@@ -14,18 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import CRITICAL, LAST, NAN, flat, grid, law, made_with, planted
 
-from reduced.errors import InputError
-from reduced.landscape import Landscape
-from validation.compare import Comparison, compare
-from validation.folder import FILES
-from validation.match import SPEED
-from validation.score import FORMS, column, predictors
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape
+from groktime.validation.compare import Comparison, compare
+from groktime.validation.folder import FILES
+from groktime.validation.match import SPEED
+from groktime.validation.score import FORMS, column, predictors
 
 RUNS = grid()
 
 
 def score(
-    found: Comparison, name: str, predictor: str = "flow", runs: str = "all", of: str = "t_test"
+    found: Comparison, name: str, predictor: str = "flow", runs: str = "all", of: str = "t_grok"
 ) -> float:
     return float(found.summary[name].sel(quantity=of, runs=runs, predictor=predictor))
 
@@ -33,12 +33,12 @@ def score(
 def test_predictions_are_the_law() -> None:
     table = compare(flat(), planted(law(RUNS["gamma"]), **RUNS)).table
     for form in FORMS:
-        np.testing.assert_allclose(table[column("t_test", form)], law(RUNS["gamma"]), rtol=2e-3)
+        np.testing.assert_allclose(table[column("t_grok", form)], law(RUNS["gamma"]), rtol=2e-3)
         np.testing.assert_allclose(table[column("delay", form)], law(RUNS["gamma"]), rtol=2e-3)
-    np.testing.assert_allclose(table["predicted_norm_at_test"], 2 * 1.5, rtol=2e-3)
-    np.testing.assert_allclose(table["norm_at_test"], 2 * 1.5, rtol=1e-3)
-    np.testing.assert_allclose(table["norm_at_train"], 2 * 3.0, rtol=1e-3)
-    np.testing.assert_array_equal(table["predicted_t_train"], 0)
+    np.testing.assert_allclose(table["predicted_norm_at_grok"], 2 * 1.5, rtol=2e-3)
+    np.testing.assert_allclose(table["norm_at_grok"], 2 * 1.5, rtol=1e-3)
+    np.testing.assert_allclose(table["norm_at_mem"], 2 * 3.0, rtol=1e-3)
+    np.testing.assert_array_equal(table["predicted_t_mem"], 0)
     assert table["seed_matched"].all()
     assert not table["short"].any()
     assert set(table["predicted_status"].values) == {"generalizes"}
@@ -71,7 +71,7 @@ def test_censored_runs_are_counted_and_judged() -> None:
     np.testing.assert_array_equal(np.isnan(table["log_error"]), [False, True, True, True])
     assert table["predicted_status"].values.tolist() == ["generalizes"] * 3 + ["never"]
     assert score(found, "n") == 1
-    left_out = scores["n_excluded"].sel(quantity="t_test", runs="all", predictor="flow")
+    left_out = scores["n_excluded"].sel(quantity="t_grok", runs="all", predictor="flow")
     assert left_out.values.tolist() == [0, 3, 0, 0, 0]
     assert scores["confusion"].values.tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0]]
     np.testing.assert_array_equal(table["inside_spread"][1:], [True, False, True])
@@ -93,15 +93,15 @@ def test_off_the_grid_is_no_prediction_of_never() -> None:
     assert found.table["predicted_status"].values.tolist() == ["outside", "generalizes"]
     assert found.summary["confusion"].values[3].tolist() == [1, 0, 0]
     np.testing.assert_array_equal(np.isnan(found.table["spread_low"]), [True, False])
-    left_out = found.summary["n_excluded"].sel(quantity="t_test", runs="all", predictor="flow")
+    left_out = found.summary["n_excluded"].sel(quantity="t_grok", runs="all", predictor="flow")
     assert left_out.sel(reason="not_predicted") == 1
 
 
 def test_short_delays_are_told_apart() -> None:
     times = law([0.1, 0.1, 0.1])
-    runs = planted([times[0], times[1], NAN], t_train=[times[0] / 6, times[1] / 5.9, NAN], gamma=0.1)
+    runs = planted([times[0], times[1], NAN], t_mem=[times[0] / 6, times[1] / 5.9, NAN], gamma=0.1)
     found = compare(flat(), runs)
-    # delay 5 and 4.9 times t_train; one that never fitted is not known to be long
+    # delay 5 and 4.9 times t_mem; one that never fitted is not known to be long
     np.testing.assert_array_equal(found.table["short"], [False, True, True])
     assert score(found, "n", runs="long") == 1
     assert score(found, "n") == 2
@@ -109,11 +109,11 @@ def test_short_delays_are_told_apart() -> None:
 
 def test_a_start_beyond_the_threshold() -> None:
     """Predicted 0 steps: no logarithm, but an error of 100 %. Measured 0 steps: nothing to wait for."""
-    found = compare(flat(), planted([40.0, 0.0], t_train=0.0, alpha=[1.2, 1.2]))
+    found = compare(flat(), planted([40.0, 0.0], t_mem=0.0, alpha=[1.2, 1.2]))
     assert found.table["predicted_status"].values.tolist() == ["already"] * 2
     assert score(found, "ape_median") == 1
     assert (score(found, "n"), score(found, "n_log")) == (1, 0)
-    assert found.summary["n_excluded"].sel(quantity="t_test", runs="all", predictor="flow")[2] == 1
+    assert found.summary["n_excluded"].sel(quantity="t_grok", runs="all", predictor="flow")[2] == 1
 
 
 def test_seeds_that_the_landscape_does_not_hold() -> None:
@@ -127,7 +127,7 @@ def test_seeds_that_the_landscape_does_not_hold() -> None:
     table = compare(land, runs).table
     np.testing.assert_array_equal(table["seed_matched"], [True, True, True, False])
     expected = law(0.1) - np.log([0.9, 1.0, 1.2, 1.0]) / 1e-4  # the median over the seeds
-    np.testing.assert_allclose(table["predicted_t_test"], expected, rtol=5e-3)
+    np.testing.assert_allclose(table["predicted_t_grok"], expected, rtol=5e-3)
     assert np.isnan(table["predicted_low"][:3]).all()  # one seed of w alone has no uncertainty
     np.testing.assert_allclose(table["predicted_high"][3], expected[0], rtol=5e-3)
     np.testing.assert_allclose(table["spread_low"], expected[2], rtol=5e-3)
@@ -147,19 +147,19 @@ def test_of_several_landscapes_each_run_has_that_of_its_start() -> None:
     runs = planted(np.full(9, 1000.0), **settings)
     table = compare([large, small], runs).table
     told = np.log(settings["alpha"] / CRITICAL) - np.where(settings["alpha"] == 4, np.log(1.1), 0)
-    np.testing.assert_allclose(table["predicted_t_test"], told / 1e-4, rtol=1e-6)
+    np.testing.assert_allclose(table["predicted_t_grok"], told / 1e-4, rtol=1e-6)
     assert table.attrs["landscape"] == "12, 17"
     with pytest.raises(InputError, match="expected a landscape"):
         compare([], runs)
 
 
 def test_momentum_is_ten_times_as_fast() -> None:
-    torch_side = pytest.importorskip("fullnet.engine.optimizer")
+    torch_side = pytest.importorskip("groktime.fullnet.engine.optimizer")
     assert pytest.approx(1 / (1 - torch_side.MOMENTUM)) == SPEED["momentum"]
-    assert {*torch_side.RULES, pytest.importorskip("fullnet.eq6").NAME} == set(SPEED)
+    assert {*torch_side.RULES, pytest.importorskip("groktime.fullnet.eq6").NAME} == set(SPEED)
     runs = planted(law(RUNS["gamma"]) / 10, optimizer="momentum", **RUNS)
     found = compare(flat(), runs)
-    np.testing.assert_allclose(found.table["predicted_t_test"], law(RUNS["gamma"]) / 10, rtol=2e-3)
+    np.testing.assert_allclose(found.table["predicted_t_grok"], law(RUNS["gamma"]) / 10, rtol=2e-3)
     assert score(found, "ape_mean", "inverse_gamma") == pytest.approx(0, abs=3e-3)
 
 
@@ -167,10 +167,10 @@ def test_what_memorised_means_has_to_agree() -> None:
     runs = planted(law(RUNS["gamma"]), **RUNS)
     for how in ({"train_threshold": 0.9}, {"metric": "loss", "threshold": 0.1}):
         found = compare(flat(), runs, **how)
-        assert np.isnan(found.table["predicted_t_train"]).all()
+        assert np.isnan(found.table["predicted_t_mem"]).all()
         assert np.isnan(found.table["predicted_delay"]).all()
-        assert np.isfinite(found.table["predicted_t_test"]).all()
-        assert "t_train is measured by another threshold" in found.table.attrs["remarks"]
+        assert np.isfinite(found.table["predicted_t_grok"]).all()
+        assert "t_mem is measured by another threshold" in found.table.attrs["remarks"]
 
 
 def test_a_threshold_relative_to_the_ceiling() -> None:
@@ -195,8 +195,8 @@ def test_a_threshold_relative_to_the_ceiling() -> None:
     )  # fmt: skip
     table = compare(land, runs).table
     np.testing.assert_allclose(table["threshold"], [0.81, 0.72, 0.765], rtol=1e-3)
-    assert (table["predicted_low"] <= table["predicted_t_test"]).all()
-    assert (table["predicted_t_test"] <= table["predicted_high"]).all()
+    assert (table["predicted_low"] <= table["predicted_t_grok"]).all()
+    assert (table["predicted_t_grok"] <= table["predicted_high"]).all()
     fixed = planted([500.0], alpha=3.6, m_start=0.06, threshold_relative=True, w0=9.0, gamma=1e-3, eta_d=1e-2)
     assert compare(land, fixed).table["predicted_status"].values[0] != "generalizes"  # m cannot move
     with pytest.raises(InputError, match="has no m_start"):
@@ -262,7 +262,7 @@ def test_stopped_below_the_threshold_is_remarked() -> None:
 
 
 def test_a_file_is_predicted_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    import validation.compare as room
+    import groktime.validation.compare as room
 
     calls = []
     whole = room.predict
@@ -282,7 +282,7 @@ def test_every_run_is_accounted_for(times: list[int | None]) -> None:
     whole = scores["n"] + scores["n_excluded"].sum("reason")
     assert (whole == len(times)).all()
     known = ~np.isnan(found.table["log_error"].values)
-    ratio = found.table["predicted_t_test"].values / found.table["measured_t_test"].values
+    ratio = found.table["predicted_t_grok"].values / found.table["measured_t_grok"].values
     np.testing.assert_allclose(np.exp(found.table["log_error"].values[known]), ratio[known])
 
 
@@ -296,14 +296,14 @@ def test_the_report_is_a_whole_folder(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
     lines = (folder / "table.csv").read_text().splitlines()
     assert len(lines) == 1 + len(RUNS["gamma"])
-    assert {"gamma", "seed", *(column("t_test", p) for p in predictors(found.table))} <= set(
+    assert {"gamma", "seed", *(column("t_grok", p) for p in predictors(found.table))} <= set(
         lines[0].split(",")
     )
     with xr.open_dataset(folder / "table.nc") as opened:
         assert opened.attrs["schema"] == "groktime-comparison/1"
-        np.testing.assert_allclose(opened["predicted_t_test"], found.table["predicted_t_test"])
+        np.testing.assert_allclose(opened["predicted_t_grok"], found.table["predicted_t_grok"])
     with xr.open_dataset(folder / "summary.nc") as opened:
-        assert opened["n"].sel(quantity="t_test", runs="all", predictor="flow") == 8
+        assert opened["n"].sel(quantity="t_grok", runs="all", predictor="flow") == 8
     assert (folder / "summary.txt").read_text() == found.text() + "\n"
     for name in ("predicted.png", "errors.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
@@ -318,7 +318,7 @@ def test_the_report_is_a_whole_folder(tmp_path: Path) -> None:
 
 
 def test_no_report_is_better_than_half_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import validation.figures as figures
+    import groktime.validation.figures as figures
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

@@ -11,7 +11,7 @@ import pytest
 from planted import NAN, flat, grid, law, planted
 
 from groktime.cli import main
-from validation.folder import FILES
+from groktime.validation.folder import FILES
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Infinity" not in out
     told = json.loads(out)
     assert set(told) == {"table", "summary"}
-    assert told["table"]["data_vars"]["measured_t_test"]["data"][-1] is None
+    assert told["table"]["data_vars"]["measured_t_grok"]["data"][-1] is None
     assert told["table"]["attrs"]["schema"] == "groktime-comparison/1"
     assert told["summary"]["data_vars"]["n"]["data"][0][0][0] == 8
 

@@ -11,13 +11,13 @@ import pytest
 from planted import LAST, NAN, flat, grid, law, planted, planted_path
 
 from groktime.cli import main
-from reduced.errors import InputError
-from reduced.path_prediction import predict_on_path
-from validation.compare import Comparison, compare
-from validation.comparison_text import by_settings
-from validation.measure import measure
-from validation.on_path import path_columns
-from validation.score import predictors
+from groktime.reduced.errors import InputError
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation.compare import Comparison, compare
+from groktime.validation.comparison_text import by_settings
+from groktime.validation.measure import measure
+from groktime.validation.on_path import path_columns
+from groktime.validation.score import predictors
 
 RUNS = grid()
 TIMES = law(RUNS["gamma"])
@@ -41,14 +41,14 @@ def test_without_a_path_there_is_nothing_of_one() -> None:
 def test_the_law_and_a_planted_error(error: float) -> None:
     found = against(TIMES / (1 + error))
     table, scores = found.table, found.summary.sel(predictor="path", runs="all")
-    np.testing.assert_allclose(table["predicted_t_test_path"], TIMES, rtol=1e-6)
-    np.testing.assert_array_equal(table["predicted_t_train_path"], 1)
+    np.testing.assert_allclose(table["predicted_t_grok_path"], TIMES, rtol=1e-6)
+    np.testing.assert_array_equal(table["predicted_t_mem_path"], 1)
     np.testing.assert_allclose(table["predicted_delay_path"], TIMES - 1, rtol=1e-6)
     np.testing.assert_allclose(table["log_error_path"], np.log(1 + error), atol=1e-3)
     assert set(table["path_status"].values) == {"generalizes"}
     assert table["path_resolved"].all()
     assert list(found.summary["predictor"].values).index("path") == 3
-    for quantity in ("t_test", "delay"):
+    for quantity in ("t_grok", "delay"):
         one = scores.sel(quantity=quantity)
         assert float(one["ape_mean"]) == pytest.approx(abs(error), abs=1e-3)
         assert float(one["slope"]) == pytest.approx(1, abs=1e-3)
@@ -59,7 +59,7 @@ def test_the_law_and_a_planted_error(error: float) -> None:
     assert float(found.summary["gamma_slope_path"][0]) == pytest.approx(-1, abs=1e-3)
     assert int(found.summary["confusion_path"].sum()) == 9
     assert found.path is not None
-    assert table["predicted_t_test_path"].attrs["units"] == "optimizer steps"
+    assert table["predicted_t_grok_path"].attrs["units"] == "optimizer steps"
 
 
 def test_starts_that_were_not_sampled_are_outside_and_counted() -> None:
@@ -67,9 +67,9 @@ def test_starts_that_were_not_sampled_are_outside_and_counted() -> None:
     found = against(law(RUNS["gamma"], alpha=alpha), alpha=alpha)
     outside = found.table["path_status"].values == "outside"
     assert outside.tolist() == (RUNS["seed"] == 1).tolist()
-    assert np.isnan(found.table["predicted_t_test_path"].values[outside]).all()
+    assert np.isnan(found.table["predicted_t_grok_path"].values[outside]).all()
     assert np.isnan(found.table["path_high"].values[outside]).all()
-    one = found.summary.sel(predictor="path", quantity="t_test", runs="all")
+    one = found.summary.sel(predictor="path", quantity="t_grok", runs="all")
     assert int(one["n_excluded"].sel(reason="not_predicted")) == 3
     assert (int(one["n"]), int(one["n_interval_path"]), int(one["n_no_interval_path"])) == (6, 6, 3)
     assert int(one["confusion_path"].sel(predicted="outside", measured="generalized")) == 3
@@ -79,7 +79,7 @@ def test_starts_that_were_not_sampled_are_outside_and_counted() -> None:
 def test_seeds_that_the_path_does_not_hold() -> None:
     found = against(path={"seeds": (1, 7)})
     assert found.table["path_seed_matched"].values.tolist() == (RUNS["seed"] == 1).tolist()
-    np.testing.assert_allclose(found.table["predicted_t_test_path"], TIMES, rtol=1e-6)
+    np.testing.assert_allclose(found.table["predicted_t_grok_path"], TIMES, rtol=1e-6)
     assert found.table["inside_path"].all()
     assert "runs 6 of seeds that it does not hold" in found.text()
 
@@ -101,13 +101,13 @@ def test_another_rate_scales_and_momentum_is_in_the_path() -> None:
 def test_the_threshold_of_the_run_is_that_of_its_prediction() -> None:
     found = against(how={"threshold": 0.93})
     expected = (np.log(3 / 1.5) + 0.1) / (1e-3 * RUNS["gamma"])
-    np.testing.assert_allclose(found.table["predicted_t_test_path"], expected, rtol=1e-6)
+    np.testing.assert_allclose(found.table["predicted_t_grok_path"], expected, rtol=1e-6)
 
 
 def test_medians_of_an_even_number_of_seeds_are_of_one_kind() -> None:
     times = np.array([1e4, 2e4, 3e4, 4e4])
     table = compare(flat(4), planted(times, seed=np.arange(4)), planted_path(range(4))).table
-    for name in ("predicted_t_test", "predicted_t_test_path"):
+    for name in ("predicted_t_grok", "predicted_t_grok_path"):
         table[name] = ("run", times)
     errors = by_settings(table).splitlines()[-1].split()[-2:]
     assert [float(e) for e in errors] == [0, 0]
@@ -115,8 +115,8 @@ def test_medians_of_an_even_number_of_seeds_are_of_one_kind() -> None:
 
 def test_what_memorised_means_has_to_agree() -> None:
     found = against(how={"train_threshold": 0.9})
-    assert np.isnan(found.table["predicted_t_train_path"]).all()
-    assert np.isfinite(found.table["predicted_t_test_path"]).all()
+    assert np.isnan(found.table["predicted_t_mem_path"]).all()
+    assert np.isfinite(found.table["predicted_t_grok_path"]).all()
 
 
 _CONFIGURED = {"configuration": {"settings": {"tolerance": 0.01}, "batch": 10}}
@@ -168,9 +168,9 @@ def test_a_path_is_asked_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) 
         asked.append(named["gamma"])
         return predict_on_path(*args, **named)
 
-    monkeypatch.setattr("validation.on_path.predict_on_path", counted)
+    monkeypatch.setattr("groktime.validation.on_path.predict_on_path", counted)
     columns = path_columns(planted_path(range(10)), trained, measure(trained))
-    assert columns["predicted_t_test_path"].shape == (450,)
+    assert columns["predicted_t_grok_path"].shape == (450,)
     assert len(asked) == 45
 
 
@@ -181,11 +181,11 @@ def test_report_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     asked = ["compare", *files[:2], "--path", files[2]]
     assert main([*asked, "-o", str(tmp_path / "report")]) == 0
     out = capsys.readouterr().out
-    assert "Medians of t_test over the seeds (flow, and decay path)" in out
+    assert "Medians of t_grok over the seeds (flow, and decay path)" in out
     assert "error % (path)" in out
     assert "of the decay path, the run's own seed: 100% of 9" in out
     assert "The same by the decay path" in out
-    assert "predicted_t_test_path" in (tmp_path / "report" / "table.csv").read_text().splitlines()[0]
+    assert "predicted_t_grok_path" in (tmp_path / "report" / "table.csv").read_text().splitlines()[0]
     assert main([*asked, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["table"]["attrs"]["path"] == files[2]

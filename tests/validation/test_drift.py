@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from planted import NAN, planted_path
 
-from fullnet.runs import Runs
-from reduced.decay_path import DecayPath
-from reduced.errors import InputError
-from validation.drift import implicit_decay
+from groktime.fullnet.runs import Runs
+from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.errors import InputError
+from groktime.validation.drift import implicit_decay
 
 GAMMA0, ETA = 0.02, 1e-3
 SEEDS = (0, 1)

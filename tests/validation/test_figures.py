@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from planted import NAN, flat, grid, law, planted
 
-from fullnet.runs import Runs
-from reduced.errors import InputError
-from reduced.landscape import Landscape, open_landscape
-from validation.compare import Comparison, compare
-from validation.figures import plot_curves, plot_trajectory
-from validation.figures.cells import cells, columns_of, spread
-from validation.headline import by_run, headline
+from groktime.fullnet.runs import Runs
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.validation.compare import Comparison, compare
+from groktime.validation.figures import plot_curves, plot_trajectory
+from groktime.validation.figures.cells import cells, columns_of, spread
+from groktime.validation.headline import by_run, headline
 
 PLOTS = (plot_curves, plot_trajectory)
 

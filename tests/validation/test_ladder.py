@@ -14,16 +14,16 @@ import xarray as xr
 from torch import nn
 
 import groktime as gt
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.tasks import addition
-from reduced.errors import InputError
-from reduced.landscape import Landscape
-from validation import ladder as module
-from validation import ladder_path
-from validation.compare import compare
-from validation.ladder import Ladder, ladder
-from validation.ladder_text import middle, ratios, summary, verdict
-from validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.tasks import addition
+from groktime.reduced.errors import InputError
+from groktime.reduced.landscape import Landscape
+from groktime.validation import ladder as module
+from groktime.validation import ladder_path
+from groktime.validation.compare import compare
+from groktime.validation.ladder import Ladder, ladder
+from groktime.validation.ladder_text import middle, ratios, summary, verdict
+from groktime.validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung
 
 NAN = float("nan")
 
@@ -85,7 +85,7 @@ def flat(tmp_path_factory: pytest.TempPathFactory) -> Ladder:
 def test_without_slopes_all_rungs_agree(flat: Ladder) -> None:
     law = np.log(2 * np.sqrt(2)) / (1e-2 * np.array([0.1, 0.3]))
     assert [r.name for r in flat.rungs] == ["printed", "eq6", "loop", "gd", "adamw"]
-    np.testing.assert_allclose(flat.table["t_test"][:, 0], np.repeat(law[:, None], 5, 1), rtol=0.025)
+    np.testing.assert_allclose(flat.table["t_grok"][:, 0], np.repeat(law[:, None], 5, 1), rtol=0.025)
     np.testing.assert_allclose(ratios(flat.table)[..., 1:], 1, atol=0.04)
     assert (flat.table["status"] == "generalizes").all()
     assert "form" not in flat.table.dims
@@ -120,7 +120,7 @@ def test_the_path_may_come_later(flat: Ladder, monkeypatch: pytest.MonkeyPatch, 
     found = ladder(FLAT, flat_land(), out=tmp_path, path=options, **SETTINGS)
     assert [r.name for r in found.rungs] == ["printed", "eq6", "loop", "path", "gd", "adamw"]
     law = np.log(2 * np.sqrt(2)) / (1e-2 * np.array([0.1, 0.3]))
-    np.testing.assert_allclose(found.table["t_test"].sel(rung="path")[:, 0], law, rtol=0.01)
+    np.testing.assert_allclose(found.table["t_grok"].sel(rung="path")[:, 0], law, rtol=0.01)
     xr.testing.assert_identical(found.table.drop_sel(rung="path"), flat.table)
     assert "decay path sampled at γ_eff of 0.4, 0.2" in found.text()
     assert found.plot(tmp_path / "ladder.png").stat().st_size > 10_000
@@ -167,7 +167,7 @@ def test_a_representation_on_all_rungs(tmp_path: Path) -> None:
     }  # fmt: skip
     assert [r[0].dataset.attrs["optimizer"] for r in found.runs.values()] == ["eq6", "sgd", "sgd", "adamw"]
     np.testing.assert_allclose(found.runs["adamw"][0].dataset["eta_r"], 1e-4)
-    assert np.isfinite(found.table["t_test"].sel(rung="eq6")).all()
+    assert np.isfinite(found.table["t_grok"].sel(rung="eq6")).all()
     assert np.isfinite(found.table["representation_rate"].sel(form="eq6")).all()
 
 
@@ -178,7 +178,7 @@ def by_hand(times: list[list[float]], rungs: tuple[Rung, ...] = ONE_DIMENSIONAL)
     last = np.full(t.shape, 1000.0)
     last[..., :2] = NAN
     table = xr.Dataset(
-        {"t_test": (dims, t), "last": (dims, last)},
+        {"t_grok": (dims, t), "last": (dims, last)},
         {"rung": [r.name for r in rungs], "seed": range(len(times)), "gamma": ("setting", [0.1]),
          "eta_d": ("setting", [0.01])},
         {"task": "by hand", "landscape": "none", "adamw_rate": 1e-3},

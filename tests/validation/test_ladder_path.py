@@ -11,15 +11,15 @@ import torch
 import xarray as xr
 
 import groktime as gt
-from fullnet.engine.ensemble import initial_parameters
-from fullnet.tasks import addition
-from reduced.flow import Status
-from reduced.landscape import Landscape
-from reduced.path_prediction import predict_on_path
-from validation import ladder as module
-from validation import ladder_path
-from validation.ladder import ladder
-from validation.rungs import LOOP, ONE_DIMENSIONAL, RESTRICTED, TWO_DIMENSIONAL, Rung, with_path
+from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.tasks import addition
+from groktime.reduced.flow import Status
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation import ladder as module
+from groktime.validation import ladder_path
+from groktime.validation.ladder import ladder
+from groktime.validation.rungs import LOOP, ONE_DIMENSIONAL, RESTRICTED, TWO_DIMENSIONAL, Rung, with_path
 
 SAMPLES, WEIGHTS = 6, 20
 RIGHT = 0.1  # squared error of a test sample
@@ -70,7 +70,7 @@ def test_on_linear_regression_its_time_is_that_of_gradient_descent(tmp_path: Pat
         path={"dtau": 0.01, "refit": [10, 20], "tau": 1.1 * exact}, progress=False, out=tmp_path,
     )  # fmt: skip
     assert 0.4 < exact < 1.2
-    rung = found.table["t_test"].sel(rung=["path", "gd"], seed=0)
+    rung = found.table["t_grok"].sel(rung=["path", "gd"], seed=0)
     np.testing.assert_allclose(rung.sel(rung="path"), rung.sel(rung="gd"), rtol=0.015)
     np.testing.assert_allclose(rung.sel(rung="path") * 0.2 * rung["gamma"], exact, rtol=0.02)
     assert np.all(found.table["status"].sel(rung="path") == "generalizes")
@@ -107,7 +107,7 @@ def test_with_a_representation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             m=0.08, n_train=7, seed=j, threshold=0.3,
         )  # fmt: skip
         assert one["status"] == p.status.value
-        np.testing.assert_equal(float(one["t_test"]), p.grokking_time)
+        np.testing.assert_equal(float(one["t_grok"]), p.t_grok)
         outside = p.status is Status.OUTSIDE
         np.testing.assert_allclose(one["last"], 0.3 / (0.3 * one["gamma"]) if outside else np.nan)
     assert {"outside", "already"} <= set(own["status"].values.ravel())

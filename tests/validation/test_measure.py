@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trained import NAN, trained
 
-from fullnet.runs import SETTINGS
-from reduced.errors import InputError
-from reduced.files import read_dataset, write_dataset
-from validation.measure import crossing, measure
+from groktime.fullnet.runs import SETTINGS
+from groktime.reduced.errors import InputError
+from groktime.reduced.files import read_dataset, write_dataset
+from groktime.validation.measure import crossing, measure
 
 GROKS = [0.0, 0.1, 0.2, 0.9, 1.0, 1.0, 1.0]
 NEVER = [0.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
@@ -23,23 +23,23 @@ FITS = [0.2, 0.95, 1.0, 1.0, 1.0, 1.0, 1.0]
 
 
 def times(row: list[float], **how: Any) -> float:
-    """t_test of one run; further words of `trained` are picked out."""
+    """t_grok of one run; further words of `trained` are picked out."""
     runs = {k: how.pop(k) for k in ("steps_done", "diverged", "step") if k in how}
-    return float(measure(trained([row], **runs), **how)["t_test"][0])
+    return float(measure(trained([row], **runs), **how)["t_grok"][0])
 
 
 def test_known_crossings() -> None:
     delays = measure(trained([GROKS, NEVER], [FITS, FITS], gamma=[1e-2, 0.0]))
-    np.testing.assert_array_equal(delays["t_train"], [10, 10])
-    np.testing.assert_array_equal(delays["t_test"], [30, NAN])
+    np.testing.assert_array_equal(delays["t_mem"], [10, 10])
+    np.testing.assert_array_equal(delays["t_grok"], [30, NAN])
     np.testing.assert_array_equal(delays["delay"], [20, NAN])
     np.testing.assert_array_equal(delays["train_censored"], [False, False])
     np.testing.assert_array_equal(delays["test_censored"], [False, True])
     np.testing.assert_array_equal(delays["last"], [60, 60])
-    np.testing.assert_array_equal(delays["norm_at_test"], [9.5, NAN])
+    np.testing.assert_array_equal(delays["norm_at_grok"], [9.5, NAN])
     np.testing.assert_array_equal(delays["gamma"], [1e-2, 0.0])
     assert set(delays.coords) == set(SETTINGS)
-    assert delays.attrs["schema"] == "groktime-delays/1"
+    assert delays.attrs["schema"] == "groktime-delays/2"
     assert delays.attrs["threshold"] == 0.9
     assert delays.attrs["train_threshold"] == 0.95
     assert delays["delay"].attrs["units"] == "optimizer steps"
@@ -114,16 +114,16 @@ def test_single_precision_does_not_decide(right: int, samples: int) -> None:
 def test_losses() -> None:
     runs = trained([GROKS], [FITS])  # losses are 1 - accuracy
     delays = measure(runs, metric="loss", threshold=0.06)
-    assert float(delays["t_test"][0]) == 40
-    assert float(delays["t_train"][0]) == 10  # the same threshold, unless told
+    assert float(delays["t_grok"][0]) == 40
+    assert float(delays["t_mem"][0]) == 10  # the same threshold, unless told
     assert delays.attrs["train_threshold"] == 0.06
-    assert float(measure(runs, metric="loss", threshold=0.06, train_threshold=0.01)["t_train"][0]) == 20
+    assert float(measure(runs, metric="loss", threshold=0.06, train_threshold=0.01)["t_mem"][0]) == 20
 
 
 def test_a_threshold_of_each_run() -> None:
     runs = trained([GROKS, GROKS], threshold_relative=True)
     delays = measure(runs, threshold=[0.2, 1.0])
-    np.testing.assert_array_equal(delays["t_test"], [20, 40])
+    np.testing.assert_array_equal(delays["t_grok"], [20, 40])
     np.testing.assert_array_equal(delays.attrs["threshold"], [0.2, 1.0])
 
 

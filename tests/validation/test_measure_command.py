@@ -15,10 +15,10 @@ import pytest
 import xarray as xr
 from trained import trained
 
-from fullnet.runs import DIMS, Runs
 from groktime.cli import main
-from reduced.files import read_dataset
-from reduced.landscape import Landscape
+from groktime.fullnet.runs import DIMS, Runs
+from groktime.reduced.files import read_dataset
+from groktime.reduced.landscape import Landscape
 
 YES, NO = [0.0, 0.1, 0.9, 1.0, 1.0, 1.0], [0.0, 0.1, 0.1, 0.1, 0.1, 0.1]
 Change = Callable[[xr.Dataset], xr.Dataset]
@@ -196,7 +196,7 @@ def test_tables(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert err == ""
     rows = [" ".join(line.split()) for line in out.splitlines()]
-    head = rows.index("gamma eta_d alpha n_train seed t_train t_test delay norm_at_test censored at")
+    head = rows.index("gamma eta_d alpha n_train seed t_mem t_grok delay norm_at_grok censored at")
     assert rows[head + 1] == "0.1 0.01 3 50 0 0 20 20 9.6 -"
     assert rows[head + 4] == "0 0.01 3 50 0 0 - - - 50"
     # two of three had not grokked after 50 steps: no median; three are too few for an interval
@@ -211,24 +211,24 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "NaN" not in out
     assert "Infinity" not in out
     told = json.loads(out)
-    assert told["delays"]["data_vars"]["t_test"]["data"] == [20, 20, 20, None, None, 20]
+    assert told["delays"]["data_vars"]["t_grok"]["data"] == [20, 20, 20, None, None, 20]
     assert told["delays"]["data_vars"]["test_censored"]["data"] == [False] * 3 + [True] * 2 + [False]
-    assert told["delays"]["attrs"]["schema"] == "groktime-delays/1"
+    assert told["delays"]["attrs"]["schema"] == "groktime-delays/2"
     assert told["medians"]["coords"]["gamma"]["data"] == [0.0, 0.1]
-    assert told["medians"]["data_vars"]["t_test"]["data"] == [None, 20]
+    assert told["medians"]["data_vars"]["t_grok"]["data"] == [None, 20]
 
 
 def test_options_are_heeded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def t_test(options: str) -> list[float]:
+    def t_grok(options: str) -> list[float]:
         assert main(["measure", str(folder / "good.nc"), "--json", *options.split()]) == 0
-        found: list[float] = json.loads(capsys.readouterr().out)["delays"]["data_vars"]["t_test"]["data"]
+        found: list[float] = json.loads(capsys.readouterr().out)["delays"]["data_vars"]["t_grok"]["data"]
         return found[:1]
 
-    assert t_test("--threshold 0.95") == [30]
-    assert t_test("--metric loss --threshold 0.95") == [10]
-    assert t_test("--persist 5") == [None]
-    assert t_test("--persist 5 --rule first") == [20]
-    assert t_test("--rule stable") == [20]
+    assert t_grok("--threshold 0.95") == [30]
+    assert t_grok("--metric loss --threshold 0.95") == [10]
+    assert t_grok("--persist 5") == [None]
+    assert t_grok("--persist 5 --rule first") == [20]
+    assert t_grok("--rule stable") == [20]
 
 
 def test_groups_are_runs_of_equal_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,7 +244,7 @@ def test_output(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     command = ["measure", str(folder / "good.nc"), "-o", str(out)]
     assert main(command) == 0
     assert "delays.nc" in capsys.readouterr().out
-    assert read_dataset(out, "delays").attrs["schema"] == "groktime-delays/1"
+    assert read_dataset(out, "delays").attrs["schema"] == "groktime-delays/2"
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == 0

@@ -15,10 +15,10 @@ import pytest
 import xarray as xr
 from planted import NAN, flat, grid, law, planted
 
-from validation.compare import Comparison, compare
-from validation.folder import FIGURES
-from validation.page import page
-from validation.score import PREDICTORS
+from groktime.validation.compare import Comparison, compare
+from groktime.validation.folder import FIGURES
+from groktime.validation.page import page
+from groktime.validation.score import PREDICTORS
 
 RUNS = grid()
 EMPTY = {"meta", "img", "br", "link", "hr", "input"}  # elements that HTML does not close
@@ -79,7 +79,7 @@ def test_needs_nothing_else(report: Path) -> None:
 
 def test_says_what_came_out_and_what_was_left_out(report: Path, comparison: Comparison) -> None:
     text = " ".join(Page((report / "report.html").read_text(encoding="utf-8")).text.split())
-    assert "predicts t_test of 8 of 9 runs with a mean error of 10.0%" in text
+    assert "predicts t_grok of 8 of 9 runs with a mean error of 10.0%" in text
     assert "Left out: 1 never got there (censored)" in text
     for predictor in PREDICTORS:
         assert predictor.replace("_", " ") in text
@@ -105,7 +105,7 @@ def test_any_predictor_is_shown(comparison: Comparison, report: Path) -> None:
         .drop_vars("predictor")
         .merge(xr.concat([scores[over], another[over]], "predictor"))
     )
-    table = table.assign(predicted_t_test_oracle=table["predicted_t_test"])
+    table = table.assign(predicted_t_grok_oracle=table["predicted_t_grok"])
     html = page(replace(comparison, summary=joined, table=table), report)
     assert html.count('<th scope="row">oracle</th>') == html.count('<th scope="row">flow</th>') > 4
 

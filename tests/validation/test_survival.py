@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trained import NAN, trained
 
-from reduced.errors import InputError
-from validation.measure import measure
-from validation.survival import median_time, slope, summary
+from groktime.reduced.errors import InputError
+from groktime.validation.measure import measure
+from groktime.validation.survival import median_time, slope, summary
 
 INF = math.inf
 
@@ -112,10 +112,10 @@ def test_summary() -> None:
     np.testing.assert_array_equal(rows["n"], [2, 3])
     np.testing.assert_array_equal(rows["n_test_censored"], [2, 1])
     np.testing.assert_array_equal(rows["n_train_censored"], [0, 0])
-    np.testing.assert_array_equal(rows["t_test"], [INF, 20])
-    np.testing.assert_array_equal(rows["t_train"], [0, 0])
-    assert (rows["t_test_low"] <= rows["t_test"]).all()
-    assert (rows["t_test"] <= rows["t_test_high"]).all()
+    np.testing.assert_array_equal(rows["t_grok"], [INF, 20])
+    np.testing.assert_array_equal(rows["t_mem"], [0, 0])
+    assert (rows["t_grok_low"] <= rows["t_grok"]).all()
+    assert (rows["t_grok"] <= rows["t_grok_high"]).all()
     by_messiness = summary(delays, by=("m_start",))  # all NaN: one group
     np.testing.assert_array_equal(by_messiness["n"], [5])
 

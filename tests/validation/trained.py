@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fullnet.runs import Runs
+from groktime.fullnet.runs import Runs
 
 NAN = float("nan")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from validation.figures.curves import plot_curves
-from validation.figures.times import plot_errors, plot_predicted
-from validation.figures.trajectory import plot_trajectory
+from groktime.validation.figures.curves import plot_curves
+from groktime.validation.figures.times import plot_errors, plot_predicted
+from groktime.validation.figures.trajectory import plot_trajectory
 
 __all__ = ["plot_curves", "plot_errors", "plot_predicted", "plot_trajectory"]

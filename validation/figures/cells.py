@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from validation.report import groups
+from groktime.validation.report import groups
 
 _SYMBOLS = {
     "alpha": "α",

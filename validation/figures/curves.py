@@ -10,13 +10,23 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from reduced.figures.file import check_figure, save
-from reduced.figures.style import BLACK, BLUE, PURPLE, SKY, STEPS, VERMILLION, new_figure, positive, remark
-from validation.figures.cells import Cell, cells, columns_of
-from validation.figures.times import heading
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.style import (
+    BLACK,
+    BLUE,
+    PURPLE,
+    SKY,
+    STEPS,
+    VERMILLION,
+    new_figure,
+    positive,
+    remark,
+)
+from groktime.validation.figures.cells import Cell, cells, columns_of
+from groktime.validation.figures.times import heading
 
 if TYPE_CHECKING:
-    from validation.compare import Comparison
+    from groktime.validation.compare import Comparison
 
 Floats = NDArray[np.float64]
 Dash = Literal["-", "--"]
@@ -24,10 +34,10 @@ Dash = Literal["-", "--"]
 _MOST = 9
 _PARTS = {"train": BLUE, "test": VERMILLION}
 _TIMES: dict[str, tuple[str, Dash]] = {
-    "t_train measured": (BLUE, "-"),
-    "t_test measured": (VERMILLION, "-"),
-    "t_train predicted": (SKY, "--"),
-    "t_test predicted": (PURPLE, "--"),
+    "t_mem measured": (BLUE, "-"),
+    "t_grok measured": (VERMILLION, "-"),
+    "t_mem predicted": (SKY, "--"),
+    "t_grok predicted": (PURPLE, "--"),
 }
 _EARLY = 30  # the axis starts at the first fit divided by this
 _RUNS = 24  # of a panel; more are a smear
@@ -37,7 +47,7 @@ def plot_curves(comparison: Comparison, path: str | Path, overwrite: bool = Fals
     """Training and test curves against steps, one panel for each setting (nine at most).
 
     Each run is a line. Vertical lines are medians over the seeds of the panel, of the measured times
-    solid and of the predicted ones dashed; dots are the runs' measured t_test.
+    solid and of the predicted ones dashed; dots are the runs' measured t_grok.
     """
     path = check_figure(path, overwrite)
     metric = comparison.table.attrs["metric"]
@@ -53,7 +63,7 @@ def plot_curves(comparison: Comparison, path: str | Path, overwrite: bool = Fals
         ax.set_axis_off()
     end = float(comparison.runs.step[-1])
     watched = comparison.table["last"].values.max()
-    times = [comparison.table[f"{kind}_t_test"].values for kind in ("measured", "predicted")]
+    times = [comparison.table[f"{kind}_t_grok"].values for kind in ("measured", "predicted")]
     finite = np.concatenate([t[np.isfinite(t)] for t in times])
     right = min(max(watched, finite.max(initial=0)) * 1.3, max(end, watched) * 10)
     panels[0].set(xscale="log", xlim=(start, max(right, start * 10)))
@@ -72,7 +82,7 @@ def plot_curves(comparison: Comparison, path: str | Path, overwrite: bool = Fals
 
 def _first(comparison: Comparison) -> float:
     """Where the logarithmic axis of steps starts: well below the first fit."""
-    fits = comparison.table["measured_t_train"].values
+    fits = comparison.table["measured_t_mem"].values
     fits = fits[fits > 0]
     step = comparison.runs.step
     least = float(step[1]) if len(step) > 1 else 1.0
@@ -99,7 +109,7 @@ def _draw(ax: Axes, comparison: Comparison, cell: Cell, start: float) -> None:
     for name, (colour, dash) in _TIMES.items():
         time, kind = name.split()
         _mark(ax, _median(table[f"{kind}_{time}"].values), colour, dash, f"{kind} {time}", start)
-    reached = table["measured_t_test"].values
+    reached = table["measured_t_grok"].values
     ax.plot(reached, table["threshold"].values, "o", color=VERMILLION, markeredgecolor="white", markersize=5)
     for limit in np.unique(table["threshold"].values)[:_RUNS]:
         ax.axhline(limit, color=BLACK, linewidth=0.6, linestyle=":")
@@ -140,5 +150,5 @@ def _handles(metric: str) -> list[Line2D]:
         for name, (colour, dash) in _TIMES.items()
     ]
     limit = Line2D([], [], color=BLACK, linewidth=0.6, linestyle=":", label="test threshold")
-    dot = Line2D([], [], color=VERMILLION, marker="o", linestyle="", label="t_test of a run")
+    dot = Line2D([], [], color=VERMILLION, marker="o", linestyle="", label="t_grok of a run")
     return [*curves, *times, limit, dot]

@@ -10,12 +10,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from reduced.figures.file import check_figure, save
-from reduced.figures.style import BLACK, BLUE, PALETTE, STEPS, VERMILLION, new_figure, remark, scale_x
-from validation.survival import LEVEL
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.style import (
+    BLACK,
+    BLUE,
+    PALETTE,
+    STEPS,
+    VERMILLION,
+    new_figure,
+    remark,
+    scale_x,
+)
+from groktime.validation.survival import LEVEL
 
 if TYPE_CHECKING:
-    from validation.compare import Comparison
+    from groktime.validation.compare import Comparison
 
 Floats = NDArray[np.float64]
 
@@ -30,9 +39,9 @@ _ASIDE = 0.012  # of the axis: runs of equal settings side by side
 
 
 def plot_predicted(comparison: Comparison, path: str | Path, overwrite: bool = False) -> Path:
-    """Predicted (flow) against measured t_test of each run, on log axes, with the line of equality.
+    """Predicted (flow) against measured t_grok of each run, on log axes, with the line of equality.
 
-    Colours: α at the start. Filled: delay at least five times t_train; open circles: short. Open
+    Colours: α at the start. Filled: delay at least five times t_mem; open circles: short. Open
     triangles: runs that never generalised, at the last step to which they were watched; their time is
     further right. Bars: the 90 % interval of the run's own seed, or where it has none, over seeds.
     """
@@ -40,7 +49,7 @@ def plot_predicted(comparison: Comparison, path: str | Path, overwrite: bool = F
     table = comparison.table
     figure = new_figure(7.5, 7.0)
     ax = figure.subplots()
-    predicted, measured = table["predicted_t_test"].values, table["measured_t_test"].values
+    predicted, measured = table["predicted_t_grok"].values, table["measured_t_grok"].values
     censored = np.isnan(measured)
     x = np.where(censored, table["last"].values, measured)
     known = (predicted > 0) & (x > 0)
@@ -86,7 +95,7 @@ def plot_predicted(comparison: Comparison, path: str | Path, overwrite: bool = F
 
 
 def plot_errors(comparison: Comparison, path: str | Path, overwrite: bool = False) -> Path:
-    """Predicted over measured t_test against γ, α, η and the seed; the printed form where it differs."""
+    """Predicted over measured t_grok against γ, α, η and the seed; the printed form where it differs."""
     path = check_figure(path, overwrite)
     table = comparison.table
     figure = new_figure(10.0, 7.0)

@@ -15,10 +15,10 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from reduced.figures.file import check_figure, save
-from reduced.figures.landscape import draw_landscape, draw_path
-from reduced.figures.prediction import draw_threshold
-from reduced.figures.style import (
+from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.landscape import draw_landscape, draw_path
+from groktime.reduced.figures.prediction import draw_threshold
+from groktime.reduced.figures.style import (
     ALPHA,
     BLACK,
     BLUE,
@@ -31,13 +31,13 @@ from reduced.figures.style import (
     positive,
     remark,
 )
-from reduced.prediction import Prediction, predict
-from validation.figures.cells import Cell, cells, columns_of, spread
-from validation.figures.times import heading
-from validation.match import starts
+from groktime.reduced.prediction import Prediction, predict
+from groktime.validation.figures.cells import Cell, cells, columns_of, spread
+from groktime.validation.figures.times import heading
+from groktime.validation.match import starts
 
 if TYPE_CHECKING:
-    from validation.compare import Comparison
+    from groktime.validation.compare import Comparison
 
 _MOST = 4
 _LINES = 80  # runs drawn of a landscape of w alone
@@ -125,9 +125,9 @@ def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
             path_effects=_OUTLINE if same else None,
         )  # fmt: skip
         at = np.searchsorted(
-            comparison.runs.step, np.nan_to_num(comparison.table["measured_t_test"].values[run])
+            comparison.runs.step, np.nan_to_num(comparison.table["measured_t_grok"].values[run])
         )
-        if np.isfinite(comparison.table["measured_t_test"].values[run]):
+        if np.isfinite(comparison.table["measured_t_grok"].values[run]):
             ax.plot(alpha[at], m[at], "*", color=SKY, markersize=12, markeredgecolor=BLACK, zorder=5)
         for k, values in enumerate((alpha, m)):
             reached[k] = min(reached[k, 0], np.nanmin(values)), max(reached[k, 1], np.nanmax(values))
@@ -149,7 +149,7 @@ def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
     if others:
         handles.append(Line2D([], [], color=SKY, linewidth=0.9, label="of other seeds"))
     star = {"marker": "*", "linestyle": "", "markersize": 12, "markeredgecolor": BLACK}
-    handles.append(Line2D([], [], color=SKY, label="measured t_test", **star))  # type: ignore[arg-type]
+    handles.append(Line2D([], [], color=SKY, label="measured t_grok", **star))  # type: ignore[arg-type]
     return handles
 
 
@@ -167,7 +167,7 @@ def _over_decay(comparison: Comparison) -> Figure:
         losses.set_axis_off()
         return figure
     drawn = spread(list(decays), _LINES)
-    measured, predicted = (rate * table[f"{k}_t_test"].values for k in ("measured", "predicted"))
+    measured, predicted = (rate * table[f"{k}_t_grok"].values for k in ("measured", "predicted"))
     times = np.concatenate([measured[decays], predicted[decays]])
     times = times[np.isfinite(times)]
     right = _AFTER * float(times.max(initial=0)) or float((rate * table["last"].values).max())
@@ -179,7 +179,7 @@ def _over_decay(comparison: Comparison) -> Figure:
         shown = when <= right
         ax.plot(when[shown], positive(curve[shown]), color=colours[alpha[run]], linewidth=0.8, alpha=0.5)
         if np.isfinite(measured[run]):
-            at = np.searchsorted(step, table["measured_t_test"].values[run])
+            at = np.searchsorted(step, table["measured_t_grok"].values[run])
             ax.plot(when[at], curve[at], "o", color=colours[alpha[run]], markersize=4.5, zorder=3)
     span = np.array([0.0, right])
     for a in colours:
@@ -197,9 +197,9 @@ def _over_decay(comparison: Comparison) -> Figure:
     _draw_loss(losses, comparison)
     handles: list[Artist] = [Line2D([], [], color=c, label=f"runs, α = {a:g}") for a, c in colours.items()]
     handles += [
-        Line2D([], [], color=BLACK, marker="o", linestyle="", markersize=4.5, label="measured t_test"),
+        Line2D([], [], color=BLACK, marker="o", linestyle="", markersize=4.5, label="measured t_grok"),
         Line2D([], [], color=BLACK, linestyle="--", label=r"predicted: $\alpha\,e^{-\eta\gamma t}$"),
-        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_test: at $\alpha_c$ (median; 90% over seeds)"),
+        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_grok: at $\alpha_c$ (median; 90% over seeds)"),
         Line2D([], [], color=BLUE, label="training loss, sampled"),
         Line2D([], [], color=VERMILLION, label="test loss, sampled"),
     ]
@@ -214,7 +214,7 @@ def _over_decay(comparison: Comparison) -> Figure:
 def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float, float]:
     """The norm at which the landscape generalises, with its 90 % over the seeds; the ends of it."""
     # where free decay has come to at the predicted times
-    times = ("spread_high", "predicted_t_test_printed", "spread_low")
+    times = ("spread_high", "predicted_t_grok_printed", "spread_low")
     ends = []
     for name in times:
         time = table[name].values
