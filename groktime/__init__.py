@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from groktime.fullnet.task import Adam, Problem, Split, Task
     from groktime.fullnet.trainer import train
     from groktime.reduced.decay_path import DecayPath, open_path
-    from groktime.reduced.either import predict, what_if
     from groktime.reduced.errors import InputError
     from groktime.reduced.landscape import Landscape, open_landscape, shipped
-    from groktime.reduced.path_prediction import PathPrediction
-    from groktime.reduced.prediction import Prediction
+    from groktime.reduced.prediction import Prediction, predict
     from groktime.reduced.recommend import Recommendation, recommend
+    from groktime.reduced.source import Lanes, Readings, Source
+    from groktime.reduced.what_if import what_if
     from groktime.validation.compare import Comparison, compare
     from groktime.validation.drift import implicit_decay
     from groktime.validation.ladder import Ladder, ladder
@@ -38,10 +38,9 @@ _HOME = {
     "open_landscape": "groktime.reduced.landscape",
     "shipped": "groktime.reduced.landscape",
     "Prediction": "groktime.reduced.prediction",
-    "predict": "groktime.reduced.either",
+    "predict": "groktime.reduced.prediction",
     "DecayPath": "groktime.reduced.decay_path",
     "open_path": "groktime.reduced.decay_path",
-    "PathPrediction": "groktime.reduced.path_prediction",
     "Recommendation": "groktime.reduced.recommend",
     "Runs": "groktime.fullnet.runs",
     "open_runs": "groktime.fullnet.runs",
@@ -52,7 +51,8 @@ _HOME = {
     "ladder": "groktime.validation.ladder",
     "measure": "groktime.validation.measure",
     "recommend": "groktime.reduced.recommend",
-    "what_if": "groktime.reduced.either",
+    **dict.fromkeys(("Lanes", "Readings", "Source"), "groktime.reduced.source"),
+    "what_if": "groktime.reduced.what_if",
     "sample": "groktime.fullnet.sampler",
     "sample_path": "groktime.fullnet.decay_path",
     "train": "groktime.fullnet.trainer",
@@ -70,11 +70,13 @@ __all__ = [
     "InputError",
     "Ladder",
     "Landscape",
-    "PathPrediction",
+    "Lanes",
     "Prediction",
     "Problem",
+    "Readings",
     "Recommendation",
     "Runs",
+    "Source",
     "Split",
     "Task",
     "check_task",

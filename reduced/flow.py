@@ -37,7 +37,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Path:
+class Trajectory:
     """One lane's continuous solution in s = η_D t: starts and lengths of its steps, and its end.
 
     The last step, and one that met an end of m, counts only as far as the next start.
@@ -49,7 +49,7 @@ class Path:
     steps: tuple[Step, ...]
 
     def at(self, s: ArrayLike) -> tuple[Floats, Floats]:
-        """u and m at the given s [point], from the dense output; s is held within the path."""
+        """u and m at the given s [point], from the dense output; s is held within it."""
         when: Floats = np.clip(np.atleast_1d(np.asarray(s, float)), 0.0, self.end)
         k = np.clip(np.searchsorted(self.starts, when, "right") - 1, 0, len(self.steps) - 1)
         share = (when - self.starts[k]) / self.lengths[k]
@@ -68,7 +68,7 @@ class FlowResult:
     u: Floats
     m: Floats
     steps: NDArray[np.intp]
-    paths: tuple[Path, ...] = field(default=())
+    trajectories: tuple[Trajectory, ...] = field(default=())
 
     def first(self, lanes: int) -> FlowResult:
         """The result of the first so many lanes."""
@@ -290,8 +290,8 @@ class _Run:
         self.here = self.here[:, stay]
 
     def result(self) -> FlowResult:
-        paths = tuple(
-            Path(
+        trajectories = tuple(
+            Trajectory(
                 np.array([t for t, *_ in trail]) / g,
                 np.array([h for _, h, *_ in trail]) / g,
                 (trail[-1][0] + trail[-1][1] * trail[-1][2]) / g if trail else 0.0,
@@ -300,7 +300,7 @@ class _Run:
             for trail, g in zip(self.trail, self.all_gamma, strict=True)
         )
         u, m = self.end
-        return FlowResult(self.status, self.t_generalized, self.t_memorized, u, m, self.steps, paths)
+        return FlowResult(self.status, self.t_generalized, self.t_memorized, u, m, self.steps, trajectories)
 
 
 def _first(test: Test, step: Step, last: Floats) -> Floats:

@@ -1,81 +1,81 @@
-"""`predict`: the grokking time from a landscape, in closed form, corrected, and by the flow."""
+"""`predict`: when one network generalizes, by any source, with what is behind the number."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
-from typing import Any
+from pathlib import Path
+from typing import Any, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
+from groktime.reduced.flow import Status
+from groktime.reduced.source import Lanes, Options, Source, about, check_options, refuse
+from groktime.reduced.sources import Sourced, source_of
+from groktime.reduced.starts import check_settings
 
-from groktime.reduced import closed_form
-from groktime.reduced.errors import InputError
-from groktime.reduced.flow import Path, Status
-from groktime.reduced.geometry import Geometry, Sheet, critical_norm, on_balance, on_level
-from groktime.reduced.landscape import Landscape
-from groktime.reduced.system import LEVEL, System, rate_of_m, systems
-
-Floats = NDArray[np.float64]
-
-M_RATES = ("eq6", "representation")
+LONG = 5.0  # a delay of so many t_mem is long against the fit
 
 
 @dataclass(frozen=True)
 class SeedPrediction:
-    """The prediction for one seed. Times in optimizer steps, NaN where there is none."""
+    """The prediction for one seed. Times in optimizer steps, NaN where there is none.
+
+    `low` and `high` hold the uncertainty of this seed alone: of the wall's place (landscapes) or of the
+    numerical resolution and the fit (paths); infinite where it may never generalize. `forms`: further times
+    by name. `detail`: what is behind them, a `FlowDetail` or `PathDetail`; None of other sources.
+    """
 
     seed: int
     status: Status
     t_grok: float
     t_mem: float
-    low: float  # of the wall's uncertainty; inf where the flow does not generalise there
+    low: float
     high: float
-    closed_form: float
-    corrected: float
-    geometry: Geometry
-    balance: Geometry
     threshold: float
-    path: Path | None
+    forms: dict[str, float]
+    detail: Any = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What `predict` returns; times in optimizer steps.
 
-    `t_grok` and `t_mem` are those of the flow (Eq. 6), the median over seeds, of
-    which those that never generalise count as infinite; NaN with a `status` that says why where more
-    than half never do. `interval` is 90 %, over seeds and the wall's uncertainty. `closed_form` and
-    `corrected`: medians over the seeds that have one. `geometry` and `path` are those of `typical`,
-    the seed nearest to the median.
+    `t_grok` is the median over seeds, of which those that never generalize count as infinite; NaN with a
+    `status` that says why where half of them or more never do. `low` and `high` cover 90 %, over seeds and
+    the uncertainty of each. `forms`: further times by name, of landscapes the closed forms "printed" and
+    "corrected", medians over the seeds that have one. `typical` is the seed nearest to the median.
+    `remarks`: what a reader has to know about this prediction.
     """
 
     settings: dict[str, Any]
     status: Status
     t_grok: float
     t_mem: float
-    interval: tuple[float, float]
-    closed_form: float
-    corrected: float
-    seeds: tuple[SeedPrediction, ...]
-    typical: SeedPrediction
-    landscape: Landscape = field(repr=False)
-    system: System = field(repr=False)
+    low: float
+    high: float
+    forms: dict[str, float]
+    remarks: tuple[str, ...]
+    seeds: tuple[SeedPrediction, ...] = field(repr=False)
+    typical: SeedPrediction = field(repr=False)
+    source: Any = field(repr=False)
 
     @property
     def delay(self) -> float:
-        """Steps between memorising and generalising."""
+        """Steps between memorizing and generalizing."""
         return self.t_grok - self.t_mem
 
     @property
-    def geometry(self) -> Geometry:
-        return self.typical.geometry
+    def interval(self) -> tuple[float, float]:
+        """`low` and `high`."""
+        return self.low, self.high
 
     @property
-    def path(self) -> Path | None:
-        """The typical seed's integrated path, in s = η_D t."""
-        return self.typical.path
+    def long(self) -> bool:
+        """Whether the delay is at least five times the fit."""
+        return bool(self.delay >= LONG * self.t_mem)
+
+    @property
+    def detail(self) -> Any:
+        """What is behind the typical seed: a `FlowDetail` or a `PathDetail`."""
+        return self.typical.detail
 
     def report(self) -> str:
         """The prediction as a page that a person can read."""
@@ -89,189 +89,83 @@ class Prediction:
 
         return as_dict(self)
 
-    def plot(self, path: str | FilePath, overwrite: bool = False) -> FilePath:
-        """Draw the landscape with the path, and the losses along it, into a PNG, PDF or SVG."""
-        from groktime.reduced.figures import plot_prediction
+    def plot(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Draw what was read and what came of it into a PNG, PDF or SVG."""
+        from groktime.reduced.figures import plot_path, plot_prediction
+        from groktime.reduced.path_source import PathSource
 
-        return plot_prediction(self, path, overwrite=overwrite)
+        draw = plot_path if isinstance(self.source, PathSource) else plot_prediction
+        return draw(self, path, overwrite=overwrite)
 
 
 def predict(
-    land: Landscape,
+    source: Sourced,
     *,
     gamma: float,
     eta_d: float,
     alpha: float,
     eta_r: float | None = None,
     m: float | None = None,
-    n_train: int | None = None,
-    sampled_steps: int | None = None,
-    seed: int | None = None,
-    threshold: float | None = None,
-    metric: str = "accuracy",
-    level: float = LEVEL,
-    m_rate: str = "eq6",
+    **options: Unpack[Options],
 ) -> Prediction:
-    """Predict when a network that starts at w = alpha w0 (and messiness m) generalises.
+    """Predict when a network that starts at w = alpha w0 (and messiness m) generalizes, before it is trained.
 
     Parameters
     ----------
-    gamma : decoupled weight decay, >= 0.
-    eta_d, eta_r : learning rates of the decoder and of the representation per step (eta_r: only for
-        landscapes of (w, m); default eta_d, as P footnote 6).
-    alpha, m : the start. m only for landscapes of (w, m).
-    n_train, sampled_steps, seed : which of the landscape's (default: the largest, the largest, all seeds).
-    threshold : test metric that counts as generalised (default: the task's).
+    source : a landscape, a decay path, or another source; by value, shipped name, or file.
+    gamma : decoupled weight decay, 0 or more.
+    eta_d, eta_r : learning rates of the network and of its representation, per step (eta_r: of landscapes of
+        (w, m); default eta_d, as P footnote 6).
+    alpha, m : the start: norm over the norm at initialization, messiness (of sources that have it).
+    n_train, sampled_steps, seed : which of the source's (default: the largest, the largest, all seeds).
+    threshold : test metric that counts as generalized (default: the source's accuracy; losses have none).
     metric : "accuracy" (at or above the threshold) or "loss" (at or below).
-    level : training loss of the contour of the closed form as printed.
-    m_rate : "eq6", dm/dt = -η_R ∂l/∂m as in the paper, or "representation", with the factor
+    level : of a landscape: training loss of the contour of the printed closed form (0.05).
+    m_rate : of a landscape: "eq6", dm/dt = -η_R ∂l/∂m as in the paper, or "representation", with the factor
         1/||R_random - R_linear||² that training R itself has.
+    implicit : of a decay path: decay γ0 that acts without being set (`gt.implicit_decay` measures it).
+    wall : always so here; of `what_if`.
 
     Raises
     ------
-    InputError : on a bad argument, naming it. A start off the grid, no decay and a trap are results
-        with a status, not errors.
+    InputError : naming the argument and what was expected. A start off the grid, no decay and a trap are
+        results with a status, not errors.
     """
-    eta_r = _check_rates(gamma=gamma, eta_d=eta_d, eta_r=eta_r)
-    m = check_start(land, alpha, m)
-    if not (np.isfinite(level) and level > 0):
-        raise InputError(f"level = {level}: expected a training loss above 0")
-    if m_rate not in M_RATES:
-        raise InputError(f"m_rate = {m_rate!r}: expected one of {', '.join(M_RATES)}")
-    chosen = systems(
-        land, seed=seed, n_train=n_train, sampled_steps=sampled_steps, threshold=threshold, metric=metric
-    )
-    each = [_predict_seed(s, gamma, eta_d, rate_of_m(s, eta_r, m_rate), alpha, m, level) for s in chosen]
-
-    times = np.array([p.t_grok for p in each])
-    median = float(np.median(np.where(np.isnan(times), np.inf, times)))
-    generalizes = np.isfinite(median)
-    typical = int(np.nanargmin(np.abs(times - median))) if generalizes else 0
-    statuses = [p.status for p in each]
-    bad = [s for s in statuses if s not in (Status.GENERALIZES, Status.ALREADY)]
-    status = each[typical].status if generalizes else max(bad, key=bad.count)
-    if not generalizes:
-        typical = statuses.index(status)
-    low = float(np.quantile([p.low for p in each], 0.05, method="lower"))
-    high = float(np.quantile([p.high for p in each], 0.95, method="higher"))
-    return Prediction(
-        settings={
-            "landscape": land.source,
-            "gamma": gamma,
-            "eta_d": eta_d,
-            "eta_r": eta_r if land.two_dimensional else None,
-            "alpha": alpha,
-            "m": m if land.two_dimensional else None,
-            "n_train": n_train if n_train is not None else land.n_train[-1],
-            "sampled_steps": sampled_steps if sampled_steps is not None else land.budgets[-1],
-            "seed": seed,
-            "metric": metric,
-            "level": level,
-            "m_rate": m_rate,
-        },
-        status=status,
-        t_grok=median if generalizes else float("nan"),
-        t_mem=_median([p.t_mem for p in each]),
-        interval=(low, high),
-        closed_form=_median([p.closed_form for p in each]),
-        corrected=_median([p.corrected for p in each]),
-        seeds=tuple(each),
-        typical=each[typical],
-        landscape=land,
-        system=chosen[typical],
-    )
-
-
-def _predict_seed(
-    system: System, gamma: float, eta_d: float, eta_r: float, alpha: float, m: float, level: float
-) -> SeedPrediction:
-    surface, domain = system.surface, system.surface.domain
-    u, m = (float(x) for x in domain.snapped(np.log(np.array(alpha * system.w0)), np.array(m)))
-    ratio = eta_r / eta_d
-    if eta_d * gamma >= 1:
-        return _too_strong(system, level, u, m)
-    result, low, high = system.flow(gamma=gamma, ratio=ratio, u=u, m=m, wall=True, record=True)
-    inside = bool(domain.contains(np.array(u), np.array(m)))
-    if surface.two_dimensional and inside:
-        sheet = Sheet.of(surface, domain, m)
-        geometry = on_level(surface, sheet, level, u, m, system.generalized)
-        balance = on_balance(surface, sheet, level, u, m, system.generalized, gamma, ratio)
-        forms = (
-            closed_form.printed(geometry, gamma, eta_d),
-            closed_form.corrected(balance, gamma, eta_d, eta_r),
+    this = source_of(source)
+    refuse(this, "eta_r", eta_r)
+    refuse(this, "m", m)
+    given = {"gamma": gamma, "eta_d": eta_d, "eta_r": eta_r, "alpha": alpha, "m": m}
+    numbers = {name: check_settings(name, x) for name, x in given.items() if x is not None}
+    chosen = check_options(this, options)
+    found = this.read(Lanes(**numbers), detail=True, **chosen)
+    over = found.over_seeds()
+    each = tuple(
+        SeedPrediction(
+            seed=seed,
+            **{name: float(getattr(found, name)[k, 0]) for name in ("t_grok", "t_mem", "low", "high")},
+            status=Status(found.status[k, 0]),
+            threshold=float(found.threshold[k, 0]),
+            forms={name: float(times[k, 0]) for name, times in found.forms.items()},
+            detail=None if found.details is None else found.details[k, 0],
         )
-    else:
-        end = critical_norm(domain, u, m, system.generalized) if inside else float("nan")
-        geometry = balance = _one_dimensional(level, u, end, m)
-        forms = (closed_form.flat(np.exp(u), np.exp(end), gamma, eta_d),) * 2
-    status = Status(result.status[0])
-    if status is Status.ALREADY:
-        forms = (float("nan"),) * 2  # nothing to wait for
-    return SeedPrediction(
-        seed=system.seed,
-        status=status,
-        t_grok=float(result.generalized[0]) / eta_d,
-        t_mem=float(result.memorized[0]) / eta_d,
-        low=float(low[0]) / eta_d,
-        high=float(high[0]) / eta_d,
-        closed_form=forms[0],
-        corrected=forms[1],
-        geometry=geometry,
-        balance=balance,
-        threshold=system.threshold,
-        path=result.paths[0] if result.paths[0].steps else None,
+        for k, seed in enumerate(found.seeds)
+    )
+    return Prediction(
+        settings=_settings(this, given, chosen),
+        status=Status(over.status[0]),
+        **{name: float(getattr(over, name)[0]) for name in ("t_grok", "t_mem", "low", "high")},
+        forms={name: float(times[0]) for name, times in over.forms.items()},
+        remarks=tuple(r for r in found.remarks[:1] if r),
+        seeds=each,
+        typical=each[int(over.typical[0])],
+        source=this,
     )
 
 
-def _too_strong(system: System, level: float, u: float, m: float) -> SeedPrediction:
-    """η_D γ >= 1: a single step of decay takes w through 0, and no flow describes it."""
-    nan, geometry = float("nan"), _one_dimensional(level, u, float("nan"), m)
-    return SeedPrediction(
-        system.seed, Status.COLLAPSES, nan, nan, np.inf, np.inf, nan, nan, geometry, geometry,
-        system.threshold, None,
-    )  # fmt: skip
-
-
-def _one_dimensional(level: float, u: float, end: float, m: float) -> Geometry:
-    w, c = float(np.exp(u)), float(np.exp(end))
-    line = np.array([end])
-    return Geometry(level, u - end, 0.0, 0.0, w, c, c, m, m, 0.0, line, np.array([m]))
-
-
-def _check_rates(*, gamma: float, eta_d: float, eta_r: float | None) -> float:
-    check_each("gamma", gamma, "0 or more", lambda x: x >= 0)
-    check_each("eta_d", eta_d, "above 0", lambda x: x > 0)
-    eta_r = eta_d if eta_r is None else eta_r
-    check_each("eta_r", eta_r, "0 or more", lambda x: x >= 0)
-    return eta_r
-
-
-def check_each(name: str, values: Any, expected: str, holds: Callable[[Floats], Any]) -> Floats:
-    """The values as floats, or one sentence on the first that does not hold."""
-    try:
-        array = np.atleast_1d(np.asarray(values, float))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} = {values!r}: expected a number {expected}") from error
-    for value in array.ravel():
-        if not (np.isfinite(value) and holds(value)):
-            raise InputError(f"{name} = {value:g}: expected a finite number {expected}")
-    return array
-
-
-def check_start(land: Landscape, alpha: Any, m: Any) -> Any:
-    """m, or 0 for a landscape of w alone; bad starts are told by name."""
-    check_each("alpha", alpha, "above 0", lambda x: x > 0)
-    if not land.two_dimensional:
-        if m is not None:
-            raise InputError(f"m: {land.source} is a landscape of w alone; leave m out")
-        return float(land.m[0])
-    if m is None:
-        low, high = land.m[0], land.m[-1]
-        raise InputError(f"m: {land.source} is a landscape of (w, m); expected m in [{low:g}, {high:g}]")
-    check_each("m", m, "within [0, 1]", lambda x: 0 <= x <= 1)
-    return m
-
-
-def _median(values: Sequence[float]) -> float:
-    known = [v for v in values if np.isfinite(v)]
-    return float(np.median(known)) if known else float("nan")
+def _settings(source: Source, given: dict[str, Any], options: Options) -> dict[str, Any]:
+    """What was asked, with what was not given as the source understood it."""
+    this = about(source)
+    plane = this.two_dimensional
+    chosen = getattr(source, "settings", dict)(options)
+    follows = given["eta_d"] if given["eta_r"] is None and "eta_r" not in this.refused else given["eta_r"]
+    return {"source": this.file} | given | {"eta_r": follows if plane else None} | chosen

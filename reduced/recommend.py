@@ -1,21 +1,19 @@
-"""`recommend`: the weakest decay that groks within a budget, from a landscape or a decay path."""
+"""`recommend`: the weakest decay that groks within a budget, by any source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Unpack
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from groktime.reduced.decay_path import DecayPath
-from groktime.reduced.either import predict, refuse, what_if
 from groktime.reduced.errors import InputError
-from groktime.reduced.landscape import Landscape
-from groktime.reduced.path_prediction import PathPrediction
-from groktime.reduced.prediction import Prediction, check_each
+from groktime.reduced.prediction import Prediction, predict
+from groktime.reduced.source import Lanes, Options, about, check_each, check_options, refuse
+from groktime.reduced.sources import Sourced, source_of
+from groktime.reduced.starts import check_settings
 
 Floats = NDArray[np.float64]
 
@@ -27,89 +25,104 @@ class Recommendation:
     """The weakest decay that groks within a budget.
 
     `gamma`: by the median prediction, which is `prediction`; `cautious`: by the upper end of its 90 %
-    interval (NaN if none does). `strongest`: the largest decay that still generalises, of a path the
-    largest that it resolves.
+    interval (NaN if none does). `strongest`: the largest decay that still generalizes, or the largest that
+    the source can be asked about.
     """
 
     budget: int
     gamma: float
     cautious: float
     strongest: float
-    prediction: Prediction | PathPrediction
+    prediction: Prediction = field(repr=False)
 
     def report(self) -> str:
         """Two or three sentences for a person."""
-        own = self.prediction.settings.get("implicit")
+        p = self.prediction
+        implicit = p.settings.get("implicit")
         text = (
-            f"gamma = {self.gamma:.4g} {f'beside {own:g} implicit ' if own else ''}groks within "
-            f"{self.budget:,} steps: predicted {self.prediction.t_grok:,.0f}"
+            f"gamma = {self.gamma:.4g} {f'beside {implicit:g} implicit ' if implicit else ''}groks within "
+            f"{self.budget:,} steps: predicted {p.t_grok:,.0f}"
         )
-        low, high = self.prediction.interval
-        text += f" (90 %: {low:,.0f} to {high:,.0f})." if np.isfinite(high) else "."
+        text += f" (90 %: {p.low:,.0f} to {p.high:,.0f})." if np.isfinite(p.high) else "."
         if np.isfinite(self.cautious):
             text += f"\nTo have the upper end within the budget too: gamma = {self.cautious:.4g}."
         else:
             text += "\nNo decay brings the upper end of the interval within the budget."
-        if isinstance(self.prediction, Prediction):
-            return text + f"\nAbove gamma = {self.strongest:.3g} it no longer generalises on this landscape."
-        if self.strongest < self.prediction.path.gamma_eff[0]:
-            return text + f"\nAbove gamma = {self.strongest:.3g} it no longer generalises on this path."
-        return text + f"\nAbove gamma = {self.strongest:.3g} the path resolves nothing: not looked at."
+        this = about(p.source)
+        if self.strongest < this.strongest:
+            return (
+                text + f"\nAbove gamma = {self.strongest:.3g} it no longer generalizes on this {this.kind}."
+            )
+        return text + f"\nAbove gamma = {self.strongest:.3g} the {this.kind} resolves nothing: not looked at."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings, for scripts (None where there is no number)."""
+        numbers = {name: getattr(self, name) for name in ("gamma", "cautious", "strongest")}
+        plain = {name: float(x) if np.isfinite(x) else None for name, x in numbers.items()}
+        return {"budget": self.budget} | plain | {"prediction": self.prediction.to_dict()}
 
 
 def recommend(
-    source: Landscape | DecayPath,
+    source: Sourced,
     *,
     budget: int,
     eta_d: float,
     alpha: float,
     eta_r: float | None = None,
     m: float | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Recommendation:
-    """The weakest weight decay with which a start at (alpha, m) generalises within `budget` steps.
+    """The weakest weight decay with which a start at (alpha, m) generalizes within `budget` steps.
 
-    `options` are those of `predict`. A path is asked for no decay that is above all its resolutions.
-    Raises InputError, with the reason, where no decay does.
+    Parameters
+    ----------
+    budget : optimizer steps.
+    source, eta_d, alpha, eta_r, m, options : as in `predict`. A source is asked for no decay above the
+        strongest that it can be asked about.
+
+    Raises
+    ------
+    InputError : naming the argument, or with the reason, where no decay generalizes in time.
     """
     check_each("budget", budget, "above 0", lambda x: x > 0)
-    refuse(source, options | {"eta_r": eta_r}, "recommend")
-    start = {"alpha": alpha, "m": m, "eta_d": eta_d} | ({} if eta_r is None else {"eta_r": eta_r})
-    swept = {k: v for k, v in options.items() if k != "level"}
-    decays, most = _DECAYS, ""
-    if isinstance(source, DecayPath):
-        top = float(source.gamma_eff[0])
-        decays, most = (
-            np.append(decays[decays < top], top),
-            f" up to gamma = {top:.3g}, the strongest that the path resolves",
-        )
-    else:
-        swept["wall"] = True
+    this = source_of(source)
+    refuse(this, "eta_r", eta_r)
+    refuse(this, "m", m)
+    given = {"eta_d": eta_d, "alpha": alpha, "eta_r": eta_r, "m": m}
+    start = {name: check_settings(name, x) for name, x in given.items() if x is not None}
+    chosen = check_options(this, options)
+    if "wall" not in about(this).refused:
+        chosen["wall"] = True
+    top, decays, limit = about(this).strongest, _DECAYS, ""
+    if np.isfinite(top):
+        decays = np.append(decays[decays < top], top)
+        limit = f" up to gamma = {top:.3g}, the strongest that the {about(this).kind} resolves"
 
-    def times(decays: Floats) -> tuple[Floats, Floats, xr.Dataset]:
-        ds = what_if(source, gamma=decays, **start, **swept)
-        middle = np.where(np.isfinite(ds["t_grok"].values), ds["t_grok"].values, np.inf)
-        return middle, ds["high"].values, ds
+    def ends(decays: Floats) -> tuple[Floats, Floats, NDArray[np.object_]]:
+        """t_grok, infinite where there is none, and its upper end, for each decay."""
+        lanes = {name: np.full(len(decays), float(x[0])) for name, x in start.items()}
+        over = this.read(Lanes(gamma=decays, **lanes), **chosen).over_seeds()
+        return np.where(np.isfinite(over.t_grok), over.t_grok, np.inf), over.high, over.status
 
-    middle, high, ds = times(decays)
+    middle, high, status = ends(decays)
     if not np.isfinite(middle).any():
-        word = str(ds["status"].values[len(_DECAYS) // 2])
-        raise InputError(f"recommend: no weight decay generalises from alpha = {alpha:g} (status: {word})")
+        word = status[min(len(_DECAYS) // 2, len(decays) - 1)].value
+        raise InputError(f"recommend: no weight decay generalizes from alpha = {alpha:g} (status: {word})")
     if not (middle <= budget).any():
         raise InputError(
-            f"budget = {budget}: too few steps for every weight decay{most}; the fastest takes "
+            f"budget = {budget}: too few steps for every weight decay{limit}; the fastest takes "
             f"{middle.min():,.0f} (smaller alpha or larger eta_d shorten it)"
         )
-    gamma = _weakest(decays, middle, budget, lambda g: times(g)[0])
+    gamma = _weakest(decays, middle, budget, lambda g: ends(g)[0])
     cautious = float("nan")
     if (high <= budget).any():
-        cautious = _weakest(decays, high, budget, lambda g: times(g)[1])
+        cautious = _weakest(decays, high, budget, lambda g: ends(g)[1])
     return Recommendation(
         budget=int(budget),
         gamma=gamma,
         cautious=cautious,
         strongest=float(decays[np.flatnonzero(np.isfinite(middle))[-1]]),
-        prediction=predict(source, gamma=gamma, **start, **options),
+        prediction=predict(this, gamma=gamma, eta_d=eta_d, alpha=alpha, eta_r=eta_r, m=m, **options),
     )
 
 

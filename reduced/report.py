@@ -1,172 +1,116 @@
-"""A prediction as text for a person and as plain numbers for a script."""
+"""A prediction as a page of text, and as plain numbers: what all sources have in common.
+
+What only one kind of source can say stands in its own module (`flow_text`, `path_text`), which the source
+names as its `text`; a source without one gets the common part.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from groktime.reduced.flow import Path, Status
+from groktime.reduced.flow import Status
+from groktime.reduced.source import GOOD, about
 
 if TYPE_CHECKING:
     from groktime.reduced.prediction import Prediction
 
-_REMEDY = {
-    Status.ALREADY: "The start passes the threshold already: nothing to wait for.",
-    Status.NEVER: (
-        "Eq. 6 does not lead there. Without decay (gamma = 0) nothing moves the norm; with it, the loss\n"
-        "            holds the norm above where the threshold is passed: a larger gamma, a lower threshold,\n"
-        "            or more training samples."
-    ),
-    Status.TRAPPED: (
-        "The flow comes to rest at m > 0, in a ridge of this landscape: another seed, a smaller m at\n"
-        "            the start, a stronger decay, or more training samples (P Fig. 6e)."
-    ),
-    Status.COLLAPSES: (
-        "Decay drives the norm through the wall, or eta_d * gamma is 1 or more: the network forgets its\n"
-        "            training set. A smaller gamma, or a larger eta_r."
-    ),
-    Status.OUTSIDE: (
-        "The start, or the path, lies outside what was sampled, and nothing is extrapolated: start\n"
-        "            inside, or sample a larger grid."
-    ),
-}
+SCHEMA = "groktime-prediction/1"
+INDENT = " " * 12
+_NUMBERS = ("t_grok", "t_mem", "low", "high")
 
 
 def report(p: Prediction) -> str:
-    """The prediction as a page of text."""
-    g, s, land = p.geometry, p.settings, p.landscape
-    w0 = p.system.w0
-    start = f"alpha = {s['alpha']:g} (w = {g.w_start:.2f}, w0 = {w0:.2f})"
-    rates = f"gamma = {s['gamma']:g}, eta_D = {s['eta_d']:g}"
-    if land.two_dimensional:
-        start += f", m = {s['m']:g}"
-        rates += f", eta_R = {s['eta_r']:g}"
+    """The prediction as a page that a person can read."""
+    text, s = _text_of(p), p.settings
     lines = [
-        f"Landscape   {land.source}: {land.task}, {len(p.seeds)} seed(s), N = {s['n_train']}, "
-        f"{s['sampled_steps']:,} steps a cell",
-        f"Start       {start}",
-        f"Rates       {rates}",
-        f"Generalised test {s['metric']} "
-        + (">=" if s["metric"] == "accuracy" else "<=")
-        + f" {p.typical.threshold:.3g} (seed {p.typical.seed})",
-        "",
-        f"Status      {p.status.value}: {_count(p)} of {len(p.seeds)} seeds generalise",
+        *(text.header(p) if text else [f"{about(p.source).kind.capitalize():<12}{about(p.source).file}"]),
+        f"Start       {start(p)}",
+        f"Rates       {rates(p)}",
     ]
-    if p.status in _REMEDY:
-        lines += [f"            {_REMEDY[p.status]}"]
+    if s.get("metric"):
+        sign = ">=" if s["metric"] == "accuracy" else "<="
+        limit = number(p.typical.threshold, ".3g")
+        lines.append(f"Generalized test {s['metric']} {sign} {limit} (seed {p.typical.seed})")
+    good = sum(q.status in GOOD for q in p.seeds)
+    lines += ["", f"Status      {p.status.value}: {good} of {len(p.seeds)} seeds generalize"]
+    notes: Mapping[Status, str] = text.NOTES if text else {}
+    if p.status in notes:
+        lines.append(INDENT + notes[p.status])
     if math.isfinite(p.t_grok):
-        low, high = p.interval
         lines += [
-            f"Grokking    {steps(p.t_grok)} steps (90 %: {steps(low)} to {steps(high)})",
-            f"Memorised   {steps(p.t_mem)} steps; delay {steps(p.delay)}",
+            f"Grokking    {steps(p.t_grok)} steps (90 %: {steps(p.low)} to {steps(p.high)})",
+            f"Memorized   {steps(p.t_mem)} steps; delay {steps(p.delay)}",
+            *(text.behind(p) if text else []),
+            *(INDENT + remark for remark in p.remarks),
         ]
-    lines += ["", f"Phases of seed {p.typical.seed} (the one nearest to the median)", *_phases(p), ""]
-    lines += ["Three predictions, in steps (median over the seeds that have one)", *_three(p)]
+    lines += text.sections(p) if text else []
     if len(p.seeds) > 1:
-        lines += ["", "By seed", *_by_seed(p)]
+        lines += ["", "By seed", *_by_seed(p, text)]
     return "\n".join(lines)
 
 
-def _three(p: Prediction) -> list[str]:
-    g, b = p.geometry, p.typical.balance
-    if not p.landscape.two_dimensional:
-        w_c = number(g.w_end, ".2f")
-        return [
-            f"  closed form  {steps(p.closed_form):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
-            f"  flow, Eq. 6  {steps(p.t_grok):>12}  differs where the loss holds the norm up",
-        ]
-    theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
-    return [
-        f"  as printed   {steps(p.closed_form):>12}  (L + h tan theta)/(eta_D gamma), at loss {g.level:g}",
-        f"  corrected    {steps(p.corrected):>12}  metric 1/w^2, rates, where decay and loss balance",
-        f"  flow, Eq. 6  {steps(p.t_grok):>12}  integrated; no contour is assumed",
-        f"Why they differ, for seed {p.typical.seed}",
-        f"  contour      printed: L = {number(g.L, '.3f')}, h = {number(g.h, '.4f')}, "
-        f"theta = {number(theta, '.1f')} deg; balance: L = {number(b.L, '.3f')}, "
-        f"h = {number(b.h, '.4f')}, theta = {number(theta_b, '.1f')} deg",
-        f"  slide        h tan theta = {number(g.h * math.tan(g.theta), '.4f')} in the plain metric; "
-        f"{number(_slide(p), '.4f')} with 1/w^2 and the rates",
-    ]
+def start(p: Prediction) -> str:
+    """Where the network starts, in words."""
+    return f"alpha = {p.settings['alpha']:g}" + _optional(", m = ", p.settings["m"])
 
 
-def _slide(p: Prediction) -> float:
-    ratio = p.settings["eta_d"] / p.settings["eta_r"] if p.settings["eta_r"] else math.inf
-    return ratio * p.typical.balance.slide
+def rates(p: Prediction) -> str:
+    """Weight decay and learning rates, in words."""
+    s = p.settings
+    implicit = f" + {s['implicit']:g} implicit" if s.get("implicit") else ""
+    return f"gamma = {s['gamma']:g}{implicit}, eta_D = {s['eta_d']:g}" + _optional(", eta_R = ", s["eta_r"])
 
 
-def _phases(p: Prediction) -> list[str]:
-    g, path, eta_d = p.geometry, p.path, p.settings["eta_d"]
-    w0 = p.system.w0
-    rows = [("A", 0.0, g.w_start, g.m_start, "start")]
-    if math.isfinite(p.typical.t_mem):
-        t = p.typical.t_mem
-        at = _at(path, t * eta_d, g.w_start, g.m_start)
-        rows.append(("B", t, *at, "training set fitted; the norm only decays"))
-    if path is not None:
-        wall = meets_wall(p, path)
-        if wall is not None and wall < path.end:
-            at = _at(path, wall, g.w_start, g.m_start)
-            rows.append(("C", wall / eta_d, *at, "the wall is met: loss and decay balance"))
-        t = path.end
-        w, m = _at(path, t, g.w_start, g.m_start)
-        word = {
-            Status.GENERALIZES: "generalised",
-            Status.TRAPPED: "at rest in a ridge",
-            Status.NEVER: "at rest",
-            Status.COLLAPSES: "off the grid, through the wall",
-            Status.OUTSIDE: "off the grid",
-        }.get(p.typical.status, "end")
-        if p.landscape.two_dimensional and p.typical.status is Status.GENERALIZES:
-            half = _halfway(path)
-            rows.append(("D", half / eta_d, *_at(path, half, w, m), "half of the way down in m"))
-        rows.append(("E", t / eta_d, w, m, word))
-    out = []
-    for name, t, w, m, word in sorted(rows, key=lambda r: (r[1], r[0])):
-        where = f"w = {w:8.3f} (alpha {w / w0:.3f})"
-        if p.landscape.two_dimensional:
-            where += f", m = {m:.4f}"
-        out.append(f"  {name}  t = {steps(t):>10}  {where}  {word}")
-    return out
+def _optional(name: str, value: float | None) -> str:
+    return "" if value is None else f"{name}{value:g}"
 
 
-def meets_wall(p: Prediction, path: Path) -> float | None:
-    """s = η_D t at which the loss first stops growing under decay (dl/ds = 0), None if it never does."""
-    s = np.linspace(0, path.end, 400)
-    u, m = path.at(s)
-    _, lu, lm, *_ = p.system.surface.derivatives(u, m, second=False)
-    ratio = (p.settings["eta_r"] or 0.0) / p.settings["eta_d"]
-    gained = lu**2 * np.exp(-2 * u) + ratio * lm**2 + p.settings["gamma"] * lu
-    met = np.flatnonzero((gained >= 0) & (lu < 0))
-    return float(s[met[0]]) if len(met) else None
-
-
-def _halfway(path: Path) -> float:
-    s = np.linspace(0, path.end, 400)
-    m = path.at(s)[1]
-    return float(s[np.argmax(m <= (m[0] + m[-1]) / 2)])
-
-
-def _at(path: Path | None, s: float, w: float, m: float) -> tuple[float, float]:
-    if path is None:
-        return w, m
-    u, m_at = path.at(s)
-    return float(np.exp(u[0])), float(m_at[0])
-
-
-def _by_seed(p: Prediction) -> list[str]:
-    head = "  seed  status         flow        low       high    printed  corrected"
+def _by_seed(p: Prediction, text: ModuleType | None) -> list[str]:
+    columns = {"seed": 4, "status": -11, "t_grok": 10, "low": 10, "high": 10}
     rows = [
-        f"  {q.seed:>4}  {q.status.value:<12}{steps(q.t_grok):>11}{steps(q.low):>11}"
-        f"{steps(q.high):>11}{steps(q.closed_form):>11}{steps(q.corrected):>11}"
+        {"seed": str(q.seed), "status": q.status.value}
+        | {name: steps(getattr(q, name)) for name in ("t_grok", "low", "high")}
+        | (text.columns(q) if text else {})
         for q in p.seeds
     ]
-    return [head, *rows]
+    columns |= dict.fromkeys((name for name in rows[0] if name not in columns), 10)
+    widths = [f"<{-width}" if width < 0 else f">{width}" for width in columns.values()]
+    head = [format(name, width) for name, width in zip(columns, widths, strict=True)]
+    body = [[format(row[name], w) for name, w in zip(columns, widths, strict=True)] for row in rows]
+    return ["  " + " ".join(line).rstrip() for line in (head, *body)]
 
 
-def _count(p: Prediction) -> int:
-    return sum(q.status in (Status.GENERALIZES, Status.ALREADY) for q in p.seeds)
+def as_dict(p: Prediction) -> dict[str, Any]:
+    """Plain numbers and strings; None where there is no number, and for what is infinite."""
+    text = _text_of(p)
+    return {
+        "schema": SCHEMA,
+        "settings": p.settings,
+        "status": p.status.value,
+        **{name: plain(getattr(p, name)) for name in (*_NUMBERS, "delay")},
+        "forms": {name: plain(time) for name, time in p.forms.items()},
+        "remarks": list(p.remarks),
+        **(text.numbers(p) if text else {}),
+        "seeds": [
+            {
+                "seed": q.seed,
+                "status": q.status.value,
+                **{name: plain(getattr(q, name)) for name in (*_NUMBERS, "threshold")},
+                "forms": {name: plain(time) for name, time in q.forms.items()},
+                **(text.seed_numbers(q) if text else {}),
+            }
+            for q in p.seeds
+        ],
+    }
+
+
+def _text_of(p: Prediction) -> ModuleType | None:
+    """What only this kind of source can say."""
+    found: ModuleType | None = getattr(p.source, "text", None)
+    return found
 
 
 def number(value: float, form: str) -> str:
@@ -181,39 +125,6 @@ def steps(t: float) -> str:
     if math.isinf(t):
         return "never"
     return f"{t:,.0f}" if t >= 100 or t == 0 else f"{t:.3g}"
-
-
-def as_dict(p: Prediction) -> dict[str, Any]:
-    """Plain numbers and strings; None where there is no number, "inf" as None too."""
-
-    def geometry(g: Any) -> dict[str, Any]:
-        names = ("level", "L", "h", "theta", "w_start", "w_boundary", "w_end", "m_start", "m_end")
-        return {name: plain(getattr(g, name)) for name in names}
-
-    return {
-        "settings": p.settings,
-        "status": p.status.value,
-        "t_grok": plain(p.t_grok),
-        "t_mem": plain(p.t_mem),
-        "delay": plain(p.delay),
-        "interval": [plain(x) for x in p.interval],
-        "closed_form": plain(p.closed_form),
-        "corrected": plain(p.corrected),
-        "geometry": geometry(p.geometry),
-        "seeds": [
-            {
-                "seed": q.seed,
-                "status": q.status.value,
-                "t_grok": plain(q.t_grok),
-                "interval": [plain(q.low), plain(q.high)],
-                "closed_form": plain(q.closed_form),
-                "corrected": plain(q.corrected),
-                "threshold": plain(q.threshold),
-                "geometry": geometry(q.geometry),
-            }
-            for q in p.seeds
-        ],
-    }
 
 
 def plain(value: float) -> float | None:

@@ -1,82 +1,99 @@
-"""`what_if`: many predictions at once from a landscape, over γ, the learning rates and the start."""
+"""`what_if`: many predictions at once from any source, over γ, the learning rates and the start."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Unpack
+
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced.flow import Status
-from groktime.reduced.landscape import Landscape
-from groktime.reduced.prediction import check_start
-from groktime.reduced.sweep import Sweep
-from groktime.reduced.system import rate_of_m, systems
+from groktime.reduced.source import Lanes, Options, about, check_options, refuse
+from groktime.reduced.sources import Sourced, source_of
+from groktime.reduced.starts import SETTINGS, check_settings
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    import xarray as xr
+
+SCHEMA = "groktime-what-if/2"
+_STEPS = "optimizer steps"
 
 
 def what_if(
-    land: Landscape,
+    source: Sourced,
     *,
     gamma: ArrayLike,
     eta_d: ArrayLike,
     alpha: ArrayLike,
     eta_r: ArrayLike | None = None,
     m: ArrayLike | None = None,
-    n_train: int | None = None,
-    sampled_steps: int | None = None,
-    seed: int | None = None,
-    threshold: float | None = None,
-    metric: str = "accuracy",
-    m_rate: str = "eq6",
-    wall: bool = False,
+    **options: Unpack[Options],
 ) -> xr.Dataset:
     """Grokking times over every combination of the swept settings.
 
-    What is given as a list becomes a dimension of the result, in the order gamma, eta_d, eta_r,
-    alpha, m; see `predict` for the rest. `eta_r` None follows eta_d.
+    What is given as a list becomes a dimension of the result, in the order gamma, eta_d, eta_r, alpha, m.
 
-    `wall`: carry the uncertainty of the wall's place into `low` and `high`, as `predict` does, at
-    three times the cost; otherwise they show the seeds alone.
+    Parameters
+    ----------
+    source, gamma, eta_d, alpha, eta_r, m : as in `predict`, each setting one number or a list of them.
+    n_train, sampled_steps, seed, threshold, metric, m_rate, implicit : as in `predict`.
+    wall : of a landscape: carry the uncertainty of the wall's place into `low` and `high`, as `predict` does,
+        at three times the cost; otherwise they show the seeds alone.
 
     Returns
     -------
-    Dataset with `t_grok` and `t_mem` (steps; median over seeds, NaN where more
-    than half of them never generalise), `low` and `high` (5 and 95 %; infinite where it may
-    never do), `generalizing` (share of the seeds) and `status` (of most seeds).
+    Dataset with `t_grok` and `t_mem` (steps; median over seeds, NaN where half of them or more never
+    generalize), `low` and `high` (5 and 95 %; infinite where it may never do), `generalizing` (share of the
+    seeds), `status`, and `remark`, "" where there is nothing to say.
 
-    Only distinct (γ, η_R/η_D, start) are integrated: steps are s/η_D exactly.
+    Raises
+    ------
+    InputError : naming the argument and what was expected.
     """
-    given: dict[str, ArrayLike] = {"gamma": gamma, "eta_d": eta_d, "alpha": alpha}
-    if eta_r is not None:
-        given["eta_r"] = eta_r
-    m = check_start(land, alpha, m)
-    if land.two_dimensional:
-        given["m"] = m
-    sweep = Sweep.of(given)
-    mesh, shape = dict(sweep.mesh), sweep.shape
-    mesh.setdefault("eta_r", mesh["eta_d"])
-    mesh.setdefault("m", np.full(shape, float(land.m[0])))
+    this = source_of(source)
+    refuse(this, "eta_r", eta_r)
+    refuse(this, "m", m)
+    given: dict[str, Any] = {"gamma": gamma, "eta_d": eta_d, "eta_r": eta_r, "alpha": alpha, "m": m}
+    axes = {name: check_settings(name, given[name]) for name in SETTINGS if given[name] is not None}
+    chosen = check_options(this, options)
+    mesh = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True))
+    found = this.read(Lanes(**{name: values.ravel() for name, values in mesh.items()}), **chosen)
+    over = found.over_seeds()
+    swept = tuple(name for name in axes if np.ndim(given[name]) > 0)
+    shape = tuple(axes[name].size for name in swept)
 
-    chosen = systems(
-        land, seed=seed, n_train=n_train, sampled_steps=sampled_steps, threshold=threshold, metric=metric
+    def variable(values: NDArray[Any], unit: str, name: str) -> Any:
+        return swept, values.reshape(shape), {"units": unit, "long_name": name}
+
+    import xarray as xr
+
+    names = np.array([Status(s).value for s in over.status])
+    return xr.Dataset(
+        {
+            "t_grok": variable(over.t_grok, _STEPS, "grokking time, median over seeds"),
+            "t_mem": variable(over.t_mem, _STEPS, "time to fit the training set, median over seeds"),
+            "low": variable(over.low, _STEPS, "lower end of the 90 % interval of t_grok"),
+            "high": variable(over.high, _STEPS, "upper end of the 90 % interval of t_grok"),
+            "generalizing": variable(over.generalizing, "1", "share of the seeds that generalize"),
+            "status": variable(names, "1", "what becomes of the network"),
+            "remark": variable(np.array(list(found.remarks), np.str_), "1", "what a reader has to know"),
+        },
+        {name: (name, axes[name], {"units": _UNITS[name], "long_name": _NAMES[name]}) for name in swept},
+        {
+            "schema": SCHEMA,
+            "source": about(this).file,
+            "kind": about(this).kind,
+            **{name: float(v[0]) for name, v in axes.items() if name not in swept},
+            **{name: value for name, value in chosen.items() if name == "implicit"},
+        },
     )
-    times, fitted, low, high = np.empty((4, len(chosen), *shape))
-    status = np.empty((len(chosen), *shape), dtype=object)
-    for k, system in enumerate(chosen):
-        ratio = rate_of_m(system, 1.0, m_rate) * mesh["eta_r"] / mesh["eta_d"]
-        lanes = np.stack([mesh["gamma"], ratio, np.log(mesh["alpha"] * system.w0), mesh["m"]])
-        # rounded to 12 digits: the same ratio from different rates is the same lane
-        keys = np.array([float(f"{x:.12g}") for x in lanes.ravel()]).reshape(4, -1)
-        distinct, place = np.unique(keys, axis=1, return_inverse=True)
-        g, r, u, start = distinct
-        result, first, last = system.flow(gamma=g, ratio=r, u=u, m=start, wall=wall)
-        place = place.reshape(shape)
-        strong = mesh["gamma"] * mesh["eta_d"] >= 1  # no flow describes such steps; see predict
-        times[k] = np.where(strong, np.nan, result.generalized[place] / mesh["eta_d"])
-        fitted[k] = np.where(strong, np.nan, result.memorized[place] / mesh["eta_d"])
-        low[k] = np.where(strong, np.inf, first[place] / mesh["eta_d"])
-        high[k] = np.where(strong, np.inf, last[place] / mesh["eta_d"])
-        status[k] = np.where(strong, Status.COLLAPSES, result.status[place])
 
-    return sweep.dataset(times=times, fitted=fitted, low=low, high=high, status=status, landscape=land.source)
+
+_NAMES = {
+    "gamma": "weight decay",
+    "eta_d": "learning rate of the network",
+    "eta_r": "learning rate of the representation",
+    "alpha": "start, weight norm over the norm at initialization",
+    "m": "start, messiness",
+}
+_UNITS = {"gamma": "1", "eta_d": "1/step", "eta_r": "1/step", "alpha": "w / w0", "m": "1"}

@@ -26,28 +26,28 @@ def plot_gradients(p: Prediction, path: str | Path, overwrite: bool = False) -> 
     direction that the closed form as printed takes the force to have, normal to the contour in the
     plane (u, m). Both are drawn as they appear in that plane, stretched as the axes are.
     """
-    if not p.landscape.two_dimensional:
+    if not p.source.land.two_dimensional:
         raise InputError(
-            f"{p.landscape.source}: a landscape of w alone; expected one of (w, m) for this figure"
+            f"{p.source.land.source}: a landscape of w alone; expected one of (w, m) for this figure"
         )
-    g = p.geometry
+    g = p.detail.geometry
     known = np.isfinite(g.u)
     if known.sum() < 2:
         raise InputError(
-            f"{p.landscape.source}: no contour of training loss {g.level:g} ; expected another level"
+            f"{p.source.land.source}: no contour of training loss {g.level:g} ; expected another level"
         )
     path = check_figure(path, overwrite)
     u, m = g.u[known], g.m[known]
     take = np.unique(np.linspace(0, len(u) - 1, _ARROWS).round().astype(int))
-    _, lu, lm, *_ = p.system.surface.derivatives(u[take], m[take], second=False)
-    rate = rate_of_m(p.system, p.settings["eta_r"], p.settings["m_rate"]) / p.settings["eta_d"]
+    _, lu, lm, *_ = p.detail.system.surface.derivatives(u[take], m[take], second=False)
+    rate = rate_of_m(p.detail.system, p.settings["eta_r"], p.settings["m_rate"]) / p.settings["eta_d"]
     force = np.stack([-lu * np.exp(-2 * u[take]), -rate * lm])
 
     figure = new_figure(9.5, 6.5)
     ax = figure.subplots()
     ax.plot(u, m, color=BLUE, linewidth=2, label=f"contour of loss {g.level:g}")
-    if p.path is not None:
-        a, b = p.path.at(np.linspace(0, p.path.end, 400))
+    if p.detail.trajectory is not None:
+        a, b = p.detail.trajectory.at(np.linspace(0, p.detail.trajectory.end, 400))
         ax.plot(a, b, color=VERMILLION, linewidth=1.4, linestyle="-.", label="path of Eq. 6")
     left, right = min(*ax.get_xlim(), u.min()), max(*ax.get_xlim(), u.max())
     low, high = ax.get_ylim()

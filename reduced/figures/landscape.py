@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
@@ -32,8 +31,8 @@ from groktime.reduced.figures.style import (
     scale_x,
 )
 from groktime.reduced.flow import Status
+from groktime.reduced.phases import points
 from groktime.reduced.prediction import Prediction
-from groktime.reduced.report import meets_wall
 from groktime.reduced.surface import Field, Surface
 from groktime.reduced.system import QUANTILE
 
@@ -45,38 +44,6 @@ _POINTS = 400
 _DASH = (0, (3, 2))  # of the boundary: a contour below it is seen
 # of the contours, in the order of their levels: all are seen on both ends of viridis or beside the wall
 _CONTOURS = (SKY, BLUE, BLACK, PURPLE, GREEN)
-
-
-@dataclass(frozen=True)
-class Point:
-    """A named point of the path: s = η_D t, the norm relative to w0, and m."""
-
-    name: str
-    s: float
-    alpha: float
-    m: float
-
-
-def points(p: Prediction) -> list[Point]:
-    """A start, C the wall is met, D half of the way down in m, E the end, as far as there are such.
-
-    They are those of the report; A alone where nothing moves.
-    """
-    w0, path = p.system.w0, p.path
-    if path is None:
-        return [Point("A", 0.0, p.geometry.w_start / w0, p.geometry.m_start)]
-    times = [("A", 0.0), ("E", path.end)]
-    wall = meets_wall(p, path)
-    if wall is not None and 0 < wall < path.end:
-        times.append(("C", wall))
-    if p.landscape.two_dimensional and p.typical.status is Status.GENERALIZES:
-        s = np.linspace(0, path.end, _POINTS)
-        m = path.at(s)[1]
-        if m[-1] < m[0]:  # there is a way down
-            times.append(("D", float(s[np.argmax(m <= (m[0] + m[-1]) / 2)])))
-    times.sort(key=lambda x: (x[1], x[0]))
-    u, m = path.at([s for _, s in times])
-    return [Point(n, s, float(np.exp(a)) / w0, float(b)) for (n, s), a, b in zip(times, u, m, strict=True)]
 
 
 def draw_landscape(
@@ -158,19 +125,24 @@ def draw_path(ax: Axes, p: Prediction) -> list[Artist]:
     """The path that Eq. 6 takes, with its points marked."""
     handles: list[Artist] = []
     outline = [Stroke(linewidth=4.0, foreground="white"), Normal()]
-    if p.path is not None:
-        u, m = p.path.at(np.linspace(0, p.path.end, _POINTS))
-        ax.plot(np.exp(u) / p.system.w0, m, color=VERMILLION, linewidth=2.2, path_effects=outline, zorder=4)
+    if p.detail.trajectory is not None:
+        u, m = p.detail.trajectory.at(np.linspace(0, p.detail.trajectory.end, _POINTS))
+        ax.plot(
+            np.exp(u) / p.detail.system.w0, m, color=VERMILLION, linewidth=2.2, path_effects=outline, zorder=4
+        )
         handles.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label="path of Eq. 6"))
     # away from the wall, which the path follows upwards to the right
     places = {"A": (0, 9, "center"), "C": (8, -9, "left"), "D": (10, -6, "left"), "E": (10, -1, "left")}
     if p.typical.status is not Status.GENERALIZES:
         places["E"] = (-9, 0, "right")  # the path comes from the right
     for point in points(p):
-        ax.plot(point.alpha, point.m, "o", color=VERMILLION, markeredgecolor="white", zorder=5)
+        if point.name not in places:
+            continue
+        place = point.w / p.detail.system.w0
+        ax.plot(place, point.m, "o", color=VERMILLION, markeredgecolor="white", zorder=5)
         x, y, side = places[point.name]
         ax.annotate(
-            point.name, (point.alpha, point.m), (x, y), textcoords="offset points", ha=side, va="center",
+            point.name, (place, point.m), (x, y), textcoords="offset points", ha=side, va="center",
             weight="bold", color="white", zorder=6,
             path_effects=[Stroke(linewidth=2.5, foreground="black"), Normal()],
         )  # fmt: skip

@@ -28,7 +28,7 @@ from groktime.reduced.figures.style import (
     remark,
 )
 from groktime.reduced.flow import Status
-from groktime.reduced.path_prediction import PathPrediction
+from groktime.reduced.prediction import Prediction
 
 _SHADES = (0.25, 0.95)  # of the colour map, from the coarsest resolution to the finest
 _ROOM = 1.08
@@ -36,7 +36,7 @@ _DASHES = ("-", "--")  # of two starts: the smaller, the larger
 _APART = 0.022  # of the panel, between the marks of seeds
 
 
-def plot_path(p: PathPrediction, path: str | Path, overwrite: bool = False) -> Path:
+def plot_path(p: Prediction, path: str | Path, overwrite: bool = False) -> Path:
     """Draw a prediction from a decay path into a PNG, PDF or SVG.
 
     Test and training accuracy (or losses, as the prediction was asked for) of each seed against
@@ -67,30 +67,30 @@ def plot_path(p: PathPrediction, path: str | Path, overwrite: bool = False) -> P
     return save(figure, path, overwrite)
 
 
-def _heading(p: PathPrediction, starts: list[int]) -> str:
-    s = p.settings
+def _heading(p: Prediction, starts: list[int]) -> str:
+    s, name = p.settings, Path(p.source.path.source).name
     messiness = "" if s["m"] is None else f", m = {s['m']:g}"
     first = (
-        f"{Path(p.path.source).name}, N = {s['n_train']}: γ = {s['gamma']:g}, {ETA_D} = {s['eta_d']:g}, "
+        f"{name}, N = {s['n_train']}: γ = {s['gamma']:g}, {ETA_D} = {s['eta_d']:g}, "
         f"start α = {s['alpha']:g}{messiness}"
     )
     if len(starts) > 1:
-        first += " (curves: α = {:g} and {:g}, dashed)".format(*p.path.alpha[starts])
+        first += " (curves: α = {:g} and {:g}, dashed)".format(*p.source.path.alpha[starts])
     if not math.isfinite(p.t_grok):
         return f"{first}\nstatus: {p.status.value}"
     low, high = p.interval
     upper = number(high) if math.isfinite(high) else "never"
     seeds = f"median of {len(p.seeds)} seeds, " if len(p.seeds) > 1 else ""
-    read = " and ".join(f"{g:.3g}" for g in p.gamma_eff)
+    read = " and ".join(f"{g:.3g}" for g in p.detail.gamma_eff)
     return (
         f"{first}\n{p.status.value}: {number(p.t_grok)} steps "
         f"({seeds}90 %: {number(low)} to {upper}); read at $\\gamma_{{eff}}$ = {read}"
     )
 
 
-def _sampled_starts(p: PathPrediction) -> list[int]:
+def _sampled_starts(p: Prediction) -> list[int]:
     """The start that was sampled, or the two next to it; none outside."""
-    alpha, known = p.settings["alpha"], p.path.alpha
+    alpha, known = p.settings["alpha"], p.source.path.alpha
     near = np.flatnonzero(np.isclose(known, alpha, rtol=1e-9, atol=0))
     if near.size:
         return [int(near[0])]
@@ -98,9 +98,9 @@ def _sampled_starts(p: PathPrediction) -> list[int]:
     return [k - 1, k] if 0 < k < len(known) else []
 
 
-def _curves(ax: Axes, p: PathPrediction, starts: list[int], part: str) -> list[Artist]:
+def _curves(ax: Axes, p: Prediction, starts: list[int], part: str) -> list[Artist]:
     """Each seed a line; the resolutions that were read are thick, and of two starts the only ones."""
-    s, path = p.settings, p.path
+    s, path = p.settings, p.source.path
     rows = [path.place("seed", q.seed) for q in p.seeds]
     m = path.m_start[0] if s["m"] is None else s["m"]
     place = path.place("n_train", s["n_train"]), path.place("m_start", float(m))
@@ -110,7 +110,7 @@ def _curves(ax: Axes, p: PathPrediction, starts: list[int], part: str) -> list[A
     shades = np.linspace(*_SHADES, len(path.refit))
     handles: list[Artist] = []
     for k, (refit, gamma) in enumerate(zip(path.refit, path.gamma_eff, strict=True)):
-        read = any(math.isclose(gamma, g, rel_tol=1e-9) for g in p.gamma_eff)
+        read = any(math.isclose(gamma, g, rel_tol=1e-9) for g in p.detail.gamma_eff)
         if not read and len(starts) > 1:
             values[:, :, k] = np.nan
             continue
@@ -141,7 +141,7 @@ def _curves(ax: Axes, p: PathPrediction, starts: list[int], part: str) -> list[A
     return handles
 
 
-def _threshold(ax: Axes, p: PathPrediction) -> list[Artist]:
+def _threshold(ax: Axes, p: Prediction) -> list[Artist]:
     levels = [q.threshold for q in p.seeds if math.isfinite(q.threshold)]
     if not levels:
         return []
@@ -150,14 +150,14 @@ def _threshold(ax: Axes, p: PathPrediction) -> list[Artist]:
     return [line]
 
 
-def _marks(test: Axes, train: Axes, p: PathPrediction) -> list[Artist]:
+def _marks(test: Axes, train: Axes, p: Prediction) -> list[Artist]:
     """τ_c by seed with its error; predicted time, its interval, and the fit, in τ of the run."""
     handles: list[Artist] = []
-    rate = p.rate
+    rate = p.detail.rate
     goes = [q for q in p.seeds if q.status in (Status.GENERALIZES, Status.ALREADY)]
     if goes:
-        tau, level = (np.array([getattr(q, name) for q in goes]) for name in ("tau_c", "threshold"))
-        error = np.nan_to_num([q.tau_error for q in goes])
+        tau, level = (np.array(x) for x in ([q.detail.tau_c for q in goes], [q.threshold for q in goes]))
+        error = np.nan_to_num([q.detail.tau_error for q in goes])
         if p.settings["metric"] == "accuracy":
             level = level + _APART * np.ptp(test.get_ylim()) * (np.arange(len(goes)) - (len(goes) - 1) / 2)
         bars = test.errorbar(
@@ -180,8 +180,8 @@ def _marks(test: Axes, train: Axes, p: PathPrediction) -> list[Artist]:
     return handles
 
 
-def _steps_above(ax: Axes, p: PathPrediction) -> None:
-    rate = p.rate
+def _steps_above(ax: Axes, p: Prediction) -> None:
+    rate = p.detail.rate
     if rate <= 0:
         return
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from groktime.reduced.figures.curves import draw_lu
 from groktime.reduced.figures.file import check_figure, save
-from groktime.reduced.figures.landscape import LEVELS, draw_landscape, draw_path, points
+from groktime.reduced.figures.landscape import LEVELS, draw_landscape, draw_path
 from groktime.reduced.figures.sketch import draw_geometry
 from groktime.reduced.figures.style import (
     BLACK,
@@ -31,6 +31,7 @@ from groktime.reduced.figures.style import (
     remark,
 )
 from groktime.reduced.flow import Status
+from groktime.reduced.phases import points
 from groktime.reduced.prediction import Prediction
 
 _POINTS = 400
@@ -49,7 +50,7 @@ def plot_prediction(p: Prediction, path: str | Path, overwrite: bool = False) ->
     InputError : for a bad suffix, a file that exists, a folder that cannot be written to.
     """
     path = check_figure(path, overwrite)
-    figure = _two_dimensional(p) if p.landscape.two_dimensional else _one_dimensional(p)
+    figure = _two_dimensional(p) if p.source.land.two_dimensional else _one_dimensional(p)
     return save(figure, path, overwrite)
 
 
@@ -58,19 +59,19 @@ def heading(p: Prediction) -> str:
     s = p.settings
     rates = f"γ = {s['gamma']:g}, {ETA_D} = {s['eta_d']:g}"
     start = f"α = {s['alpha']:g}"
-    if p.landscape.two_dimensional:
+    if p.source.land.two_dimensional:
         rates += f", {ETA_R} = {s['eta_r']:g}"
         start += f", m = {s['m']:g}"
-    name = Path(p.landscape.source).name
+    name = Path(p.source.land.source).name
     first = f"{name}, N = {s['n_train']}, typical seed {p.typical.seed}: {rates}, start {start}"
     if not math.isfinite(p.t_grok):
         return f"{first}\nstatus: {p.status.value}"
     low, high = p.interval
     upper = number(high) if math.isfinite(high) else "never"
     seeds = f"median of {len(p.seeds)} seeds, " if len(p.seeds) > 1 else ""
-    forms = number(p.closed_form)
-    if p.landscape.two_dimensional:
-        forms = f"as printed {forms}, corrected {number(p.corrected)}"
+    forms = number(p.forms["printed"])
+    if p.source.land.two_dimensional:
+        forms = f"as printed {forms}, corrected {number(p.forms['corrected'])}"
     return (
         f"{first}\n{p.status.value}: {number(p.t_grok)} steps "
         f"({seeds}90 %: {number(low)} to {upper}); "
@@ -87,9 +88,9 @@ def _two_dimensional(p: Prediction) -> Figure:
     train, test = upper.subplots(1, 2)
     time, sketch = lower.subplots(1, 2)
     s = p.settings
-    one = p.landscape.one(p.system.seed, s["n_train"], s["sampled_steps"])
-    surface = p.system.surface
-    handles = draw_landscape(train, one, surface, "train_loss", (*LEVELS, p.geometry.level))
+    one = p.source.land.one(p.detail.system.seed, s["n_train"], s["sampled_steps"])
+    surface = p.detail.system.surface
+    handles = draw_landscape(train, one, surface, "train_loss", (*LEVELS, p.detail.geometry.level))
     name = "test_loss" if surface.test_loss is not None else "test_accuracy"
     draw_landscape(test, one, surface, name, ())
     handles += draw_threshold(test, p)
@@ -108,10 +109,10 @@ def _two_dimensional(p: Prediction) -> Figure:
 
 def draw_threshold(ax: Axes, p: Prediction) -> list[Artist]:
     """The line beyond which the test metric passes its threshold."""
-    u, m, margin = on_fine_grid(p.system.surface.domain, p.system.generalized)
+    u, m, margin = on_fine_grid(p.detail.system.surface.domain, p.detail.system.generalized)
     if not margin.min() < 0 < margin.max():
         return []
-    ax.contour(np.exp(u) / p.system.w0, m, margin, [0], colors=PURPLE, linewidths=2, linestyles="--")
+    ax.contour(np.exp(u) / p.detail.system.w0, m, margin, [0], colors=PURPLE, linewidths=2, linestyles="--")
     sign = "≥" if p.settings["metric"] == "accuracy" else "≤"
     label = f"test {p.settings['metric']} {sign} {p.typical.threshold:.3g} beyond"
     return [Line2D([], [], color=PURPLE, linewidth=2, linestyle="--", label=label)]
@@ -119,12 +120,12 @@ def draw_threshold(ax: Axes, p: Prediction) -> list[Artist]:
 
 def draw_along(ax: Axes, p: Prediction) -> None:
     """Fig. 6c: training and test loss, and test accuracy, along the path against steps."""
-    if p.path is None or p.path.end <= 0:
+    if p.detail.trajectory is None or p.detail.trajectory.end <= 0:
         remark(ax, f"no path to follow\n(status: {p.typical.status.value})")
         return
-    surface, eta_d = p.system.surface, p.settings["eta_d"]
-    s = p.path.end * np.geomspace(10**-_DECADES, 1, _POINTS)
-    u, m = p.path.at(s)
+    surface, eta_d = p.detail.system.surface, p.settings["eta_d"]
+    s = p.detail.trajectory.end * np.geomspace(10**-_DECADES, 1, _POINTS)
+    u, m = p.detail.trajectory.at(s)
     lines = []
     for field, colour, dash, label in (
         (surface.train_loss, BLUE, "-", "training loss"),
@@ -142,7 +143,9 @@ def draw_along(ax: Axes, p: Prediction) -> None:
         right.set_ylabel("test accuracy", color=GREEN)
         right.set_ylim(-0.04, 1.04)
     top = ax.get_xaxis_transform()
-    for point in points(p)[1:]:
+    for point in points(p):
+        if point.name in "AB":
+            continue
         ax.axvline(point.s / eta_d, color=BLACK, linewidth=0.8, linestyle=":")
         ax.text(point.s / eta_d, 1.01, point.name, transform=top, ha="center", va="bottom", weight="bold")
     ax.set_xlim(s[0] / eta_d, s[-1] / eta_d * (1.05 if p.typical.status is Status.GENERALIZES else 1))
@@ -155,9 +158,9 @@ def draw_along(ax: Axes, p: Prediction) -> None:
 def _one_dimensional(p: Prediction) -> Figure:
     figure = new_figure(8.5, 7.5)
     losses, accuracies = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    s, land = p.settings, p.landscape
+    s, land = p.settings, p.source.land
     draw_lu(losses, accuracies, land, s["n_train"], s["sampled_steps"])
-    start, end = p.geometry.w_start / p.system.w0, p.geometry.w_end / p.system.w0
+    start, end = p.detail.geometry.w_start / p.detail.system.w0, p.detail.geometry.w_end / p.detail.system.w0
     marks = [(start, BLACK, "w_{start}")] + ([(end, PURPLE, "w_c")] if math.isfinite(end) else [])
     for place, colour, _ in marks:
         for ax in (losses, accuracies):
@@ -193,7 +196,7 @@ def _draw_decay(ax: Axes, p: Prediction, start: float, end: float) -> None:
     )  # fmt: skip
     seed = f" (seed {p.typical.seed})" if len(p.seeds) > 1 else ""
     way = r"$\ln(w_{start}/w_c)\,/\,(\eta_D \gamma)$"
-    text = f"free decay: {way} = {number(p.typical.closed_form)} steps{seed}"
+    text = f"free decay: {way} = {number(p.typical.forms['printed'])} steps{seed}"
     middle = math.sqrt(start * end)
     share = _share(ax, middle)
     side = "left" if share < 1 / 3 else "right" if share > 2 / 3 else "center"

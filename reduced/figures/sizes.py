@@ -34,15 +34,15 @@ def plot_sizes(predictions: Mapping[int, Prediction], path: str | Path, overwrit
     if not predictions:
         raise InputError("plot_sizes: no predictions; expected one for each size of the training set")
     for size, p in predictions.items():
-        if not p.landscape.two_dimensional:
+        if not p.source.land.two_dimensional:
             raise InputError(f"plot_sizes: the landscape of N = {size} is one of w alone; expected (w, m)")
     path = check_figure(path, overwrite)
     figure = new_figure(8.5, 6.0)
     draw_sizes(figure.subplots(), predictions)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     first = next(iter(predictions.values()))
-    name = Path(first.landscape.source).name
-    level = first.geometry.level
+    name = Path(first.source.land.source).name
+    level = first.detail.geometry.level
     figure.suptitle(f"{name}: contour of training loss {level:g} by training-set size", fontsize="medium")
     return save(figure, path, overwrite)
 
@@ -51,9 +51,9 @@ def draw_sizes(ax: Axes, predictions: Mapping[int, Prediction]) -> None:
     """The contours of `plot_sizes`, labelled for a legend."""
     reach: list[float] = []
     for k, size in enumerate(sorted(predictions)):
-        p, g = predictions[size], predictions[size].geometry
+        p, g = predictions[size], predictions[size].detail.geometry
         colour = PALETTE[k % len(PALETTE)]
-        surface, w0 = p.system.surface, p.system.w0
+        surface, w0 = p.detail.system.surface, p.detail.system.w0
         u, m, loss = on_fine_grid(surface.domain, partial(_loss, surface))
         alpha = np.exp(u) / w0
         reach += [float(alpha[0]), float(alpha[-1])]

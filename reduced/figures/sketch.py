@@ -27,7 +27,7 @@ _RADIUS = 0.22  # of the arc of θ, share of the panel's width
 def draw_geometry(ax: Axes, p: Prediction) -> None:
     """The contours of the closed forms with L, h and θ, in the plane (u = ln w, m) in which they are
     measured. The axes are stretched to fill the panel, the angle's number is the unstretched one."""
-    g, b = p.geometry, p.typical.balance
+    g, b = p.detail.geometry, p.detail.balance
     if len(g.u) == 1 and not math.isfinite(g.L):  # no contour was looked for
         remark(ax, f"no L, h, θ\n(status: {p.typical.status.value})")
         return
@@ -40,8 +40,8 @@ def draw_geometry(ax: Axes, p: Prediction) -> None:
     if known.any() and math.isfinite(b.L):
         label = "contour of balance (corrected)"
         ax.plot(b.u[known], b.m[known], color=SKY, linewidth=2, linestyle="--", label=label)
-    if p.path is not None:
-        u, m = p.path.at(np.linspace(0, p.path.end, 400))
+    if p.detail.trajectory is not None:
+        u, m = p.detail.trajectory.at(np.linspace(0, p.detail.trajectory.end, 400))
         ax.plot(u, m, color=VERMILLION, linewidth=1.4, linestyle="-.", label="path of Eq. 6")
     edges = [start, end, wall, *b.u[known]] if math.isfinite(b.L) else [start, end, wall]
     width, height = max(max(edges) - min(edges), 1e-6), max(g.h, 0.02)

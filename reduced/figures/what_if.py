@@ -83,7 +83,7 @@ def plot_what_if(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> P
         f"{_NAMES[n].split('  ')[-1].split(' ')[0]} = {ds.attrs[n]:g}" for n in _NAMES if n in ds.attrs
     )
     figure.suptitle(
-        f"{Path(ds.attrs.get('landscape', ds.attrs.get('path', 'landscape'))).name}: grokking time ({fixed})",
+        f"{Path(ds.attrs['source']).name}: grokking time ({fixed})",
         fontsize="medium",
     )
     return save(figure, path, overwrite)
@@ -128,9 +128,9 @@ def _map(figure: Figure, ax: Axes, ds: xr.Dataset, across: str, up: str) -> list
 
 def _unresolved(ds: xr.Dataset, times: Floats, paint: Callable[[Bools, str, str], bool]) -> list[Artist]:
     """Hatches the times that a decay path tells although γ lies above its resolutions."""
-    if "resolved" not in ds or not paint(~ds["resolved"].values & np.isfinite(times), "none", "////"):
+    if not paint((ds["remark"].values != "") & np.isfinite(times), "none", "////"):
         return []
-    label = "above the path's resolutions"
+    label = "with a remark: above the path's resolutions"
     return [Patch(facecolor="none", edgecolor=_LINES, hatch="////", linewidth=0, label=label)]
 
 

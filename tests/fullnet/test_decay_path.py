@@ -25,7 +25,7 @@ from groktime.fullnet.trainer import train
 from groktime.fullnet.training import Member, Plan
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
-from groktime.reduced.path_prediction import predict_on_path
+from groktime.reduced.prediction import predict
 from groktime.validation.measure import measure
 
 SAMPLES, WEIGHTS = 6, 20
@@ -133,7 +133,7 @@ def test_times_are_those_of_training_with_decay(tmp_path: Path, optimizer: str, 
     path = follow(tmp_path / "p.nc", refit=[50, 100], dtau=0.05, tau=0.85, eta_d=eta, optimizer=optimizer)
     gamma = 0.01
     level = float(valley(np.array(0.7)))
-    p = predict_on_path(path, gamma=gamma, eta_d=eta, alpha=3.0, metric="loss", threshold=level)
+    p = predict(path, gamma=gamma, eta_d=eta, alpha=3.0, metric="loss", threshold=level)
     runs = train(
         regression(), gamma=gamma, alpha=3.0, eta_d=eta, seeds=[0], steps=1000, optimizer=optimizer,
         resolution=0.002, out=tmp_path / "r.nc", workers=1, progress=False, device="cpu",
@@ -173,7 +173,7 @@ def test_a_member_that_is_done_ends_for_itself(tmp_path: Path) -> None:
     assert ends[0] < ends[1]
     for curve, end in zip(path.dataset["test_accuracy"].values.reshape(2, -1), ends, strict=True):
         assert np.all(curve[end - 5 : end] >= 0.9)
-    assert predict_on_path(path, gamma=0.01, eta_d=0.1, alpha=3.0, threshold=0.9).tau_c > 0
+    assert predict(path, gamma=0.01, eta_d=0.1, alpha=3.0, threshold=0.9).tau_c > 0
 
 
 def test_a_member_that_passes_while_it_fits_goes_on_until_it_has_fitted(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_member_that_passes_while_it_fits_goes_on_until_it_has_fitted(tmp_path
     passed = int(np.flatnonzero(test >= 0.2)[0])
     t_fit = path.dataset["t_fit"].item()
     assert 3 * (passed + 5) < t_fit < 3 * np.isfinite(test).sum()
-    p = predict_on_path(path, gamma=path.gamma_eff[0], eta_d=0.1, alpha=0.5, threshold=0.2)
+    p = predict(path, gamma=path.gamma_eff[0], eta_d=0.1, alpha=0.5, threshold=0.2)
     assert p.status == "already"
     assert p.t_grok < 3 * passed + 1 < p.t_mem
 
@@ -226,7 +226,7 @@ def test_the_representation_does_not_decay() -> None:
 def test_a_member_that_diverges_is_a_result(tmp_path: Path) -> None:
     path = follow(tmp_path / "p.nc", eta_d=3.0, fit_steps=300)
     assert path.dataset["diverged"].all()
-    p = predict_on_path(path, gamma=0.01, eta_d=3.0, alpha=3.0)
+    p = predict(path, gamma=0.01, eta_d=3.0, alpha=3.0)
     assert p.status in ("collapses", "outside")
     assert np.isnan(p.t_grok)
 

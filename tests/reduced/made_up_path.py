@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from groktime.reduced.decay_path import DecayPath
-from groktime.reduced.path_prediction import PathPrediction, predict_on_path
+from groktime.reduced.prediction import Prediction, predict
 
 ETA, DTAU = 1e-3, 0.01
 REFIT = (10, 20, 40)  # gamma_eff 1, 0.5, 0.25
@@ -49,6 +49,6 @@ def made_up(
     return DecayPath.assemble(**(usual | change))
 
 
-def at(path: DecayPath, **change: Any) -> PathPrediction:
+def at(path: DecayPath, **change: Any) -> Prediction:
     usual: dict[str, Any] = {"gamma": 0.01, "eta_d": ETA, "alpha": 3.0}
-    return predict_on_path(path, **(usual | change))
+    return predict(path, **(usual | change))

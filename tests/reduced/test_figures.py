@@ -95,7 +95,7 @@ def test_prediction_with_every_end(
 ) -> None:
     p = predict(land, **{**START, **changed})
     assert status in (None, p.status)
-    assert (p.path is not None) == moves
+    assert (p.detail.trajectory is not None) == moves
     assert written(p.plot(tmp_path / "a.png"))
 
 
@@ -177,7 +177,9 @@ _WRITERS: dict[str, Callable[..., Path]] = {
     "gradients": figures.plot_gradients,
     "sizes": lambda p, path: figures.plot_sizes({45: p}, path),
     "lu": lambda p, path: figures.plot_lu(one_dimensional(), path),
-    "what_if": lambda p, path: figures.plot_what_if(what_if(p.landscape, **{**START, "gamma": [1e-3]}), path),
+    "what_if": lambda p, path: figures.plot_what_if(
+        what_if(p.source.land, **{**START, "gamma": [1e-3]}), path
+    ),
     "save": lambda p, path: figures.save(Figure(), path),
 }
 

@@ -289,7 +289,7 @@ def test_dense_output_is_the_flow() -> None:
     """Against Radau at 200 times within and between the steps."""
     gamma, surface = 1e-3, cliff()
     done = cliff_run(surface, gamma)
-    path = done.paths[0]
+    path = done.trajectories[0]
     assert path.end == pytest.approx(done.generalized[0], rel=1e-9)
     assert path.starts[0] == 0.0
 

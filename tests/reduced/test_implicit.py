@@ -11,10 +11,12 @@ from made_up_path import ETA, at, made_up
 
 from groktime.cli import main
 from groktime.reduced.decay_path import DecayPath
-from groktime.reduced.either import predict, what_if
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import open_landscape
+from groktime.reduced.path_text import tau_c
+from groktime.reduced.prediction import predict
 from groktime.reduced.recommend import recommend
+from groktime.reduced.what_if import what_if
 
 GAMMA0, FAR = 0.05, 0.4  # the drift, and how far the threshold lies along the valley
 
@@ -28,9 +30,9 @@ def drifting(**change: Any) -> DecayPath:
 def test_the_drift_adds_to_gamma(gamma: float) -> None:
     p = at(drifting(), gamma=gamma, implicit=GAMMA0)
     assert p.status == "generalizes"
-    assert p.tau_c == pytest.approx(FAR)
+    assert tau_c(p) == pytest.approx(FAR)
     assert p.t_grok == pytest.approx(FAR / (ETA * (gamma + GAMMA0)))
-    assert p.t_grok * p.rate == pytest.approx(p.tau_c)
+    assert p.t_grok * p.rate == pytest.approx(tau_c(p))
 
 
 def test_at_a_resolution_itself_it_changes_nothing() -> None:
@@ -38,7 +40,7 @@ def test_at_a_resolution_itself_it_changes_nothing() -> None:
     for gamma in made_up().gamma_eff:
         one, two = (at(made_up(), gamma=float(gamma), implicit=g) for g in (0.0, GAMMA0))
         assert two.t_grok == pytest.approx(one.t_grok)
-        assert two.gamma_eff == one.gamma_eff
+        assert two.detail.gamma_eff == one.gamma_eff
 
 
 def test_it_is_told() -> None:
@@ -52,7 +54,7 @@ def test_it_is_told() -> None:
 def test_momentum_speeds_it_up() -> None:
     path = drifting(optimizer="momentum")  # its gamma_eff are a tenth
     p = at(path, gamma=0.0, implicit=GAMMA0 / 10)
-    assert p.tau_c == pytest.approx(FAR)
+    assert tau_c(p) == pytest.approx(FAR)
     assert p.t_grok == pytest.approx(FAR / (ETA * GAMMA0))
 
 

@@ -14,9 +14,11 @@ from made_up_path import DTAU, ETA, REFIT, at, exact, law, made_up
 
 from groktime.cli import main
 from groktime.reduced.decay_path import DecayPath, open_path
-from groktime.reduced.either import open_either, predict
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.path_text import tau_c
+from groktime.reduced.prediction import predict
+from groktime.reduced.sources import open_value
 
 
 @pytest.mark.parametrize("gamma", [1e-4, 0.01, 0.2, 0.25, 0.3, 0.5, 0.7, 1.0])
@@ -24,8 +26,8 @@ from groktime.reduced.landscape import Landscape, open_landscape
 def test_what_is_linear_in_gamma_and_ln_alpha_is_told_exactly(gamma: float, alpha: float) -> None:
     p = at(made_up(), gamma=gamma, alpha=alpha)
     assert p.status == "generalizes"
-    assert p.resolved
-    assert p.tau_c == pytest.approx(exact(1, alpha, gamma))
+    assert p.detail.resolved
+    assert tau_c(p) == pytest.approx(exact(1, alpha, gamma))
     assert p.t_grok == pytest.approx(exact(1, alpha, gamma) / (ETA * gamma))
     assert p.t_mem == 20
 
@@ -33,10 +35,10 @@ def test_what_is_linear_in_gamma_and_ln_alpha_is_told_exactly(gamma: float, alph
 def test_below_the_finest_it_goes_on_as_the_two_finest() -> None:
     p = at(made_up())
     assert p.long
-    assert p.gamma_eff == pytest.approx([0.5, 0.25])
+    assert p.detail.gamma_eff == pytest.approx([0.5, 0.25])
     assert "carried on below the resolutions gamma_eff = 0.5 and 0.25" in p.report()
     error = 0.1 * (0.25 - 0.01)  # the correction itself; the pair before says the same
-    assert p.seeds[0].tau_error == pytest.approx(error)
+    assert p.seeds[0].detail.tau_error == pytest.approx(error)
     low, high = exact(0, 3.0) - error, exact(2, 3.0) + error
     assert p.interval == pytest.approx((low / (ETA * 0.01), high / (ETA * 0.01)))
 
@@ -46,9 +48,9 @@ def test_below_the_finest_a_bend_widens_the_error() -> None:
     q = at(bend, gamma=0.1).seeds[0]
     through_finest = 0.3 + 0.2 * (0.25**2 + (0.5**2 - 0.25**2) / 0.25 * (0.1 - 0.25))
     through_coarser = 0.3 + 0.2 * (0.5**2 + (1 - 0.5**2) / 0.5 * (0.1 - 0.5))
-    assert q.tau_c == pytest.approx(through_finest)
-    assert q.tau_error == pytest.approx(through_finest - through_coarser)
-    assert abs(q.tau_c - (0.3 + 0.2 * 0.1**2)) < q.tau_error / 3
+    assert q.detail.tau_c == pytest.approx(through_finest)
+    assert q.detail.tau_error == pytest.approx(through_finest - through_coarser)
+    assert abs(q.detail.tau_c - (0.3 + 0.2 * 0.1**2)) < q.detail.tau_error / 3
 
 
 def test_beyond_the_finest_never_sooner_than_there() -> None:
@@ -69,46 +71,46 @@ def test_what_passes_in_the_fit_does_so_whatever_the_decay() -> None:
 
 def test_a_coarse_network_that_never_passes_does_not_spoil_a_fine_one() -> None:
     p = at(made_up(lambda s, a, k: 0.5 if k == 40 else 3.0))
-    assert p.tau_c == pytest.approx(0.5)
+    assert tau_c(p) == pytest.approx(0.5)
     assert p.interval[1] == np.inf
     assert at(made_up(lambda s, a, k: 0.5 if k == 40 else 3.0), gamma=0.3).status == "outside"
     third = at(made_up(lambda s, a, k: exact(s, a, 10 / k) if k > 10 else 3.0), seed=0)
-    assert third.seeds[0].tau_error == pytest.approx(0.024)  # only the correction can tell
+    assert third.seeds[0].detail.tau_error == pytest.approx(0.024)  # only the correction can tell
 
 
 def test_among_the_resolutions_it_is_read_at_the_runs_own() -> None:
     p = at(made_up(), gamma=0.3, seed=0)
-    assert p.gamma_eff == pytest.approx([0.5, 0.25])
+    assert p.detail.gamma_eff == pytest.approx([0.5, 0.25])
     assert "read at gamma_eff = 0.5 and 0.25" in p.report()
-    assert p.seeds[0].tau_error == pytest.approx(0.0125)  # half the difference of the two
+    assert p.seeds[0].detail.tau_error == pytest.approx(0.0125)  # half the difference of the two
     for gamma, k in zip((1.0, 0.5, 0.25), REFIT, strict=True):
         sampled = at(made_up(), gamma=gamma, seed=0)
         assert sampled.tau_c == pytest.approx(law(0, 3.0, k))
-        assert sampled.gamma_eff == pytest.approx([gamma])
+        assert sampled.detail.gamma_eff == pytest.approx([gamma])
 
 
 def test_a_crossing_is_known_no_better_than_to_half_a_record() -> None:
-    assert at(made_up(lambda s, a, k: 0.5)).seeds[0].tau_error == pytest.approx(DTAU / 2)
+    assert at(made_up(lambda s, a, k: 0.5)).seeds[0].detail.tau_error == pytest.approx(DTAU / 2)
 
 
 def test_above_the_coarsest_it_says_so() -> None:
     p = at(made_up(), gamma=2.0, seed=0)
-    assert not p.resolved
-    assert p.tau_c == pytest.approx(law(0, 3.0, 10))
-    assert p.seeds[0].tau_error == pytest.approx(0.1)  # what the slope would make of it
+    assert not p.detail.resolved
+    assert tau_c(p) == pytest.approx(law(0, 3.0, 10))
+    assert p.seeds[0].detail.tau_error == pytest.approx(0.1)  # what the slope would make of it
     assert "resolve" in p.report()
 
 
 def test_the_rate_scales_time_and_fit_but_not_the_resolution() -> None:
     one, two = at(made_up(), gamma=0.3), at(made_up(), gamma=0.3, eta_d=4 * ETA)
-    assert two.tau_c == pytest.approx(one.tau_c)
+    assert tau_c(two) == pytest.approx(tau_c(one))
     assert two.t_grok == pytest.approx(one.t_grok / 4)
     assert two.t_mem == pytest.approx(one.t_mem / 4)
 
 
 def test_momentum_is_ten_times_as_fast() -> None:
     momentum = made_up(optimizer="momentum")
-    assert momentum.gamma_eff == pytest.approx(made_up().gamma_eff / 10)
+    assert momentum.detail.gamma_eff == pytest.approx(made_up().gamma_eff / 10)
     assert at(momentum, gamma=0.001).t_grok == pytest.approx(at(made_up()).t_grok)
 
 
@@ -155,7 +157,7 @@ def test_statuses(path: DecayPath, change: dict[str, Any], status: str) -> None:
 
 def test_seeds_that_never_generalise_count() -> None:
     p = at(made_up(lambda s, a, k: 3.0 if s == 2 else 0.5 + 0.1 * s))
-    assert p.tau_c == pytest.approx(0.55)  # of those that do
+    assert tau_c(p) == pytest.approx(0.55)  # of those that do
     assert p.t_grok == pytest.approx(0.6 / (ETA * 0.01))
     assert p.interval[1] == np.inf
     assert at(made_up(lambda s, a, k: 3.0 if s else 0.5)).status == "outside"
@@ -169,7 +171,7 @@ def test_resolutions_that_differ_are_remarked_on() -> None:
 
 def test_one_resolution_tells_no_error() -> None:
     p = at(made_up(refit=(40,)), seed=0)
-    assert np.isnan(p.seeds[0].tau_error)
+    assert np.isnan(p.seeds[0].detail.tau_error)
     assert p.interval == pytest.approx((p.t_grok,) * 2)
     assert "tells nothing of its error" in p.report()
 
@@ -221,8 +223,8 @@ def test_a_file_is_what_was_saved(tmp_path: Path) -> None:
     path.save(tmp_path / "p.nc")
     again = open_path(tmp_path / "p.nc")
     assert again.dataset.equals(path.dataset)
-    assert isinstance(open_either(tmp_path / "p.nc"), DecayPath)
-    assert isinstance(open_either("teacher-student"), Landscape)
+    assert isinstance(open_value(tmp_path / "p.nc"), DecayPath)
+    assert isinstance(open_value("teacher-student"), Landscape)
     with pytest.raises(InputError, match=r"is a decay path.*open_path"):
         open_landscape(tmp_path / "p.nc")
     with pytest.raises(InputError, match="exists already"):

@@ -13,10 +13,11 @@ from made_up_path import ETA, at, exact, made_up
 
 from groktime.cli import main
 from groktime.reduced.crossings import crossings
-from groktime.reduced.either import predict, what_if
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures import plot_what_if
+from groktime.reduced.prediction import predict
 from groktime.reduced.recommend import recommend
+from groktime.reduced.what_if import what_if
 
 GAMMA = [0.0, 0.01, 0.3, 2.0, 1 / ETA]
 ALPHA = [1.5, 2.0, 2.7, 4.0]
@@ -31,7 +32,7 @@ def test_it_is_predict_at_every_place(change: dict[str, Any]) -> None:
     path = made_up(**change)
     ds = what_if(path, gamma=GAMMA, eta_d=RATES, alpha=ALPHA)
     assert ds["t_grok"].dims == ("gamma", "eta_d", "alpha")
-    assert ds.attrs["schema"] == "groktime-what-if/1"
+    assert ds.attrs["schema"] == "groktime-what-if/2"
     assert ds.attrs["path"] == "user"
     for g in GAMMA:
         for eta in RATES:
@@ -41,7 +42,7 @@ def test_it_is_predict_at_every_place(change: dict[str, Any]) -> None:
                 names = ("t_grok", "t_mem", "low", "high")
                 assert [float(here[n]) for n in names] == pytest.approx(told, nan_ok=True)
                 assert str(here["status"].values) == p.status
-                assert bool(here["resolved"]) == p.resolved
+                assert bool(here["resolved"]) == p.detail.resolved
 
 
 def test_what_is_fixed_is_no_dimension() -> None:

@@ -84,11 +84,11 @@ def test_decay_alone_is_the_logarithm(alpha: float, gamma: float) -> None:
     exact = np.log(alpha / W_C) / (1e-3 * gamma)
     assert p.status is Status.GENERALIZES
     assert p.t_grok == pytest.approx(exact, rel=1e-6)
-    assert p.closed_form == pytest.approx(exact, rel=1e-6)
-    assert p.corrected == p.closed_form
+    assert p.forms["printed"] == pytest.approx(exact, rel=1e-6)
+    assert p.forms["corrected"] == p.forms["printed"]
     assert p.t_mem == 0
     assert p.delay == p.t_grok
-    assert p.geometry.w_end == pytest.approx(W_C * W0, rel=1e-6)
+    assert p.detail.geometry.w_end == pytest.approx(W_C * W0, rel=1e-6)
 
 
 def test_a_curved_accuracy_within_the_interpolation() -> None:
@@ -106,7 +106,7 @@ def test_steps_go_as_one_over_decay_and_rate(factor: float) -> None:
     for name in ("gamma", "eta_d"):
         scaled = predict(flat(), **(FLAT | {name: FLAT[name] * factor}))
         assert scaled.t_grok * factor == pytest.approx(once.t_grok, rel=1e-12)
-        assert scaled.closed_form * factor == pytest.approx(once.closed_form, rel=1e-12)
+        assert scaled.forms["printed"] * factor == pytest.approx(once.forms["printed"], rel=1e-12)
 
 
 def test_the_test_loss_as_metric() -> None:
@@ -169,7 +169,7 @@ def test_every_end_is_told(land: Any, status: Status, options: dict[str, Any]) -
 
     text = p.report()
     assert f"Status      {status.value}" in text
-    predictions = ("as printed", "corrected") if p.landscape.two_dimensional else ("closed form",)
+    predictions = ("as printed", "corrected") if p.source.land.two_dimensional else ("closed form",)
     for name in (*predictions, "flow, Eq. 6"):
         assert name in text
     if status is not Status.GENERALIZES:
@@ -206,18 +206,18 @@ def test_most_seeds_decide() -> None:
 def test_three_predictions_on_a_slope(slope: Landscape) -> None:
     p = predict(slope, **SLOPED)
     assert p.status is Status.GENERALIZES
-    times = (p.t_grok, p.closed_form, p.corrected)
+    times = (p.t_grok, p.forms["printed"], p.forms["corrected"])
     assert np.isfinite(times).all()
     assert min(times) > 0
     # Decay to the middle of the wall, at the m that passes (accuracy 0.95 at m = 0.0125), is the most;
     # the flow slides down ahead of it, where the loss's tail holds against the decay.
     decay = np.log(3.6 / (2.7 + 9 * 0.0125)) / 1e-5
     assert 0.7 * decay < p.t_grok < decay
-    assert p.corrected == pytest.approx(p.t_grok, rel=0.02)
-    assert p.closed_form > p.t_grok
-    assert p.geometry.h == pytest.approx(0.06 - 0.0125, abs=2e-3)
-    assert p.path is not None
-    u, m = p.path.at([0.0, p.path.end])
+    assert p.forms["corrected"] == pytest.approx(p.t_grok, rel=0.02)
+    assert p.forms["printed"] > p.t_grok
+    assert p.detail.geometry.h == pytest.approx(0.06 - 0.0125, abs=2e-3)
+    assert p.detail.trajectory is not None
+    u, m = p.detail.trajectory.at([0.0, p.detail.trajectory.end])
     np.testing.assert_allclose([u[0], m[0]], [np.log(3.6 * W0), 0.06])
     assert m[1] == pytest.approx(0.0125, abs=1e-3)
 
@@ -242,7 +242,7 @@ def test_the_rate_of_the_representation(slope: Landscape) -> None:
     scaled = predict(slope, **SLOPED, m_rate="representation")  # delta_norm = 2
     by_hand = predict(slope, **(SLOPED | {"eta_r": SLOPED["eta_r"] / 4}))
     assert scaled.t_grok == by_hand.t_grok
-    assert scaled.corrected == by_hand.corrected
+    assert scaled.forms["corrected"] == by_hand.forms["corrected"]
     assert scaled.t_grok != predict(slope, **SLOPED).t_grok
     with pytest.raises(InputError, match="delta_norm"):
         predict(sloped(delta_norm=None), **SLOPED, m_rate="representation")
@@ -362,6 +362,6 @@ def test_teacher_student_critical_norm() -> None:
     assert p.status is Status.GENERALIZES
     assert len(p.seeds) == len(land.seeds) == 8
     w0 = land.dataset["w0"].values
-    critical = np.array([q.geometry.w_end for q in p.seeds]) / w0
+    critical = np.array([q.detail.geometry.w_end for q in p.seeds]) / w0
     assert np.all((critical > 1.74) & (critical < 1.86)), critical
     assert "nan" not in p.report().lower()

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from groktime.reduced.path_prediction import predict_on_path
 from planted import LAST, NAN, flat, grid, law, planted, planted_path
 
 from groktime.cli import main
 from groktime.reduced.errors import InputError
-from groktime.reduced.path_prediction import predict_on_path
 from groktime.validation.compare import Comparison, compare
 from groktime.validation.comparison_text import by_settings
 from groktime.validation.measure import measure

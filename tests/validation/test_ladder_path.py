@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from groktime.reduced.path_prediction import predict_on_path
 
 import groktime as gt
 from groktime.fullnet.engine.ensemble import initial_parameters
 from groktime.fullnet.tasks import addition
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape
-from groktime.reduced.path_prediction import predict_on_path
 from groktime.validation import ladder as module
 from groktime.validation import ladder_path
 from groktime.validation.ladder import ladder

@@ -1,0 +1,205 @@
+"""Eq. 6 on a sampled landscape as a source: the flow of every lane, and the closed forms beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groktime.reduced import closed_form
+from groktime.reduced.errors import InputError
+from groktime.reduced.flow import Status, Trajectory
+from groktime.reduced.geometry import Geometry, Sheet, critical_norm, on_balance, on_level
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.source import About, Lanes, Options, Readings, check_each, option
+from groktime.reduced.system import System, rate_of_m, systems
+
+Floats = NDArray[np.float64]
+
+M_RATES = ("eq6", "representation")
+FORMS = ("printed", "corrected")
+_CHOOSE = ("seed", "n_train", "sampled_steps", "threshold", "metric")
+
+
+@dataclass(frozen=True)
+class FlowDetail:
+    """What is behind the times of one seed at one lane.
+
+    `geometry` is that of the printed form, on the contour of its level; `balance` that of the corrected one.
+    `trajectory` is the integrated (u, m) in s = η_D t, None where nothing moves.
+    """
+
+    geometry: Geometry
+    balance: Geometry
+    trajectory: Trajectory | None
+    system: System
+
+
+@dataclass(frozen=True)
+class FlowSource:
+    """A landscape that is asked for times: Eq. 6 integrated on it, and the closed forms."""
+
+    land: Landscape
+    name: str = "flow"
+
+    @property
+    def seeds(self) -> list[int]:
+        return self.land.seeds
+
+    @property
+    def about(self) -> About:
+        refused = {"implicit": "it takes no implicit decay"}
+        if not self.land.two_dimensional:
+            refused |= {"m": "it is of w alone"}
+        return About(
+            file=self.land.source,
+            kind="landscape",
+            refused=refused,
+            two_dimensional=self.land.two_dimensional,
+        )
+
+    @property
+    def text(self) -> ModuleType:
+        """What a report says of its predictions alone."""
+        from groktime.reduced import flow_text
+
+        return flow_text
+
+    def settings(self, options: Options) -> dict[str, Any]:
+        """Which of the landscape's is read, for a prediction's settings."""
+        return {
+            "n_train": options.get("n_train", self.land.n_train[-1]),
+            "sampled_steps": options.get("sampled_steps", self.land.budgets[-1]),
+            **{k: option(options, k) for k in ("seed", "metric", "level", "m_rate")},
+        }
+
+    def read(self, lanes: Lanes, detail: bool = False, **options: Unpack[Options]) -> Readings:
+        """Times of all lanes from each seed; only distinct (γ, η_R/η_D, start) are integrated.
+
+        With `detail`, the closed forms, the norm at t_grok, and the uncertainty of the wall (as with `wall`),
+        which costs three times as much.
+
+        Raises
+        ------
+        InputError : on a bad option, naming it. A start off the grid, no decay and a trap are statuses.
+        """
+        land = self.land
+        level, m_rate = option(options, "level"), option(options, "m_rate")
+        check_each("level", level, "above 0, a training loss", lambda x: x > 0)
+        if m_rate not in M_RATES:
+            raise InputError(f"m_rate = {m_rate!r}: expected one of {', '.join(M_RATES)}")
+        m = _messiness(land, lanes)
+        chosen = systems(land, **{k: option(options, k) for k in _CHOOSE})
+        eta_r = lanes.eta_d if lanes.eta_r is None else lanes.eta_r
+        wall = detail or options.get("wall", False)
+        parts = [
+            _read_seed(s, lanes, rate_of_m(s, 1.0, m_rate) * eta_r, m, wall, level if detail else None)
+            for s in chosen
+        ]
+        return Readings(
+            seeds=tuple(s.seed for s in chosen),
+            **{k: np.stack([p[k] for p in parts]) for k in ("status", "t_grok", "t_mem", "low", "high")},
+            threshold=np.array([[s.threshold] * len(lanes) for s in chosen]),
+            alone=land.two_dimensional,
+            forms={k: np.stack([p[k] for p in parts]) for k in FORMS} if detail else {},
+            norm=np.stack([p["norm"] for p in parts]) if detail else None,
+            remarks=("",) * len(lanes),
+            details=np.stack([p["details"] for p in parts]) if detail else None,
+        )
+
+
+def _messiness(land: Landscape, lanes: Lanes) -> Floats:
+    """The starts' m [lane], which a landscape of w alone has at its one place."""
+    if not land.two_dimensional:
+        if lanes.m is not None:
+            raise InputError(f"m: {land.source} is a landscape of w alone; leave m out")
+        return np.full(len(lanes), float(land.m[0]))
+    if lanes.m is None:
+        low, high = land.m[0], land.m[-1]
+        raise InputError(f"m: {land.source} is a landscape of (w, m); expected m in [{low:g}, {high:g}]")
+    return lanes.m
+
+
+def _read_seed(
+    system: System, lanes: Lanes, eta_r: Floats, m: Floats, wall: bool, level: float | None
+) -> dict[str, NDArray[Any]]:
+    """What one seed says of each lane; `level` of the printed form's contour where forms are asked for."""
+    eta_d, gamma = lanes.eta_d, lanes.gamma
+    each = np.stack([gamma, eta_r / eta_d, np.log(lanes.alpha * system.w0), m])
+    # rounded to 12 digits: the same ratio from different rates is the same lane
+    keys = np.array([float(f"{x:.12g}") for x in each.ravel()]).reshape(4, -1)
+    _, first, place = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    place = place.ravel()
+    g, r, u, start = each[:, first]
+    result, low, high = system.flow(gamma=g, ratio=r, u=u, m=start, wall=wall, record=level is not None)
+    strong = gamma * eta_d >= 1  # a single step of decay takes w through 0: no flow describes it
+    status = np.where(strong, Status.COLLAPSES, result.status[place])
+    out: dict[str, NDArray[Any]] = {
+        "status": np.array([Status(s) for s in status], object),
+        "t_grok": np.where(strong, np.nan, result.generalized[place] / eta_d),
+        "t_mem": np.where(strong, np.nan, result.memorized[place] / eta_d),
+        "low": np.where(strong, np.inf, low[place] / eta_d),
+        "high": np.where(strong, np.inf, high[place] / eta_d),
+    }
+    if level is None:
+        return out
+    shapes = [_shapes(system, each[:, k], level) for k in first]
+    details = np.empty(len(lanes), object)
+    forms = np.full((len(lanes), len(FORMS)), np.nan)
+    norm = np.full(len(lanes), np.nan)
+    for k, at in enumerate(place):
+        geometry, balance = shapes[at]
+        trajectory = result.trajectories[at] if result.trajectories[at].steps else None
+        if strong[k]:
+            line = _one_dimensional(level, geometry.w_start, float("nan"), geometry.m_start)
+            details[k] = FlowDetail(line, line, None, system)
+            continue
+        details[k] = FlowDetail(geometry, balance, trajectory, system)
+        if out["status"][k] is Status.ALREADY:  # nothing to wait for, and no form of it
+            norm[k] = geometry.w_start
+            continue
+        forms[k] = _forms(system, geometry, balance, gamma[k], eta_d[k], eta_r[k])
+        if trajectory is not None and np.isfinite(out["t_grok"][k]):
+            norm[k] = float(np.exp(trajectory.at(out["t_grok"][k] * eta_d[k])[0][0]))
+    return out | {"details": details, "norm": norm} | dict(zip(FORMS, forms.T, strict=True))
+
+
+def _shapes(system: System, lane: Floats, level: float) -> tuple[Geometry, Geometry]:
+    """The geometry on the contour of `level`, and on that on which decay and loss balance, of a lane
+    (γ, η_R/η_D, u, m)."""
+    surface, domain = system.surface, system.surface.domain
+    gamma, ratio = map(float, lane[:2])
+    u, m = (float(x) for x in domain.snapped(lane[2], lane[3]))
+    inside = bool(domain.contains(np.array(u), np.array(m)))
+    if surface.two_dimensional and inside:
+        sheet = Sheet.of(surface, domain, m)
+        geometry = on_level(surface, sheet, level, u, m, system.generalized)
+        balance = on_balance(surface, sheet, level, u, m, system.generalized, gamma, ratio)
+        return geometry, balance
+    end = critical_norm(domain, u, m, system.generalized) if inside else float("nan")
+    line = _one_dimensional(level, float(np.exp(u)), end, m)
+    return line, line
+
+
+def _one_dimensional(level: float, w: float, end: float, m: float) -> Geometry:
+    c, u = float(np.exp(end)), float(np.log(w))
+    return Geometry(level, u - end, 0.0, 0.0, w, c, c, m, m, 0.0, np.array([end]), np.array([m]))
+
+
+def _forms(
+    system: System, geometry: Geometry, balance: Geometry, gamma: float, eta_d: float, eta_r: float
+) -> tuple[float, float]:
+    """Printed and corrected closed form, in steps; of a landscape of w alone, the flat one for both."""
+    inside: Callable[..., Any] = system.surface.domain.contains
+    start = np.array(np.log(geometry.w_start)), np.array(geometry.m_start)
+    if system.surface.two_dimensional and bool(inside(*start)):
+        return (
+            closed_form.printed(geometry, gamma, eta_d),
+            closed_form.corrected(balance, gamma, eta_d, eta_r),
+        )
+    flat = closed_form.flat(geometry.w_start, geometry.w_end, gamma, eta_d)
+    return flat, flat
