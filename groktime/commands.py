@@ -25,14 +25,13 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from groktime.reduced.either import open_either, predict
+    from groktime.reduced.prediction import predict
 
-    source = open_either(options.landscape)
     if options.output:
         _check_figure(options)
     level = {} if options.level is None else {"level": options.level}
     given = {"gamma": options.gamma, **_start(options), **_which(options), **level}
-    p = predict(source, **given)
+    p = predict(options.landscape, **given)
     if options.output:
         p.plot(options.output, overwrite=options.overwrite)
     if options.json:
@@ -44,9 +43,8 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _what_if(options: argparse.Namespace) -> None:
-    from groktime.reduced.either import open_either, what_if
+    from groktime.reduced.what_if import what_if
 
-    land = open_either(options.landscape)
     data = bool(options.output) and Path(options.output).suffix == ".nc"
     if options.output and not data:
         _check_figure(options, ".nc, ")
@@ -59,7 +57,7 @@ def _what_if(options: argparse.Namespace) -> None:
         for name in ("gamma", "eta_d", "eta_r", "alpha", "m")
         if getattr(options, name) is not None
     }
-    ds = what_if(land, **swept, **_which(options), m_rate=options.m_rate, implicit=options.implicit)
+    ds = what_if(options.landscape, **swept, **_which(options), m_rate=options.m_rate, implicit=options.implicit)
     if data:
         from groktime.reduced.files import write_dataset
 
@@ -76,14 +74,12 @@ def _what_if(options: argparse.Namespace) -> None:
 
 
 def _recommend(options: argparse.Namespace) -> None:
-    from groktime.reduced.either import open_either
     from groktime.reduced.recommend import recommend
 
     start = _start(options)
-    r = recommend(open_either(options.landscape), budget=options.budget, **start, **_which(options))
+    r = recommend(options.landscape, budget=options.budget, **start, **_which(options))
     if options.json:
-        numbers = {k: getattr(r, k) for k in ("budget", "gamma", "cautious", "strongest")}
-        print(json.dumps(_plain(numbers | {"prediction": r.prediction.to_dict()})))
+        print(json.dumps(r.to_dict()))
     else:
         print(r.report())
 

@@ -114,7 +114,7 @@ class Readings:
         goes = np.isfinite(median)
         status, typical = np.empty(times.shape[1], object), np.empty(times.shape[1], np.intp)
         for lane in range(times.shape[1]):
-            mine = list(self.status[:, lane])
+            mine = [Status(s) for s in self.status[:, lane]]
             if goes[lane]:
                 typical[lane] = int(np.argmin(np.abs(times[:, lane] - median[lane])))
                 status[lane] = mine[typical[lane]]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from groktime.reduced.flow import Status
 from groktime.reduced.source import Lanes, Options, about, check_options, refuse
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import SETTINGS, check_settings
@@ -67,7 +66,7 @@ def what_if(
 
     import xarray as xr
 
-    names = np.array([Status(s).value for s in over.status])
+    names = np.array([s.value for s in over.status])
     return xr.Dataset(
         {
             "t_grok": variable(over.t_grok, _STEPS, "grokking time, median over seeds"),

@@ -32,7 +32,7 @@ def test_the_drift_adds_to_gamma(gamma: float) -> None:
     assert p.status == "generalizes"
     assert tau_c(p) == pytest.approx(FAR)
     assert p.t_grok == pytest.approx(FAR / (ETA * (gamma + GAMMA0)))
-    assert p.t_grok * p.rate == pytest.approx(tau_c(p))
+    assert p.t_grok * p.detail.rate == pytest.approx(tau_c(p))
 
 
 def test_at_a_resolution_itself_it_changes_nothing() -> None:
@@ -40,7 +40,7 @@ def test_at_a_resolution_itself_it_changes_nothing() -> None:
     for gamma in made_up().gamma_eff:
         one, two = (at(made_up(), gamma=float(gamma), implicit=g) for g in (0.0, GAMMA0))
         assert two.t_grok == pytest.approx(one.t_grok)
-        assert two.detail.gamma_eff == one.gamma_eff
+        assert two.detail.gamma_eff == one.detail.gamma_eff
 
 
 def test_it_is_told() -> None:

@@ -33,7 +33,7 @@ def test_it_is_predict_at_every_place(change: dict[str, Any]) -> None:
     ds = what_if(path, gamma=GAMMA, eta_d=RATES, alpha=ALPHA)
     assert ds["t_grok"].dims == ("gamma", "eta_d", "alpha")
     assert ds.attrs["schema"] == "groktime-what-if/2"
-    assert ds.attrs["path"] == "user"
+    assert ds.attrs["source"] == "user"
     for g in GAMMA:
         for eta in RATES:
             for a in ALPHA:
@@ -42,7 +42,7 @@ def test_it_is_predict_at_every_place(change: dict[str, Any]) -> None:
                 names = ("t_grok", "t_mem", "low", "high")
                 assert [float(here[n]) for n in names] == pytest.approx(told, nan_ok=True)
                 assert str(here["status"].values) == p.status
-                assert bool(here["resolved"]) == p.detail.resolved
+                assert str(here["remark"].values) == "".join(p.remarks)
 
 
 def test_what_is_fixed_is_no_dimension() -> None:
@@ -72,7 +72,7 @@ def test_curves_are_read_once_for_a_whole_map(monkeypatch: pytest.MonkeyPatch) -
         asked.append(args[3])
         return crossings(*args)
 
-    monkeypatch.setattr("groktime.reduced.path_what_if.crossings", counted)
+    monkeypatch.setattr("groktime.reduced.path_source.crossings", counted)
     what_if(made_up(seeds=8), gamma=np.geomspace(1e-3, 1, 25), eta_d=ETA, alpha=np.linspace(2, 4, 25))
     assert len(asked) == 1
 
@@ -100,7 +100,7 @@ def test_bad_arguments_are_told_by_name(change: dict[str, Any], word: str) -> No
     settings: dict[str, Any] = {"gamma": [0.01], "eta_d": ETA, "alpha": 3.0}
     with pytest.raises(InputError, match=word):
         what_if(made_up(), **(settings | change))
-    with pytest.raises(InputError, match="expected a Landscape or a DecayPath, not str"):
+    with pytest.raises(InputError, match="path.nc: no such file"):
         what_if("path.nc", **settings)  # type: ignore[arg-type]
 
 
@@ -116,7 +116,7 @@ def test_the_recommended_decay_is_the_law_turned_round(budget: int) -> None:
     assert r.cautious > r.gamma
     assert at(made_up(), gamma=r.cautious).interval[1] <= budget
     assert r.strongest == pytest.approx(1.0)
-    assert "the path resolves nothing" in r.report()
+    assert "the decay path resolves nothing" in r.report()
 
 
 def test_no_decay_is_recommended_that_the_path_does_not_resolve() -> None:
@@ -126,7 +126,7 @@ def test_no_decay_is_recommended_that_the_path_does_not_resolve() -> None:
     )
     with pytest.raises(InputError, match=r"budget = 600: .* up to gamma = 1, .* takes 669"):
         recommend(made_up(), budget=600, eta_d=ETA, alpha=3.0)
-    with pytest.raises(InputError, match=r"no weight decay generalises from alpha = 9 \(status: outside\)"):
+    with pytest.raises(InputError, match=r"no weight decay generalizes from alpha = 9 \(status: outside\)"):
         recommend(made_up(), budget=600, eta_d=ETA, alpha=9.0)
     with pytest.raises(InputError, match="level"):
         recommend(made_up(), budget=600, eta_d=ETA, alpha=3.0, level=0.1)
