@@ -24,10 +24,15 @@ from groktime.fullnet.check.options import augment_findings, optimizer_findings
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.norms import wrong_parts
 from groktime.fullnet.engine.samples import Data
-from groktime.fullnet.seeding import global_seed
+from groktime.fullnet.seeding import generator, global_seed
 from groktime.fullnet.task import Adam, Problem, Split, Task
 
 _SAMPLES = 8  # that the network is tried on
+_MOVE = 0.1  # share of the weights' root mean square by which they are moved off their start
+_UNSEEN = (
+    "expected all that a seed draws, and all that is trained, in registered parameters: a buffer, a plain "
+    "tensor or a list of parameters is that of one network for all members"
+)
 
 
 def check_task(task: Task, seed: int = 0) -> list[Finding]:
@@ -108,12 +113,13 @@ class _Subject:
         """A few of the training samples."""
         return _first(self.problem.train)
 
-    def forward(self, mode: bool, samples: Split) -> Tensor:
+    def forward(self, mode: bool, samples: Split, network: nn.Module | None = None) -> Tensor:
         """The outputs of the samples; `mode`: in training."""
-        self.network.train(mode)
+        network = self.network if network is None else network
+        network.train(mode)
         inputs = samples.at(0.5).clone()
         shape = tuple(inputs.shape)
-        out = _call("network", f"a forward pass on inputs of shape {shape}", self.network, inputs)
+        out = _call("network", f"a forward pass on inputs of shape {shape}", network, inputs)
         if not isinstance(out, Tensor):
             raise _Raised("network", "its output", TypeError(f"is a {kind(out)}, not a tensor"))
         return out
@@ -215,8 +221,8 @@ def _network(subject: _Subject) -> Findings:
     wrong = wrong_parts(subject.task.parts, parameters)
     if wrong:
         yield Finding("parts", wrong)
-    start = [nn.utils.parameters_to_vector(n.parameters()) for n in (network, again)]
-    other = nn.utils.parameters_to_vector(subject.make(subject.seed + 1).parameters())
+    start = [_vector(n) for n in (network, again)]
+    other = _vector(subject.make(subject.seed + 1))
     if not torch.equal(*start):
         yield Finding(
             "network",
@@ -342,28 +348,28 @@ def _training_mode(subject: _Subject) -> Findings:
 
 
 def _together(subject: _Subject) -> Findings:
-    """Two members as the ensemble trains them: the losses of one network alone, and at what speed."""
-    task, seeds = subject.task, (subject.seed, subject.seed + 1)
+    """Two members as the ensemble trains them beside two plain modules with the same weights.
+
+    The weights are moved off their start, where a readout of zeros would hide what lies before it.
+    """
+    task, seeds = replace(subject.task, clip=0.0), (subject.seed, subject.seed + 1)
     splits = [_first(subject.data(seed, task.n_train).train) for seed in seeds]
-    flat = torch.stack([initial_parameters(task, seed) for seed in seeds])
+    flat = torch.stack([_moved(initial_parameters(task, seed), seed) for seed in seeds])
     ensemble = Ensemble(task, flat, torch.full((2, 1), 0.5, dtype=flat.dtype))
     samples = Data.of(splits)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            losses = ensemble.loss_and_gradient(samples.samples())[0]
+            losses, gradient, _ = ensemble.loss_and_gradient(samples.samples())
             ensemble.metrics(samples)
     except Exception as error:
         yield Finding("task", f"fails when two members are trained side by side: {said(error)}")
         return
-    with torch.no_grad():
-        alone = subject.losses(subject.forward(True, splits[0]), splits[0]).mean()
-    if not torch.allclose(alone, losses[0], 1e-3, 1e-6):
-        yield Finding(
-            "task",
-            f"has the loss {float(losses[0]):g} beside another member and {float(alone):g} alone; expected "
-            "a network without state of its own",
-        )
+    for seed, weights, split, loss, slopes in zip(seeds, flat, splits, losses, gradient, strict=True):
+        different = _difference(subject, seed, weights.detach(), split, loss, slopes)
+        if different:
+            yield Finding("task", different)
+            break
     mapping = [str(w.message) for w in caught if "cannot be mapped" in str(w.message)]
     if mapping:
         reason = mapping[0].partition("(")[2].rpartition(")")[0]
@@ -374,7 +380,41 @@ def _together(subject: _Subject) -> Findings:
         )
 
 
+def _moved(flat: Tensor, seed: int) -> Tensor:
+    """Weights a little off their start, those that are 0 there, too."""
+    noise = torch.randn(flat.shape, generator=generator(seed, "check weights"), dtype=flat.dtype)
+    return flat + _MOVE * flat.square().mean().sqrt() * noise
+
+
+def _difference(
+    subject: _Subject, seed: int, weights: Tensor, split: Split, loss: Tensor, slopes: Tensor
+) -> str:
+    """What differs between a member of an ensemble and the plain module of its seed; "" if nothing does."""
+    network: nn.Module = subject.make(seed)
+    named = dict(network.named_parameters())
+    sizes = [p.numel() for p in named.values()]
+    with torch.no_grad():
+        for p, values in zip(named.values(), weights.split(sizes), strict=True):
+            p.copy_(values.reshape(p.shape))
+    alone = subject.losses(subject.forward(True, split, network), split).mean()
+    if not torch.allclose(alone.detach(), loss, 1e-3, 1e-6):
+        both = f"{float(loss):g} beside another member and {float(alone.detach()):g} alone"
+        return f"has the loss {both}, with seed {seed}; {_UNSEEN}"
+    plain = torch.autograd.grad(alone, list(named.values()), allow_unused=True)
+    largest = float(slopes.abs().max())
+    for (name, p), g, mine in zip(named.items(), plain, slopes.split(sizes), strict=True):
+        expected = torch.zeros_like(p) if g is None else g
+        if not torch.allclose(mine, expected.reshape(-1), 1e-3, 1e-4 * largest):
+            return f"has another gradient by {name!r} beside another member than alone; {_UNSEEN}"
+    return ""
+
+
 # --- small helpers ----------------------------------------------------------------------------
+
+
+def _vector(network: nn.Module) -> Tensor:
+    """All parameters, flat; they need not be contiguous."""
+    return torch.cat([p.reshape(-1) for p in network.parameters()])
 
 
 def _first(split: Split) -> Split:

@@ -312,3 +312,60 @@ def test_the_global_generator_is_left_alone() -> None:
     state = torch.get_rng_state()
     check_task(GOOD)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+# --- what the ensemble does not see -------------------------------------------------------------------
+
+
+class RandomFeatures(nn.Module):
+    """Features that a seed draws, kept in a buffer or as a plain tensor, and a readout that starts at 0."""
+
+    def __init__(self, registered: bool) -> None:
+        super().__init__()
+        features = torch.randn(8, 3)
+        if registered:
+            self.register_buffer("features", features)
+        else:
+            self.features = features
+        self.first, self.readout = nn.Linear(3, 3), nn.Linear(8, 2)
+        nn.init.zeros_(self.readout.weight)
+        nn.init.zeros_(self.readout.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.readout(torch.tanh(self.first(x) @ self.features.T))
+        return out
+
+
+class PlainList(nn.Module):
+    """A layer in a plain Python list, which no optimizer sees either."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = [nn.Linear(3, 8)]
+        self.readout = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.readout(torch.tanh(self.hidden[0](x)))
+        return out
+
+
+class Sliced(nn.Module):
+    """`self.w[:]` of a ParameterList wraps its entries anew, and their gradient is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.ParameterList([nn.Parameter(torch.randn(3, 8)), nn.Parameter(torch.randn(8, 2))])
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = self.w[:]
+        return torch.tanh(x @ first) @ second
+
+
+@pytest.mark.parametrize(
+    "network",
+    [lambda: RandomFeatures(registered=True), lambda: RandomFeatures(registered=False), PlainList, Sliced],
+    ids=["buffer", "tensor", "list", "slice"],
+)
+def test_what_is_not_each_members_is_found(network: Callable[[], nn.Module]) -> None:
+    found = [f for f in check_task(replace(GOOD, network=network)) if not f.note]
+    assert [f.field for f in found] == ["task"], found
