@@ -44,12 +44,11 @@ def crossings(
     """`threshold` None: the file's, which may be a share of the accuracy at the end of the path."""
     place = (path.place("n_train", n_train), path.place("m_start", m))
     rows = [path.place("seed", seed) for seed in seeds]
-    ds = path.dataset
-    test, train = (ds[f"{part}_{metric}"].values[rows, *place] for part in ("test", "train"))
+    test, train = (path[f"{part}_{metric}"].values[rows, *place] for part in ("test", "train"))
     if metric != "accuracy":
-        train = ds["train_accuracy"].values[rows, *place]
-    diverged = ds["diverged"].values[rows, *place].astype(bool)
-    t_fit = np.asarray(ds["t_fit"].values[rows, *place], float)
+        train = path["train_accuracy"].values[rows, *place]
+    diverged = path["diverged"].values[rows, *place].astype(bool)
+    t_fit = np.asarray(path["t_fit"].values[rows, *place], float)
     tau, kind = np.full(diverged.shape, np.nan), np.full(diverged.shape, OUTSIDE)
     level = np.full(t_fit.shape, np.nan)
     for s, a in np.ndindex(*level.shape):
@@ -67,7 +66,7 @@ def crossings(
 
 def _level(path: DecayPath, finest: Floats, threshold: float | None, metric: str) -> float:
     """The threshold of one start: the one given, or the file's."""
-    attrs = path.dataset.attrs
+    attrs = path.attrs
     if threshold is not None or metric != "accuracy":
         return float("nan") if threshold is None else float(threshold)
     level = float(attrs["accuracy_threshold"])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import h5netcdf
-import xarray as xr
-
+from groktime.reduced import netcdf
+from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def check_output(path: Path, overwrite: bool) -> None:
@@ -43,25 +44,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_dataset(
-    dataset: xr.Dataset, path: Path, overwrite: bool = False, encoding: Mapping[str, Any] | None = None
+    dataset: xr.Dataset | Arrays, path: Path, overwrite: bool = False, packed: Collection[str] = ()
 ) -> Path:
-    """Write NetCDF-4."""
+    """Write NetCDF-4, the `packed` variables compressed."""
     check_output(path, overwrite)
     # In memory first: on a full disk, HDF5 prints pages of tracebacks before it raises.
-    content = io.BytesIO()
-    with h5netcdf.File(content, "w") as file:
-        dataset.dump_to_store(xr.backends.H5NetCDFStore(file), encoding=dict(encoding or {}))
+    content = netcdf.write(dataset if isinstance(dataset, Arrays) else Arrays.of(dataset), packed)
     with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+        temporary.write_bytes(content)
     return path
 
 
-def read_dataset(path: Path, kind: str) -> xr.Dataset:
+def read_arrays(path: Path, kind: str) -> Arrays:
     """Read a NetCDF-4 file; `kind` is what it is expected to be, for the error's sentence."""
     if not path.is_file():
         raise InputError(f"{path}: is a folder" if path.is_dir() else f"{path}: no such file")
     try:
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            return opened.load()
+        return netcdf.read(path)
     except Exception as error:  # h5py and xarray raise many kinds for a broken or foreign file
         raise InputError(f"{path}: not a readable NetCDF-4 file; expected {kind}") from error
+
+
+def read_dataset(path: Path, kind: str) -> xr.Dataset:
+    """Read a NetCDF-4 file as an `xarray.Dataset`."""
+    return read_arrays(path, kind).dataset

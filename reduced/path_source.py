@@ -50,7 +50,7 @@ class PathSource:
 
     @property
     def about(self) -> About:
-        attrs = self.path.dataset.attrs
+        attrs = self.path.attrs
         ratio = float(attrs["eta_r"]) / float(attrs["eta_d"])
         return About(
             file=self.path.source,
@@ -149,6 +149,6 @@ def check_threshold(path: DecayPath, threshold: float | None, metric: str) -> No
     if threshold is not None:
         top = 1.0 if metric == "accuracy" else math.inf
         check_each("threshold", threshold, f"in (0, {top:g}]", lambda x: 0 < x <= top)
-    unknown = np.isnan(path.dataset[f"test_{metric}"].values).all(-1)
-    if np.all(unknown) and not path.dataset["diverged"].values.all():
+    unknown = np.isnan(path[f"test_{metric}"].values).all(-1)
+    if np.all(unknown) and not path["diverged"].values.all():
         raise InputError(f"metric = {metric!r}: {path.source} holds no test_{metric}")

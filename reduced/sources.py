@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from groktime.reduced import decay_path, landscape
-from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.decay_path import PATH, DecayPath
 from groktime.reduced.errors import InputError
-from groktime.reduced.files import read_dataset
+from groktime.reduced.files import read_arrays
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.path_source import PathSource
@@ -44,7 +43,6 @@ def open_value(name: str | os.PathLike[str]) -> Landscape | DecayPath:
     path = Path(name)
     if not path.is_file():  # a shipped landscape, or a mistake that `open_landscape` tells
         return open_landscape(path)
-    dataset = read_dataset(path, "a groktime landscape or decay path")
-    if dataset.attrs.get("schema") == decay_path.SCHEMA:
-        return DecayPath(decay_path.checked(dataset, str(path)), str(path))
-    return Landscape(landscape.checked(dataset, str(path)), str(name))
+    arrays = read_arrays(path, "a groktime landscape or decay path")
+    kind = DecayPath if arrays.attrs.get("schema") == PATH.name else Landscape
+    return kind(arrays, str(path))

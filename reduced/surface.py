@@ -15,12 +15,12 @@ cubic through the samples, and c = 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from groktime.reduced.arrays import Arrays
 from groktime.reduced.boundary import Boundary, fit_boundary
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
@@ -32,6 +32,9 @@ from groktime.reduced.spline import (
     monotone_cubic,
     pool_adjacent_violators,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 
@@ -140,10 +143,10 @@ class Surface:
 
 def surface_of(land: Landscape, seed: int, n_train: int | None = None, budget: int | None = None) -> Surface:
     """Fit the surface of one seed (and training-set size and budget, default the largest)."""
-    return fit_surface(land.one(seed, n_train, budget), land.source)
+    return fit_surface(land.layer(seed, n_train, budget), land.source)
 
 
-def fit_surface(one: xr.Dataset, source: str = "landscape") -> Surface:
+def fit_surface(one: Arrays | xr.Dataset, source: str = "landscape") -> Surface:
     """Fit the surface of a landscape with dims (m, alpha)."""
     u = np.log(one["alpha"].values * float(one["w0"]))
     m = np.asarray(one["m"].values, float)

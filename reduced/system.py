@@ -112,7 +112,7 @@ def _system(
     metric: str,
 ) -> System:
     surface = surface_of(land, seed, n_train, sampled_steps)
-    one = land.dataset.sel(seed=seed)
+    one = land.layer(seed)
     tested = surface.test_accuracy if metric == "accuracy" else surface.test_loss
     if tested is None:
         other = "loss" if metric == "accuracy" else "accuracy"
@@ -122,8 +122,8 @@ def _system(
     if threshold is None:
         if metric == "loss":
             raise InputError("threshold: expected the test loss below which a network has generalised")
-        threshold = float(land.dataset.attrs["accuracy_threshold"])
-        if land.dataset.attrs["threshold_relative"]:
+        threshold = float(land.attrs["accuracy_threshold"])
+        if land.attrs["threshold_relative"]:
             threshold *= _ceiling(surface, tested, land)
     return System(
         seed=seed,

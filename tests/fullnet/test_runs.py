@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from groktime.fullnet.runs import CURVES, SCHEMA, Runs, checked, open_runs
+from groktime.fullnet.runs import CURVES, SCHEMA, Runs, open_runs
 from groktime.reduced.errors import InputError
 
 STEP = [0, 10, 100, 1000]
@@ -135,9 +135,9 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_files_of_before_are_not_constrained() -> None:
     dataset = small().dataset
     assert dataset.attrs.pop("constrained") == 0
-    assert not Runs(checked(dataset, "old")).constrained
+    assert not Runs(dataset, "old").constrained
     with pytest.raises(InputError, match="attribute constrained is often; expected 0 or 1"):
-        checked(dataset.assign_attrs(constrained="often"), "odd")
+        Runs(dataset.assign_attrs(constrained="often"), "odd")
 
 
 def test_norms_of_parts_are_curves(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_opens_in_plain_xarray(tmp_path: Path) -> None:
 
 
 def test_a_selection_of_runs_is_runs() -> None:
-    kept = checked(small().dataset.isel(run=[0, 2]), "two")
+    kept = Runs(small().dataset.isel(run=[0, 2]), "two").dataset
     assert kept.sizes["run"] == 2
 
 
