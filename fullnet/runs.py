@@ -40,26 +40,28 @@ _MEASURED = ("train_loss", "weight_norm")  # every trainer has these; the others
 
 
 def _starts_at_zero(checked: Checked) -> None:
+    """`step` starts at 0."""
     first = checked.arrays["step"].values[0]
     if first != 0:
         checked.wrong(f"step starts at {first:g}; expected 0, the start of the runs")
 
 
 def _ends_within(checked: Checked) -> None:
+    """No run ends after the last step."""
     last = checked.arrays["step"].values[-1]
     outside = checked.arrays["steps_done"].values > last
     checked.nowhere("steps_done", outside, f"expected 0 to {last:g}, the last step")
 
 
 def _what_moves_has_a_rate(checked: Checked) -> None:
-    """A representation that is fixed needs no rate."""
+    """`eta_r` is NaN only where the representation is fixed."""
     idle = checked.arrays.attrs["representation"] == "fixed"
     missing = np.isnan(np.asarray(checked.arrays["eta_r"].values, float)) & (not idle)
     checked.nowhere("eta_r", missing, "expected a learning rate from 0")
 
 
 def _curves_end_with_the_run(checked: Checked) -> None:
-    """Finite while a run trains, unless it diverged, and NaN after it."""
+    """A curve is finite while a run trains, unless it diverged, and NaN after it."""
     arrays = checked.arrays
     trained = arrays["step"].values[None] <= arrays["steps_done"].values[:, None]
     blown_up = arrays["diverged"].values.astype(bool)[:, None]

@@ -40,12 +40,14 @@ MOMENTUM_SPEED = 10.0  # torch's momentum of 0.9 makes decay and gradient ten ti
 
 
 def _records_are_even(checked: Checked) -> None:
+    """`tau` is 0, dtau, 2 dtau, …"""
     tau, dtau = checked.arrays["tau"].values, float(checked.arrays.attrs["dtau"])
     if tau.size < 2 or not np.allclose(tau, dtau * np.arange(tau.size), rtol=0, atol=1e-6 * dtau):
         checked.wrong(f"axis tau is not 0, dtau, 2 dtau, … with dtau = {dtau:g}")
 
 
 def _curves_end_in_nan(checked: Checked) -> None:
+    """A curve is finite up to where it ends, and NaN from there on."""
     for name in CURVES:
         values = np.asarray(checked.arrays[name].values, float)
         known = ~np.isnan(values)
