@@ -186,7 +186,8 @@ class Schema:
         checked = Checked(self, arrays, source)
         attrs = _attributes(checked)
         found = list(self.columns_of(arrays))
-        for item in (*self.axes, *found):
+        items: list[Axis | Column] = [*self.axes, *found]
+        for item in items:
             _check_shape(checked, item)
         for axis in self.axes:
             _check_axis(checked, axis)

@@ -33,7 +33,9 @@ class Value:
 
     def to_dict(self) -> dict[str, Any]:
         """The value as numbers, text, lists and dicts alone, ready for `json.dumps`; NaN is None."""
-        return plain({**self.facts(), **{k: list(v) for k, v in self.columns().items()}})
+        table = {k: list(v) for k, v in self.columns().items()}
+        found: dict[str, Any] = plain({**self.facts(), **table})
+        return found
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={_short(value)}" for name, value in self.facts().items())

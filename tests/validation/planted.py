@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ def flat(seeds: int = 3, **settings: Any) -> Landscape:
         loss="mse",
         threshold=0.9,
     )
-    return replace(land, dataset=land.dataset.assign_attrs(settings))
+    return Landscape(land.dataset.assign_attrs(settings), land.source)
 
 
 def law(gamma: ArrayLike, eta_d: ArrayLike = 1e-3, alpha: ArrayLike = 3.0) -> np.ndarray[Any, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import CRITICAL, LAST, NAN, flat, grid, law, made_with, planted
 
+from groktime.fullnet.runs import Runs
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 from groktime.validation.compare import Comparison, compare
@@ -138,11 +138,10 @@ def test_seeds_that_the_landscape_does_not_hold() -> None:
 def test_of_several_landscapes_each_run_has_that_of_its_start() -> None:
     """Those from above begin where the runs do, and what they say of smaller starts does not count."""
     small, large = (
-        replace(one, dataset=one.dataset.isel(alpha=slice(0, n)), source=f"{n}")
-        for one, n in ((flat(), 12), (flat(), 17))
+        Landscape(one.dataset.isel(alpha=slice(0, n)), f"{n}") for one, n in ((flat(), 12), (flat(), 17))
     )
     shifted = large.dataset.assign_coords(alpha=large.dataset["alpha"] * 1.1)
-    large = replace(large, dataset=shifted)  # its alpha_c is 1.1 times the other's
+    large = Landscape(shifted, large.source)  # its alpha_c is 1.1 times the other's
     settings = grid(gamma=(0.1,), alpha=(2.0, float(small.alpha[-1]), 4.0))
     runs = planted(np.full(9, 1000.0), **settings)
     table = compare([large, small], runs).table
@@ -359,6 +358,6 @@ def test_a_time_between_two_evaluations_meets_an_interval_that_lies_there() -> N
     step = runs.dataset["step"].values
     for before, met in ((990, True), (1010, False)):
         moved = np.where(step == 1019, before, step)
-        table = compare(land, replace(runs, dataset=runs.dataset.assign_coords(step=("time", moved)))).table
+        table = compare(land, Runs(runs.dataset.assign_coords(step=("time", moved)), runs.source)).table
         assert table["measured_after"].values.tolist() == [before] * 2
         assert table["inside_spread"].values.tolist() == [met] * 2

@@ -15,6 +15,8 @@ import pytest
 import xarray as xr
 from planted import NAN, flat, grid, law, planted
 
+from groktime.fullnet.runs import Runs
+from groktime.reduced.landscape import Landscape
 from groktime.validation.compare import Comparison, compare
 from groktime.validation.folder import FIGURES
 from groktime.validation.page import page
@@ -113,8 +115,8 @@ def test_any_predictor_is_shown(comparison: Comparison, report: Path) -> None:
 def test_names_are_escaped(tmp_path: Path) -> None:
     hostile = '<script>alert("1")</script>&$title'
     land, runs = flat(), planted(law(RUNS["gamma"]), **RUNS)
-    land = replace(land, source=hostile, dataset=land.dataset.assign_attrs(task=hostile))
-    runs = replace(runs, source=hostile, dataset=runs.dataset.assign_attrs(task=hostile))
+    land = Landscape(land.dataset.assign_attrs(task=hostile), hostile)
+    runs = Runs(runs.dataset.assign_attrs(task=hostile), hostile)
     html = (compare(land, runs).report(tmp_path / "report") / "report.html").read_text(encoding="utf-8")
     found = Page(html)
     assert not list(found.all("script"))
