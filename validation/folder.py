@@ -1,4 +1,4 @@
-"""A comparison's report on disk: a folder that is whole or is not there."""
+"""A comparison's report on disk: a folder that is complete or is not there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groktime.reduced.errors import InputError
 from groktime.reduced.files import write_dataset
 
 if TYPE_CHECKING:
-    from groktime.validation.compare import Comparison
+    from groktime.validation.comparison import Comparison
     from groktime.validation.ladder import Ladder
 
 FIGURES = ("predicted.png", "errors.png", "curves.png", "trajectory.png")
@@ -51,10 +51,10 @@ def write_report(
     check_folder(path, overwrite)
     with _replacing(path) as folder:
         table = comparison.table
-        (folder / "table.csv").write_text(table.to_dataframe().to_csv(), encoding="utf-8")
+        (folder / "table.csv").write_text(comparison.to_dataframe().to_csv(index=False), encoding="utf-8")
         write_dataset(table, folder / "table.nc")
         write_dataset(comparison.summary, folder / "summary.nc")
-        (folder / "summary.txt").write_text(comparison.text() + "\n", encoding="utf-8")
+        (folder / "summary.txt").write_text(comparison.report() + "\n", encoding="utf-8")
         plot_predicted(comparison, folder / "predicted.png")
         plot_errors(comparison, folder / "errors.png")
         plot_curves(comparison, folder / "curves.png")

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from groktime.fullnet.runs import SETTINGS, Runs
 from groktime.reduced.errors import InputError
 from groktime.reduced.system import MEMORIZED
+from groktime.validation.given import FileName, runs_of
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -27,14 +28,14 @@ _UNITS = {
 
 
 def measure(
-    runs: Runs,
+    runs: Runs | FileName,
     threshold: ArrayLike | None = None,
     persist: int = 3,
     metric: str = "accuracy",
     train_threshold: ArrayLike | None = None,
     rule: str = "persist",
 ) -> xr.Dataset:
-    """Fitting time, generalisation time and delay of each run.
+    """Fitting time, generalization time and delay of each run.
 
     A time is the step of an evaluation, so it is known to the spacing of the evaluations. A metric
     that passes only at the very end of a run has not been seen to stay: the run is censored,
@@ -42,6 +43,7 @@ def measure(
 
     Parameters
     ----------
+    runs : the trained networks, or their file.
     threshold, train_threshold : what the test and train metric must reach, one number or one a run.
         Default for accuracies: the file's and 0.95. Losses have no default for the test; that of
         the train loss is the same as the test's.
@@ -60,6 +62,7 @@ def measure(
     ------
     InputError : naming the argument, or what the file does not hold.
     """
+    runs = runs_of(runs)
     if metric not in ("accuracy", "loss"):
         raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
     if rule not in RULES:

@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import CensoredData, ecdf
 
 from groktime.reduced.errors import InputError
+from groktime.reduced.source import COVERAGE
 from groktime.validation.measure import TIMES
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.9  # of all intervals
-_TAIL = (1 - LEVEL) / 2
+_TAIL = (1 - COVERAGE) / 2
 _ROUND = 1e-9  # a product of fractions that should be 1/2 may miss it by rounding
 
 
@@ -48,7 +48,7 @@ def median_time(times: ArrayLike, censored: ArrayLike, last: ArrayLike) -> tuple
     survival = ecdf(CensoredData.right_censored(watched, censored)).sf
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of the undefined ends, which are filled in below
-        band = survival.confidence_interval(LEVEL, method="log-log")
+        band = survival.confidence_interval(COVERAGE, method="log-log")
     at, alive = survival.quantiles, survival.probabilities
     at_risk = (watched[None] >= at[:, None]).sum(1)
     none_yet, all_passed = alive == 1, alive <= _ROUND
@@ -98,7 +98,7 @@ def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Da
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
     settings = {name: ("group", delays[name].values[groups]) for name in by}
-    out = xr.Dataset({k: ("group", v) for k, v in columns.items()}, settings, {"level": LEVEL})
+    out = xr.Dataset({k: ("group", v) for k, v in columns.items()}, settings, {"coverage": COVERAGE})
     for column in columns:
         if column.startswith("t_"):
             out[column].attrs["units"] = "optimizer steps"

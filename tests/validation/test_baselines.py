@@ -32,7 +32,7 @@ def test_the_bare_law_is_recovered() -> None:
     made = inverse_gamma(rows(gamma=gamma, measured_t_grok=7 / (1e-3 * gamma)))
     np.testing.assert_allclose(made.t_grok, 7 / (1e-3 * gamma))
     assert made.fitted.tolist() == [False, True, False, False]  # the lower of the two in the middle
-    assert "C = 7 from run 1 (seed 0, gamma = 0.2" in made.told
+    assert "C = 7 from run 1 (seed 0, gamma = 0.2" in made.words
 
 
 def test_the_run_that_is_fitted() -> None:
@@ -63,14 +63,14 @@ def test_the_norm_law_is_recovered() -> None:
     np.testing.assert_allclose(made.delay, delay)
     np.testing.assert_allclose(made.t_grok, delay + 40)
     assert made.fitted.tolist() == [False, False, True, False, False]
-    assert "kappa = 1.7" in made.told
+    assert "kappa = 1.7" in made.words
     cell = norm_separation(
         rows(gamma=gamma, seed=[0, 1, 2, 3, 4], measured_t_grok=delay + 1, norm_at_grok=after)
     )
     assert cell.fitted.tolist() == [True, True, False, False, False]  # all seeds of the cell
     grown = norm_separation(rows(gamma=gamma, measured_t_grok=delay, norm_at_grok=7.0))
     assert np.isnan(grown.delay).all()
-    assert "not fitted" in grown.told
+    assert "not fitted" in grown.words
 
 
 def test_the_nearest_run() -> None:
