@@ -296,6 +296,7 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
+    from groktime.reduced.decay_path import open_path
     from groktime.validation.compare import compare
     from groktime.validation.folder import check_folder
 
@@ -303,7 +304,7 @@ def _compare(options: argparse.Namespace) -> None:
         check_folder(Path(options.output), options.overwrite)
     same = ("threshold", "metric", "persist", "rule", "train_threshold", "m_rate", "sampled_steps")
     level = {} if options.level is None else {"level": options.level}
-    sources = [options.landscape] + ([] if options.path is None else [options.path])
+    sources = [options.landscape] + ([] if options.path is None else [open_path(options.path)])
     comparison = compare(sources, options.runs, **{k: getattr(options, k) for k in same}, **level)
     if options.output:
         comparison.write_report(options.output, overwrite=options.overwrite)

@@ -95,7 +95,8 @@ def predictors_of(sources: Sequence[Source], runs: Runs) -> tuple[Predictor, ...
 def options_for(source: Source, options: Mapping[str, Any]) -> Options:
     """Of the options of a comparison, those that the source takes."""
     taken: Any = {k: options[k] for k in _PASSED_ON if k not in about(source).refused}
-    return Options(**taken)
+    options: Options = taken
+    return options
 
 
 def check_options(sources: Sequence[Source], options: Mapping[str, Any]) -> None:
@@ -143,11 +144,12 @@ def prediction(
     lanes = lanes_of(source, runs, np.array([run]))
     given = {f.name: getattr(lanes, f.name) for f in fields(Lanes)}
     seed = int(runs.dataset["seed"].values[run])
+    if seed in source.seeds:
+        asked["seed"] = seed
     return predict(
         source,
         **{name: float(v[0]) for name, v in given.items() if v is not None},
         **asked,
-        seed=seed if seed in source.seeds else None,
     )
 
 
@@ -188,7 +190,8 @@ def _groups(
         mine = np.flatnonzero(chosen & (size == n) & (np.nan_to_num(limits, nan=-1.0) == limit))
         asked = {"n_train": n, "threshold": None if limit < 0 else limit}
         kept: Any = {k: v for k, v in asked.items() if k not in refused and v is not None}
-        found.append((mine, Options(**kept, **options_for(source, options))))
+        options_of: Options = kept | options_for(source, options)
+        found.append((mine, options_of))
     return found
 
 
@@ -231,7 +234,7 @@ def _nothing(count: int) -> Said:
 def _of_runs(
     readings: Readings, seeds: Sequence[int], place: NDArray[np.intp], wanted: NDArray[np.int_]
 ) -> Said:
-    """Readings of each setting as those of each run, whose setting is at `place` and whose seed is `wanted`."""
+    """Readings of each setting as those of each run, which has its setting at `place` and a `wanted` seed."""
     over, rows = readings.over_seeds(), {seed: k for k, seed in enumerate(readings.seeds) if seed in seeds}
     matched = np.array([int(seed) in rows for seed in wanted])
     row = np.array([rows.get(int(seed), 0) for seed in wanted])

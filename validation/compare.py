@@ -14,7 +14,7 @@ from groktime.reduced.landscape import Landscape
 from groktime.reduced.source import Source, about
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.system import LEVEL, MEMORIZED, systems
-from groktime.validation.ask import Predictor, Said, ask, check_options, file_of, options_for, predictors_of
+from groktime.validation.ask import Predictor, ask, check_options, file_of, options_for, predictors_of
 from groktime.validation.baselines import baselines
 from groktime.validation.comparison import Comparison
 from groktime.validation.given import FileName, runs_of
@@ -64,7 +64,8 @@ def compare(
     """
     runs, every = runs_of(runs), _sources(sources)
     options: dict[str, Any] = {
-        "threshold": threshold, "metric": metric, "level": level, "m_rate": m_rate, "sampled_steps": sampled_steps,
+        "threshold": threshold, "metric": metric, "level": level, "m_rate": m_rate,
+        "sampled_steps": sampled_steps,
     }  # fmt: skip
     check_options(every, options)
     remarks = [text for one in every for text in check_match(file_of(one), runs, threshold, metric)]
@@ -166,6 +167,7 @@ def _fits_alike(source: Source, delays: Any) -> bool:
 
 def _another_fit(predictor: Predictor) -> str:
     return (
-        f"t_mem is measured by another threshold than that of {predictor.name} (train accuracy {MEMORIZED:g}, "
-        f"or of a landscape without accuracies loss {LEVEL:g}): it and the delay are not predicted"
+        f"t_mem is measured by another threshold than that of {predictor.name} (train accuracy "
+        f"{MEMORIZED:g}, or of a landscape without accuracies loss {LEVEL:g}): it and the delay are not "
+        "predicted"
     )

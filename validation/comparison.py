@@ -20,8 +20,6 @@ from groktime.validation.score import summary
 from groktime.validation.table import SCHEMA, sources
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from groktime.reduced.prediction import Prediction
     from groktime.validation.ladder import Ladder
 
@@ -72,9 +70,8 @@ class Comparison:
             if predictor is None or one.name == predictor:
                 limit = float(self.table["threshold"].values[run])
                 return prediction(one, self.runs, run, limit, self.options)
-        raise InputError(
-            f"predictor = {predictor!r}: expected one of {', '.join(p.name for p in self.predictors) or 'none'}"
-        )
+        names = ", ".join(p.name for p in self.predictors) or "none"
+        raise InputError(f"predictor = {predictor!r}: expected one of {names}")
 
     def report(self) -> str:
         """Medians by settings and the scores, as tables for a person."""
@@ -83,8 +80,8 @@ class Comparison:
         return text(self.table, self.summary)
 
     def write_report(self, path: str | Path, overwrite: bool = False, ladder: Ladder | None = None) -> Path:
-        """Write report.html, tables and figures into a folder, complete or not at all; docs/comparing.md lists
-        them. `ladder`, of the same networks, is one more section of the page.
+        """Write report.html, tables and figures into a folder, complete or not at all; docs/comparing.md
+        lists them. `ladder`, of the same networks, is one more section of the page.
 
         Raises
         ------
@@ -99,7 +96,7 @@ class Comparison:
         """Table and summary as plain dicts, for scripts."""
         return {"schema": SCHEMA, "table": self.table.to_dict(), "summary": self.summary.to_dict()}
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> Any:
         """One row a run and predictor; `low`, `high` and `inside` of the run's own seed, and those over the
         source's seeds as `low_seeds`, …"""
         parts = [self.table.sel(interval=which, drop=True) for which in INTERVALS]

@@ -14,8 +14,9 @@ from groktime.validation.table import Column, assemble
 
 FIRST = "groktime-comparison/1"
 _MEASURED = (
-    "measured_t_mem", "measured_t_grok", "measured_after", "measured_delay", "train_censored", "test_censored",
-    "diverged", "last", "watched", "short", "norm_at_mem", "norm_at_grok", "threshold", "decay_rate",
+    "measured_t_mem", "measured_t_grok", "measured_after", "measured_delay", "train_censored",
+    "test_censored", "diverged", "last", "watched", "short", "norm_at_mem", "norm_at_grok",
+    "threshold", "decay_rate",
 )  # fmt: skip
 # the words of an earlier vocabulary, longest first
 _WORDS = {

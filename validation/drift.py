@@ -96,8 +96,8 @@ def implicit_decay(
 
     Parameters
     ----------
-    path : (or its file) of the runs' networks, batch and optimizer, with their seeds and starts; best one that was
-        fitted first, since it begins where such a run is when it has fitted.
+    path : (or its file) of the runs' networks, batch and optimizer, with their seeds and starts; best one
+        that was fitted first, since it begins where such a run is when it has fitted.
     runs : (or their file) of which those with `gamma` are read; the others are left out.
     metric : of the test, by which run and path are set beside each other: that of the threshold, since
         they need not drift alike. The loss tells much of the norm, the accuracy of the direction.

@@ -43,21 +43,21 @@ def settings(rows: xr.Dataset) -> dict[str, NDArray[np.float64]]:
 
 def text(ladder: Ladder) -> str:
     """Everything that `print` should show of a ladder."""
-    told = [f"{title}\n{table(columns)}" for title, columns in tables(ladder).items()]
-    return "\n\n".join([f"{heading(ladder)}\n{told[0]}", *told[1:], verdict(ladder)])
+    first, *rest = (f"{title}\n{table(columns)}" for title, columns in tables(ladder).items())
+    return "\n\n".join([f"{heading(ladder)}\n{first}", *rest, verdict(ladder)])
 
 
 def heading(ladder: Ladder) -> str:
     """What was followed, in one line."""
     rows, how = ladder.table, ladder.table.attrs
-    told = (
+    words = (
         f"{rows.sizes['setting']} settings of {how['task']} with {rows.sizes['seed']} seeds, landscape "
         f"{how['landscape']}; AdamW at rate {how['adamw_rate']:g} with the same ηγ"
     )
     if not ladder.paths:
-        return told
+        return words
     sampled = sorted({float(g) for path in ladder.paths for g in path.gamma_eff}, reverse=True)
-    return f"{told}; decay path sampled at γ_eff of {', '.join(f'{g:.3g}' for g in sampled)}"
+    return f"{words}; decay path sampled at γ_eff of {', '.join(f'{g:.3g}' for g in sampled)}"
 
 
 def tables(ladder: Ladder) -> dict[str, dict[str, Iterable[object]]]:

@@ -54,7 +54,7 @@ def check_match(one: Sampled | None, runs: Runs, threshold: float | None, metric
 
 
 def speed(one: Sampled | None, runs: Runs) -> float:
-    """How much faster the runs are than their η says, where what predicts them does not know their optimizer."""
+    """How much faster the runs are than their η says, to what does not know their optimizer."""
     return 1.0 if one is not None and "optimizer" in one.dataset.attrs else SPEED.get(_optimizer(runs), 1.0)
 
 

@@ -44,9 +44,9 @@ _FIRST = ("predicted", "log_error")  # of a predictor
 _WORDS = {
     "predicted": (
         "Scatter of predicted against measured t_grok, on logarithmic axes with the line of equality.",
-        "Each point is a run: its measured t_grok across, the predicted one upwards, a panel for each predictor; "
-        "on the line they are equal. Bars: the 90% interval. Open circles: short delays. Triangles: runs that never "
-        "generalized, at the last step to which they were watched.",
+        "Each point is a run: its measured t_grok across, the predicted one upwards, a panel for each "
+        "predictor; on the line they are equal. Bars: the 90% interval. Open circles: short delays. "
+        "Triangles: runs that never generalized, at the last step to which they were watched.",
     ),
     "errors": (
         "Four panels: predicted over measured t_grok against weight decay, start, learning rate and seed.",
@@ -60,7 +60,8 @@ _WORDS = {
 }
 _NO_LANDSCAPE = (
     "Norm of trained networks against the decay.",
-    "The norm of trained networks against the decay ηγt, with a dot where each generalized. Dashed: free decay.",
+    "The norm of trained networks against the decay ηγt, with a dot where each generalized. Dashed: free "
+    "decay.",
 )
 _OVER_LANDSCAPES = (
     "Trajectories of trained networks over the reduced landscape, beside the predicted path.",
@@ -160,6 +161,12 @@ def _ladder(ladder: Ladder, folder: Path) -> str:
     figure = _figure(folder / "ladder.png", *_LADDER)
     first, last = _paragraphs([heading(ladder)]), _paragraphs([verdict(ladder)])
     return "\n".join(["<section>", "<h2>The ladder</h2>", first, figure, *found, last, "</section>"])
+
+
+def ladder_html(ladder: Ladder) -> str:
+    """The times of a ladder and its costliest assumption, for a notebook."""
+    title, columns = next(iter(tables(ladder).items()))
+    return _table(columns, title) + _paragraphs([verdict(ladder)])
 
 
 def _all_scores(rows: xr.Dataset, scores: xr.Dataset) -> str:

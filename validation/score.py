@@ -232,7 +232,8 @@ def _confusion(table: xr.Dataset) -> NDArray[np.int64]:
     rows = np.stack([goes & ~later, later, ~goes & ~outside, outside])
     censored, diverged = np.isnan(table["measured_t_grok"].values), table["diverged"].values.astype(bool)
     columns = np.stack([~censored, censored & ~diverged, censored & diverged])
-    return np.einsum("prk,mr->kpm", rows.astype(int), columns.astype(int))
+    counts: NDArray[np.int64] = np.einsum("prk,mr->kpm", rows.astype(int), columns.astype(int))
+    return counts
 
 
 def _gamma_slopes(table: xr.Dataset) -> tuple[dict[str, Floats], dict[str, Floats]]:

@@ -89,7 +89,7 @@ class Column:
 
 
 def source_columns(name: str, said: Said, facts: Mapping[str, str], taken: Sequence[str]) -> list[Column]:
-    """The columns of a source and of its forms; a form whose name is taken has that of its source before it."""
+    """The columns of a source and of its forms; a form whose name is taken bears its source's, too."""
     count = len(said.t_grok)
     nan, none = np.full(count, np.nan), np.full((count, len(INTERVALS)), np.nan)
     shared: dict[str, Any] = {

@@ -18,8 +18,7 @@ from groktime.fullnet.engine.ensemble import initial_parameters
 from groktime.fullnet.tasks import addition
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
-from groktime.validation import ladder as module
-from groktime.validation import ladder_path
+from groktime.validation import ladder_networks as module
 from groktime.validation.compare import compare
 from groktime.validation.ladder import Ladder, ladder
 from groktime.validation.ladder_text import middle, ratios, summary, verdict
@@ -122,9 +121,9 @@ def test_the_path_may_come_later(flat: Ladder, monkeypatch: pytest.MonkeyPatch, 
     law = np.log(2 * np.sqrt(2)) / (1e-2 * np.array([0.1, 0.3]))
     np.testing.assert_allclose(found.table["t_grok"].sel(rung="path")[:, 0], law, rtol=0.01)
     xr.testing.assert_identical(found.table.drop_sel(rung="path"), flat.table)
-    assert "decay path sampled at γ_eff of 0.4, 0.2" in found.text()
+    assert "decay path sampled at γ_eff of 0.4, 0.2" in found.report()
     assert found.plot(tmp_path / "ladder.png").stat().st_size > 10_000
-    monkeypatch.setattr(ladder_path, "sample_path", None)
+    monkeypatch.setattr(module, "sample_path", None)
     again = ladder(FLAT, flat_land(), out=tmp_path, path=options, **SETTINGS)
     xr.testing.assert_identical(again.table, found.table)
     with pytest.raises(InputError, match=r"path-0.nc was sampled with dtau = 0.02, refit = \[5, 10\]"):
@@ -199,22 +198,22 @@ def test_ratios_medians_and_what_is_lost() -> None:
     assert "The costliest assumption is that of a direction that is at its minimum, from the start on" in said
     assert "factor of 2.00 (median of 2" in said
     assert "1 of 3" in said
-    assert "300 (2)" in found.text()
+    assert "300 (2)" in found.report()
 
 
 def test_without_times_it_says_so(tmp_path: Path) -> None:
     found = by_hand([[NAN] * 5])
-    assert "nothing can be said" in found.text()
+    assert "nothing can be said" in found.report()
     assert found.plot(tmp_path / "none.png").stat().st_size > 1000
 
 
 def test_a_comparison_shows_it_on_its_page(flat: Ladder, tmp_path: Path) -> None:
     made = compare(planted.flat(), planted.planted(planted.law(planted.grid()["gamma"]), **planted.grid()))
-    folder = made.report(tmp_path / "report", ladder=flat)
+    folder = made.write_report(tmp_path / "report", ladder=flat)
     assert (folder / "ladder.png").is_file()
     text = (folder / "report.html").read_text()
     assert "The ladder" in text and verdict(flat) in text
-    assert "The ladder" not in (made.report(folder, overwrite=True) / "report.html").read_text()
+    assert "The ladder" not in (made.write_report(folder, overwrite=True) / "report.html").read_text()
     assert not (folder / "ladder.png").exists()
 
 

@@ -157,7 +157,7 @@ def _shown(table: xr.Dataset) -> dict[str, tuple[str, str]]:
     """Colour and marker of every source, and of the forms that are not the same as theirs."""
     errors = {str(p): table["log_error"].sel(predictor=p).values for p in table["predictor"].values}
     of = dict(zip(errors, table["form_of"].values.astype(str), strict=True))
-    names = [name for name in sources(table)]
+    names = sources(table)
     names += [
         name for name in errors
         if of[name] and not np.allclose(errors[name], errors[of[name]], atol=_SAME, equal_nan=True)
