@@ -42,7 +42,7 @@ class Predictor:
 
 
 @dataclass(frozen=True)
-class Said:
+class Answer:
     """What a predictor says of each run, [run]; times in optimizer steps, NaN where there is none.
 
     `low`, `high` [run, interval] : of the run's own seed, and over the seeds of the source.
@@ -94,9 +94,10 @@ def predictors_of(sources: Sequence[Source], runs: Runs) -> tuple[Predictor, ...
 
 def options_for(source: Source, options: Mapping[str, Any]) -> Options:
     """Of the options of a comparison, those that the source takes."""
-    taken: Any = {k: options[k] for k in _PASSED_ON if k not in about(source).refused}
-    options: Options = taken
-    return options
+    refused = about(source).refused
+    taken: Any = {k: options[k] for k in _PASSED_ON if k not in refused}
+    kept: Options = taken
+    return kept
 
 
 def check_options(sources: Sequence[Source], options: Mapping[str, Any]) -> None:
@@ -106,14 +107,14 @@ def check_options(sources: Sequence[Source], options: Mapping[str, Any]) -> None
             refuse(sources[0], name, options[name])
 
 
-def ask(predictor: Predictor, runs: Runs, limits: Floats, options: Mapping[str, Any]) -> Said:
+def ask(predictor: Predictor, runs: Runs, limits: Floats, options: Mapping[str, Any]) -> Answer:
     """What a predictor says of each run, from the run's seed where the source has it, else over its seeds.
 
     `limits` [run] : the test metric that counts as generalized.
     """
     count = len(limits)
     parts = [
-        (mine, _said(source, mine, runs, asked))
+        (mine, _answer(source, mine, runs, asked))
         for k, source in enumerate(predictor.sources)
         for mine, asked in _groups(source, predictor.which == k, runs, limits, options)
     ]
@@ -124,13 +125,15 @@ def ask(predictor: Predictor, runs: Runs, limits: Floats, options: Mapping[str, 
             out[mine] = each
         return out
 
-    names = list(dict.fromkeys(name for _, said in parts for name in said.forms))
+    names = list(dict.fromkeys(name for _, answer in parts for name in answer.forms))
     forms = {
-        name: joined([said.forms.get(name, np.full(len(mine), np.nan)) for mine, said in parts])
+        name: joined([answer.forms.get(name, np.full(len(mine), np.nan)) for mine, answer in parts])
         for name in names
     }
-    each = [f.name for f in fields(Said) if f.name != "forms"]
-    return Said(**{name: joined([getattr(said, name) for _, said in parts]) for name in each}, forms=forms)
+    each = [f.name for f in fields(Answer) if f.name != "forms"]
+    return Answer(
+        **{name: joined([getattr(answer, name) for _, answer in parts]) for name in each}, forms=forms
+    )
 
 
 def prediction(
@@ -154,7 +157,7 @@ def prediction(
 
 
 def lanes_of(source: Source, runs: Runs, mine: NDArray[np.intp]) -> Lanes:
-    """What a source is told of runs: their settings, at the rates at which their optimizer really moves."""
+    """What a source is asked of runs: their settings, at the rates at which their optimizer really moves."""
     ds, this = runs.dataset, about(source)
     rate = speed(file_of(source), runs)
     gamma, eta_d, alpha, m = (
@@ -195,15 +198,15 @@ def _groups(
     return found
 
 
-def _said(source: Source, mine: NDArray[np.intp], runs: Runs, options: Options) -> Said:
+def _answer(source: Source, mine: NDArray[np.intp], runs: Runs, options: Options) -> Answer:
     """What a source says of some runs: of each setting once."""
     lanes = lanes_of(source, runs, mine)
     known = _sampled(source, lanes)
     if not known.all():
         inside, rest = _nothing(len(mine)), np.flatnonzero(known)
         if rest.size:
-            some = _said(source, mine[rest], runs, options)
-            for name in (f.name for f in fields(Said) if f.name != "forms"):
+            some = _answer(source, mine[rest], runs, options)
+            for name in (f.name for f in fields(Answer) if f.name != "forms"):
                 getattr(inside, name)[rest] = getattr(some, name)
         seeds = runs.dataset["seed"].values[mine].astype(int)
         return replace(inside, matched=np.isin(seeds, list(source.seeds)))
@@ -222,18 +225,18 @@ def _sampled(source: Source, lanes: Lanes) -> NDArray[np.bool_]:
     return np.ones(len(lanes), bool)
 
 
-def _nothing(count: int) -> Said:
+def _nothing(count: int) -> Answer:
     """Of runs outside of a source."""
     nan, two = np.full(count, np.nan), np.full((count, len(INTERVALS)), np.nan)
     words = np.full(count, "", object)
     outside = np.full(count, Status.OUTSIDE, object)
     never = np.zeros(count, bool)
-    return Said(outside, nan.copy(), nan.copy(), two.copy(), two.copy(), nan.copy(), words, never, {})
+    return Answer(outside, nan.copy(), nan.copy(), two.copy(), two.copy(), nan.copy(), words, never, {})
 
 
 def _of_runs(
     readings: Readings, seeds: Sequence[int], place: NDArray[np.intp], wanted: NDArray[np.int_]
-) -> Said:
+) -> Answer:
     """Readings of each setting as those of each run, which has its setting at `place` and a `wanted` seed."""
     over, rows = readings.over_seeds(), {seed: k for k, seed in enumerate(readings.seeds) if seed in seeds}
     matched = np.array([int(seed) in rows for seed in wanted])
@@ -244,7 +247,7 @@ def _of_runs(
         return out
 
     status = of_seed(readings.status, over.status)
-    # nothing is said where nothing was sampled, and some sources have no uncertainty of a single seed
+    # there is no interval where nothing was sampled, and some sources have no uncertainty of a single seed
     none = np.stack(
         [(status == Status.OUTSIDE) | (matched & (not readings.alone)), over.status[place] == Status.OUTSIDE],
         1,
@@ -256,7 +259,7 @@ def _of_runs(
     nan = np.full(readings.t_grok.shape, np.nan)
     norm = nan if readings.norm is None else readings.norm
     remarks = np.array([*readings.remarks] or [""] * readings.t_grok.shape[1], object)
-    return Said(
+    return Answer(
         status=status,
         t_grok=of_seed(readings.t_grok, over.t_grok),
         t_mem=of_seed(readings.t_mem, over.t_mem),

@@ -1,6 +1,6 @@
 """What a prediction has to beat. These may be fitted to the runs; groktime's own predictions are not.
 
-What a baseline was fitted on is left out of its score, and said in words.
+What a baseline was fitted on is left out of its score, and named in words.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def compare(
 ) -> Comparison:
     """Predicted and measured times of each run, and how good the predictions were.
 
-    Sources are told the run's settings (gamma, eta_d, eta_r, alpha, m_start, N) and nothing else: nothing is
+    Sources get the run's settings (gamma, eta_d, eta_r, alpha, m_start, N) and nothing else: nothing is
     fitted. A run whose seed a source has is predicted from that seed, another from the median over the
     source's seeds. Beside them stand baselines, which are fitted, and say on what.
 
@@ -78,12 +78,12 @@ def compare(
     rows = measured(runs, delays, rate * runs.dataset["gamma"].values)
     columns: list[Column] = []
     for predictor in predictors:
-        said = ask(predictor, runs, limits, options)
+        answer = ask(predictor, runs, limits, options)
         if not all(_fits_alike(one, delays) for one in predictor.sources):
-            said.t_mem[:] = np.nan
+            answer.t_mem[:] = np.nan
             remarks.append(_another_fit(predictor))
         taken = [c.name for c in columns] + [p.name for p in predictors]
-        columns += source_columns(predictor.name, said, _facts(predictor, options), taken)
+        columns += source_columns(predictor.name, answer, _facts(predictor, options), taken)
     columns += [baseline_column(name, made) for name, made in baselines(rows).items()]
     table = assemble(
         rows,

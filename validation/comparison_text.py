@@ -91,7 +91,7 @@ def settings_title(rows: xr.Dataset) -> str:
 
 def settings_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
     """Medians over the seeds, predicted and measured (Kaplan and Meier's), and their difference."""
-    names, told = groups(rows), sources(rows)
+    names, shown = groups(rows), sources(rows)
     settings = np.stack([rows[k].values.astype(float) for k in names], axis=1)
     _, first, which = np.unique(
         np.nan_to_num(settings, nan=-1.0), axis=0, return_index=True, return_inverse=True
@@ -101,15 +101,15 @@ def settings_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
         mine = rows.isel(run=which.ravel() == k)
         censored = mine["test_censored"].values
         measured = median_time(mine["measured_t_grok"].values, censored, mine["last"].values)[0]
-        predicted = {name: _middle(mine["predicted"].sel(predictor=name).values) for name in told}
+        predicted = {name: _middle(mine["predicted"].sel(predictor=name).values) for name in shown}
         row: dict[str, float] = {"runs": mine.sizes["run"], "censored": int(censored.sum()), **predicted}
         row["measured"] = measured if np.isfinite(measured) else np.nan
         for name, time in predicted.items():
             both = np.isfinite(time) and np.isfinite(measured) and measured > 0
-            row[error_name(name, told)] = round(100 * (time / measured - 1), 1) if both else np.nan
+            row[error_name(name, shown)] = round(100 * (time / measured - 1), 1) if both else np.nan
         for name, value in row.items():
             found.setdefault(name, []).append(value)
-    for name in (*told, "measured"):
+    for name in (*shown, "measured"):
         found[name] = [round(x) if np.isfinite(x) else x for x in found[name]]
     return {**{k: settings[first, j] for j, k in enumerate(names)}, **found}
 

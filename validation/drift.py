@@ -78,8 +78,8 @@ class ImplicitDecay:
         ------
         InputError : where no run tells a finite one.
         """
-        own = [r.gamma0 for r in self.runs if r.seed == seed and math.isfinite(r.gamma0)]
-        value = float(np.median(own)) if own else self.median
+        known = [r.gamma0 for r in self.runs if r.seed == seed and math.isfinite(r.gamma0)]
+        value = float(np.median(known)) if known else self.median
         if not math.isfinite(value):
             raise InputError("implicit decay: no run tells one; expected longer runs at gamma = 0")
         return max(value, 0.0)

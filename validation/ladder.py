@@ -25,7 +25,7 @@ from groktime.reduced.landscape import Landscape
 from groktime.reduced.system import LEVEL
 from groktime.validation.given import landscape_of
 from groktime.validation.ladder_networks import TRAINED, check_options, sampled, trained
-from groktime.validation.ladder_settings import Settings, own_folder, steps_of
+from groktime.validation.ladder_settings import Settings, folder_of, steps_of
 from groktime.validation.ladder_sources import Read, of_landscape, of_paths
 from groktime.validation.match import check_match
 from groktime.validation.measure import measure
@@ -182,7 +182,7 @@ def ladder(
         "settings": [asdict(c) for c in one_seed], "seeds": seeds, "steps": settings.steps,
         "limits": settings.limits.tolist(), "task": task.name, "task_settings": dict(task.settings),
     }  # fmt: skip
-    folder = own_folder(Path(out), how)
+    folder = folder_of(Path(out), how)
     machine = {"device": device, "members": members, "workers": workers, "progress": progress}
     by_rung = _ByRung.of((len(one_seed), len(seeds), len(rungs)))
     names = [r.name for r in rungs]

@@ -50,7 +50,7 @@ def trained(
         return open_runs(file)
     by, how, rate = _training_of(rung, given.task, adamw_rate, dict(loop or {}))
     rows = [(given.members[k], seed) for k in part for seed in given.seeds]
-    # AdamW's rate is its own: the same ηγ, and the same η_R/η_D
+    # AdamW has another rate: the same ηγ, and the same η_R/η_D
     scale = [1.0 if rate is None else rate / c.eta_d for c, _ in rows]
     return by(
         given.task,
@@ -96,16 +96,16 @@ def sampled(
     rates = sorted({_rates(task, c) for c in settings})
     paths = []
     for number, rate in enumerate(rates):
-        own = [c for c in settings if _rates(task, c) == rate]
+        mine = [c for c in settings if _rates(task, c) == rate]
         file = folder / f"path-{number}.nc"
         if file.exists():
             paths.append(_opened(file, options))
             continue
         sample_path(
             task,
-            alpha=sorted({c.alpha for c in own}),
-            m=sorted({c.m for c in own}),
-            n_train=sorted({c.n_train for c in own}),
+            alpha=sorted({c.alpha for c in mine}),
+            m=sorted({c.m for c in mine}),
+            n_train=sorted({c.n_train for c in mine}),
             seeds=seeds,
             eta_d=rate[0],
             eta_r=rate[1],

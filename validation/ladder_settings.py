@@ -61,7 +61,7 @@ def steps_of(steps: int | Sequence[int], count: int) -> list[int]:
     return [whole("steps", s, 1) for s in (each * count if len(each) == 1 else each)]
 
 
-def own_folder(out: Path, how: Mapping[str, Any]) -> Path:
+def folder_of(out: Path, how: Mapping[str, Any]) -> Path:
     """The folder of the runs files, which belong to one ladder only."""
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -108,7 +108,7 @@ def summary(ladder: Ladder) -> dict[str, list[object]]:
         for k in ("rung", "does without", "ratio", "least", "greatest", "pairs", "lost", "gained", "over SGD")
     }
     for k, rung in enumerate(ladder.rungs):
-        own = found[..., k][np.isfinite(found[..., k])]
+        known = found[..., k][np.isfinite(found[..., k])]
         here = np.isfinite(times[..., k])
         above = np.isfinite(times[..., k - 1]) if k else here
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -117,9 +117,9 @@ def summary(ladder: Ladder) -> dict[str, list[object]]:
         row: list[object] = [
             rung.words,
             rung.drops or "-",
-            *(f"{f(own):.2f}" if own.size else "-" for f in ends),
+            *(f"{f(known):.2f}" if known.size else "-" for f in ends),
         ]
-        row += [own.size, int((above & ~here).sum()), int((here & ~above).sum())]
+        row += [known.size, int((above & ~here).sum()), int((here & ~above).sum())]
         row += [f"{np.median(against):.2f} ({against.size})" if against.size else "-"]
         for name, value in zip(columns, row, strict=True):
             columns[name].append(value)
@@ -143,7 +143,7 @@ def verdict(ladder: Ladder) -> str:
         else ""
     )
     if np.isnan(cost).all():
-        return f"No two neighbouring rungs have a time: nothing can be said of what costs most.{also}"
+        return f"No two neighbouring rungs have a time: which assumption costs most cannot be read from them.{also}"
     k = int(np.nanargmax(cost))
     pairs = int(np.isfinite(found[..., k]).sum())
     return (

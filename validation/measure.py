@@ -140,11 +140,11 @@ def _test_default(runs: Runs, given: ArrayLike | None, metric: str) -> ArrayLike
     if given is not None:
         return given
     if metric == "loss":
-        raise InputError("threshold: expected the test loss at or below which a network has generalised")
+        raise InputError("threshold: expected the test loss at or below which a network has generalized")
     if runs.dataset.attrs["threshold_relative"]:
         raise InputError(
             f"threshold: {runs.source} has one relative to the task's ceiling; expected the test accuracy "
-            "that counts as generalised"
+            "that counts as generalized"
         )
     return float(runs.dataset.attrs["accuracy_threshold"])
 

@@ -71,7 +71,7 @@ _OVER_LANDSCAPES = (
 _OVER_DECAY = (
     "Norm of trained networks against the decay, beside the reduced losses over the same norms.",
     "Left: the norm of trained networks against the decay ηγt, with a dot where each generalized. Dashed: "
-    "free decay, the prediction; it generalises where it crosses the critical norm (line: the median; band: "
+    "free decay, the prediction; it generalizes where it crosses the critical norm (line: the median; band: "
     "90% over seeds). Right: the losses of the sampled landscape over the same norms.",
 )
 
@@ -214,8 +214,8 @@ def _run_tables(rows: xr.Dataset) -> str:
     named |= {k: rows[k].values for k in settings}
     measured = [str(k) for k in rows.data_vars if rows[k].dims == ("run",)]
     tables = [_table(named | {k: rows[k].values for k in measured}, "One row a run, measured", tall=True)]
-    said = [str(k) for k in rows.data_vars if "predictor" in rows[k].dims]
-    order = [*_FIRST, *(k for k in said if k not in _FIRST)]
+    of_predictors = [str(k) for k in rows.data_vars if "predictor" in rows[k].dims]
+    order = [*_FIRST, *(k for k in of_predictors if k not in _FIRST)]
     for name in rows["predictor"].values:
         columns = named | _columns(rows[order].sel(predictor=name))
         tables.append(

@@ -55,7 +55,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def cell(value: object) -> str:
-    """A number as short as it can be told; a dash where there is none."""
+    """A number as short as can be; a dash where there is none."""
     if isinstance(value, str):
         return value
     if np.ndim(value):  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Times of many runs at once: medians that count the runs which have not got there yet.
 
-A run that never generalised is known to take longer than it was watched. Kaplan and Meier's
-estimate uses that; a mean or median over the runs that did generalise would be too early.
+A run that never generalized is known to take longer than it was watched. Kaplan and Meier's
+estimate uses that; a mean or median over the runs that did generalize would be too early.
 """
 
 from __future__ import annotations
@@ -141,16 +141,16 @@ def slope(x: ArrayLike, t: ArrayLike, seed: ArrayLike, draws: int = 2000) -> tup
     # The sums of each seed are all that a slope needs of it: [seed, 5].
     sums = np.zeros((len(drawn), 5))
     np.add.at(sums, which, np.stack([np.ones_like(u), u, v, u * u, u * v], axis=1))
-    whole = float(_slopes(sums.sum(0)[None])[0])
+    slope_of_all = float(_slopes(sums.sum(0)[None])[0])
     # Philox is counter-based: the same draws on every machine.
     rng = np.random.Generator(np.random.Philox(key=len(drawn)))
     counts = rng.multinomial(len(drawn), np.full(len(drawn), 1 / len(drawn)), size=draws)
     found = _slopes(counts @ sums)
     found = found[np.isfinite(found)]
     if len(drawn) < 2 or not found.size:
-        return whole, np.nan, np.nan
+        return slope_of_all, np.nan, np.nan
     low, high = np.quantile(found, [_TAIL, 1 - _TAIL])
-    return whole, float(low), float(high)
+    return slope_of_all, float(low), float(high)
 
 
 def _slopes(sums: Floats) -> Floats:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from groktime.fullnet.runs import SETTINGS, Runs
 from groktime.reduced.flow import Status
 from groktime.reduced.prediction import LONG
-from groktime.validation.ask import INTERVALS, Said
+from groktime.validation.ask import INTERVALS, Answer
 from groktime.validation.baselines import Baseline
 
 Floats = NDArray[np.float64]
@@ -88,30 +88,36 @@ class Column:
     fitted: NDArray[np.bool_]
 
 
-def source_columns(name: str, said: Said, facts: Mapping[str, str], taken: Sequence[str]) -> list[Column]:
+def source_columns(name: str, answer: Answer, facts: Mapping[str, str], taken: Sequence[str]) -> list[Column]:
     """The columns of a source and of its forms; a form whose name is taken bears its source's, too."""
-    count = len(said.t_grok)
+    count = len(answer.t_grok)
     nan, none = np.full(count, np.nan), np.full((count, len(INTERVALS)), np.nan)
     shared: dict[str, Any] = {
-        "status": said.status,
-        "seed_matched": said.matched,
+        "status": answer.status,
+        "seed_matched": answer.matched,
         "fitted": np.zeros(count, bool),
     }
-    times = {"predicted": said.t_grok, "predicted_t_mem": said.t_mem, "predicted_norm": said.norm}
+    times = {"predicted": answer.t_grok, "predicted_t_mem": answer.t_mem, "predicted_norm": answer.norm}
     source = Column(
-        name, {"role": "source", **facts}, times, low=said.low, high=said.high, remark=said.remark, **shared
+        name,
+        {"role": "source", **facts},
+        times,
+        low=answer.low,
+        high=answer.high,
+        remark=answer.remark,
+        **shared,
     )
     forms = [
         Column(
             form if form not in taken else f"{name}_{form}",
             {"role": "form", "form_of": name},
-            {"predicted": each, "predicted_t_mem": said.t_mem, "predicted_norm": nan},
+            {"predicted": each, "predicted_t_mem": answer.t_mem, "predicted_norm": nan},
             low=none,
             high=none,
             remark=np.full(count, ""),
             **shared,
         )
-        for form, each in said.forms.items()
+        for form, each in answer.forms.items()
     ]
     return [source, *forms]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -203,8 +204,22 @@ def test_ratios_medians_and_what_is_lost() -> None:
 
 def test_without_times_it_says_so(tmp_path: Path) -> None:
     found = by_hand([[NAN] * 5])
-    assert "nothing can be said" in found.report()
+    assert "cannot be read from them" in found.report()
     assert found.plot(tmp_path / "none.png").stat().st_size > 1000
+
+
+def test_as_a_value(flat: Ladder, tmp_path: Path) -> None:
+    assert repr(flat) == "<Ladder: 2 settings of flat, 1 seeds; rungs printed, eq6, loop, gd, adamw>"
+    assert "The costliest assumption" in flat._repr_html_()
+    assert len(flat.to_dataframe()) == 2 * 5
+    assert flat.to_dict()["schema"] == "groktime-ladder/1"
+    assert pickle.loads(pickle.dumps(flat)).table.identical(flat.table)
+    folder = flat.write_report(tmp_path / "report")
+    assert sorted(p.name for p in folder.iterdir()) == ["ladder.png", "ladder.txt", "table.csv", "table.nc"]
+    assert (folder / "ladder.txt").read_text() == flat.report() + "\n"
+    with pytest.raises(InputError, match="exists already"):
+        flat.write_report(folder)
+    flat.write_report(folder, overwrite=True)
 
 
 def test_a_comparison_shows_it_on_its_page(flat: Ladder, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def _draw(ax: Axes, comparison: Comparison, cell: Cell, start: float) -> None:
     for limit in np.unique(table["threshold"].values)[:_RUNS]:
         ax.axhline(limit, color=BLACK, linewidth=0.6, linestyle=":")
     never = int(np.isnan(reached).sum())
-    told = f"{never} of {len(reached)} never generalised" if never else f"{len(reached)} runs"
+    told = f"{never} of {len(reached)} never generalized" if never else f"{len(reached)} runs"
     more = f", {_RUNS} drawn" if len(reached) > _RUNS else ""
     ax.set_title(f"{cell.name}\n{told}{more}", fontsize="small")
     ax.grid(alpha=0.2)

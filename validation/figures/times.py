@@ -60,7 +60,12 @@ def plot_predicted(comparison: Comparison, path: str | Path, overwrite: bool = F
         missing += [f"{without} without a time above 0 by {name}"] if without else []
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    if handles:
+    if handles:  # the same axes for all
+        drawn = [ax for ax in panels if ax.get_xlabel()]
+        ends = min(ax.get_xlim()[0] for ax in drawn), max(ax.get_xlim()[1] for ax in drawn)
+        for ax in drawn:
+            ax.set(xlim=ends, ylim=ends)
+            ax.axline((1, 1), (10, 10), color=BLACK, linewidth=1, zorder=1)
         figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=3, frameon=False)
     also = f"; not drawn: {', '.join(missing)}" if missing else ""
     figure.suptitle(f"{heading(comparison)}{also}", fontsize="medium")
@@ -98,7 +103,7 @@ def _draw_predicted(ax: Axes, table: xr.Dataset, name: str) -> int:
         [min(x[known].min(), predicted[known].min()), max(x[known].max(), predicted[known].max())]
     )
     ends *= (0.8, 1.25)
-    ax.plot(ends, ends, color=BLACK, linewidth=1, zorder=1, label="predicted = measured")
+    ax.plot([], [], color=BLACK, linewidth=1, label="predicted = measured")
     if (known & np.isfinite(low) & (low > 0)).any():
         ax.vlines([], [], [], color=BLACK, linewidth=1, alpha=0.5, label=f"interval, {COVERAGE:.0%}")
     if (known & short & ~censored).any():

@@ -203,7 +203,7 @@ def _over_decay(comparison: Comparison) -> Figure:
 
 
 def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float, float]:
-    """The norm at which the landscape generalises, with its 90 % over the seeds; the ends of it."""
+    """The norm at which the landscape generalizes, with its 90 % over the seeds; the ends of it."""
     # where free decay has come to at the predicted times
     name = str(table["form_of"].values[table["role"].values == "form"][0])
     one = table.sel(predictor=name, interval="seeds")
