@@ -17,7 +17,7 @@ from groktime.reduced.files import read_dataset
 from groktime.reduced.landscape import Landscape
 from groktime.validation.ask import INTERVALS, Predictor, file_of, prediction
 from groktime.validation.score import summary
-from groktime.validation.table import SCHEMA, sources
+from groktime.validation.table import SCHEMA, missing, sources
 
 if TYPE_CHECKING:
     from groktime.reduced.prediction import Prediction
@@ -142,8 +142,8 @@ def open_comparison(path: str | os.PathLike[str]) -> Comparison:
     schema = table.attrs.get("schema")
     if schema not in (SCHEMA, FIRST):
         raise InputError(f"{file}: its schema is {schema!r}; expected {SCHEMA} or {FIRST}")
-    missing = [k for k in ("measured_t_grok", "predicted") if schema == SCHEMA and k not in table]
-    if missing:
-        raise InputError(f"{file}: lacks {missing[0]}; expected a table as gt.compare makes it")
     table = table if schema == SCHEMA else from_first(table)
+    lacks = missing(table)
+    if lacks:
+        raise InputError(f"{file}: lacks {lacks[0]}; expected a table as gt.compare makes it")
     return Comparison(table, summary(table))

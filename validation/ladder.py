@@ -255,15 +255,24 @@ def _table(
     }
     coords |= {"steps": ("setting", given.steps), "seed": list(given.seeds)}
     coords |= {"rung": [r.name for r in rungs], "form": ["corrected", "eq6"]}
+    steps = "optimizer steps"
     table = xr.Dataset(
         {
-            "t_grok": (dims, found.t_grok, {"units": "optimizer steps"}),
-            "status": (dims, found.status.astype(str)),
-            "last": (dims, found.last, {"units": "optimizer steps"}),
-            "threshold": (dims[:2], given.limits),
-            "representation_rate": ((*dims[:2], "form"), other, {"units": "optimizer steps"}),
+            "t_grok": (dims, found.t_grok, _named(steps, "time to generalize")),
+            "status": (dims, found.status.astype(str), _named("1", "what becomes of the network")),
+            "last": (dims, found.last, _named(steps, "step to which it was watched")),
+            "threshold": (dims[:2], given.limits, _named("1", "test accuracy that counts as generalized")),
+            "representation_rate": (
+                (*dims[:2], "form"),
+                other,
+                _named(steps, "time to generalize at the rate of m that a trained R has"),
+            ),
         },
         coords,
         {"schema": SCHEMA, "task": given.task.name},
     )
     return table if given.task.messiness else table.drop_dims("form")
+
+
+def _named(unit: str, words: str) -> dict[str, str]:
+    return {"units": unit, "long_name": words}

@@ -143,7 +143,10 @@ def verdict(ladder: Ladder) -> str:
         else ""
     )
     if np.isnan(cost).all():
-        return f"No two neighbouring rungs have a time: which assumption costs most cannot be read from them.{also}"
+        return (
+            "No two neighbouring rungs have a time: which assumption costs most cannot be read from "
+            f"them.{also}"
+        )
     k = int(np.nanargmax(cost))
     pairs = int(np.isfinite(found[..., k]).sum())
     return (

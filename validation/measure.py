@@ -18,12 +18,15 @@ SCHEMA = "groktime-delays/2"
 TIMES = {"train": "t_mem", "test": "t_grok"}  # the time of each metric's crossing
 RULES = ("persist", "first", "stable")
 _ROUND = 1e-6  # of an accuracy stored in single precision: 9 of 10 right is at 0.9
-_UNITS = {
-    "t_mem": "optimizer steps",
-    "t_grok": "optimizer steps",
-    "delay": "optimizer steps",
-    "last": "optimizer steps",
-    "norm_at_grok": "L2 norm of all weights and biases",
+_STEPS = "optimizer steps"
+_NAMES = {  # unit and long name
+    "t_mem": (_STEPS, "time to fit the training set"),
+    "t_grok": (_STEPS, "time to generalize"),
+    "delay": (_STEPS, "t_grok - t_mem"),
+    "train_censored": ("1", "whether it never fitted the training set"),
+    "test_censored": ("1", "whether it never generalized"),
+    "last": (_STEPS, "step to which the run was watched"),
+    "norm_at_grok": ("L2 norm of all weights and biases", "norm at t_grok"),
 }
 
 
@@ -102,8 +105,8 @@ def measure(
             "train_threshold": _attribute(limits["train"]),
         },
     )
-    for name, unit in _UNITS.items():
-        delays[name].attrs["units"] = unit
+    for name, (unit, words) in _NAMES.items():
+        delays[name].attrs |= {"units": unit, "long_name": words}
     return delays
 
 

@@ -100,8 +100,15 @@ def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Da
     settings = {name: ("group", delays[name].values[groups]) for name in by}
     out = xr.Dataset({k: ("group", v) for k, v in columns.items()}, settings, {"coverage": COVERAGE})
     for column in columns:
+        time, end = column.removesuffix("_low").removesuffix("_high"), column.rpartition("_")[2]
+        words = {"low": ", lower end of its interval", "high": ", upper end of its interval"}.get(end, "")
         if column.startswith("t_"):
-            out[column].attrs["units"] = "optimizer steps"
+            out[column].attrs = {"units": "optimizer steps", "long_name": f"median of {time}{words}"}
+        else:
+            out[column].attrs = {
+                "units": "1",
+                "long_name": "runs" if column == "n" else f"runs, {column[2:]}",
+            }
     return out
 
 

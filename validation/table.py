@@ -205,6 +205,11 @@ def assemble(rows: xr.Dataset, columns: Sequence[Column], attributes: Mapping[st
     return described(table.assign_attrs({"schema": SCHEMA, **attributes, "long": LONG}))
 
 
+def missing(table: xr.Dataset) -> list[str]:
+    """The variables that a table lacks."""
+    return [name for name in _NAMES if name not in table.variables]
+
+
 def described(table: xr.Dataset) -> xr.Dataset:
     """The table with units and long names."""
     for name, (unit, words) in _NAMES.items():
