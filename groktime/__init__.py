@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from groktime.reduced.recommend import Recommendation, recommend
     from groktime.reduced.source import Lanes, Readings, Source
     from groktime.reduced.what_if import what_if
-    from groktime.validation.compare import Comparison, compare
+    from groktime.validation.compare import compare
+    from groktime.validation.comparison import Comparison, open_comparison
     from groktime.validation.drift import implicit_decay
     from groktime.validation.ladder import Ladder, ladder
     from groktime.validation.measure import measure
@@ -44,7 +45,7 @@ _HOME = {
     "Recommendation": "groktime.reduced.recommend",
     "Runs": "groktime.fullnet.runs",
     "open_runs": "groktime.fullnet.runs",
-    "Comparison": "groktime.validation.compare",
+    **dict.fromkeys(("Comparison", "open_comparison"), "groktime.validation.comparison"),
     "compare": "groktime.validation.compare",
     "implicit_decay": "groktime.validation.drift",
     "Ladder": "groktime.validation.ladder",
@@ -84,6 +85,7 @@ __all__ = [
     "implicit_decay",
     "ladder",
     "measure",
+    "open_comparison",
     "open_landscape",
     "open_path",
     "open_runs",

@@ -292,7 +292,6 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from groktime.fullnet.runs import open_runs
     from groktime.reduced.decay_path import open_path
     from groktime.validation.compare import compare
     from groktime.validation.folder import check_folder
@@ -301,16 +300,14 @@ def _compare(options: argparse.Namespace) -> None:
         check_folder(Path(options.output), options.overwrite)
     same = ("threshold", "metric", "persist", "rule", "train_threshold", "m_rate", "sampled_steps")
     level = {} if options.level is None else {"level": options.level}
-    path = None if options.path is None else open_path(options.path)
-    comparison = compare(
-        _open(options), open_runs(options.runs), path, **{k: getattr(options, k) for k in same}, **level
-    )
+    sources = [options.landscape] + ([] if options.path is None else [open_path(options.path)])
+    comparison = compare(sources, options.runs, **{k: getattr(options, k) for k in same}, **level)
     if options.output:
-        comparison.report(options.output, overwrite=options.overwrite)
+        comparison.write_report(options.output, overwrite=options.overwrite)
     if options.json:
         print(json.dumps(_plain(comparison.to_dict())))
     else:
-        print(comparison.text())
+        print(comparison.report())
         if options.output:
             print(f"\nReport      {options.output}")
 

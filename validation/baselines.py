@@ -1,6 +1,6 @@
 """What a prediction has to beat. These may be fitted to the runs; groktime's own predictions are not.
 
-What a baseline was fitted on is left out of its score, and said in words.
+What a baseline was fitted on is left out of its score, and named in words.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _ROUND = 9  # digits of a distance: neighbours on a geometric grid are equally f
 class Baseline:
     """Times of each run in optimizer steps, [run], NaN where there is none.
 
-    `fitted` are the runs that it was fitted on; `told` says so in words.
+    `fitted` are the runs that it was fitted on; `words` say so.
     """
 
     t_grok: Floats
     delay: Floats
     fitted: Bools
-    told: str
+    words: str
 
 
 def baselines(table: xr.Dataset) -> Mapping[str, Baseline]:
@@ -46,19 +46,19 @@ def inverse_gamma(table: xr.Dataset) -> Baseline:
     """The bare law t = C/(ηγ), its constant from one run.
 
     That run is the one with the median γ (the lower of two) among the lowest seed's runs that
-    generalised under decay, those with a long delay if there are any; of several the one with the
+    generalized under decay, those with a long delay if there are any; of several the one with the
     smallest α, η, …
     """
     rate = _rate(table)
     k = _reference(table, (table["measured_t_grok"].values > 0) & (rate > 0))
     fitted = np.zeros(len(rate), bool)
     if k is None:
-        return _none(rate, "not fitted: no run generalised under decay")
+        return _none(rate, "not fitted: no run generalized under decay")
     fitted[k] = True
     constants = {q: float(table[f"measured_{q}"].values[k] * rate[k]) for q in QUANTITIES}
-    told = f"t = C/(eta gamma) with C = {constants['t_grok']:.4g} from {_words(table, k)}"
+    words = f"t = C/(eta gamma) with C = {constants['t_grok']:.4g} from {_words(table, k)}"
     return Baseline(
-        **{q: constants[q] / np.where(rate > 0, rate, np.nan) for q in QUANTITIES}, fitted=fitted, told=told
+        **{q: constants[q] / np.where(rate > 0, rate, np.nan) for q in QUANTITIES}, fitted=fitted, words=words
     )
 
 
@@ -66,7 +66,7 @@ def norm_separation(table: xr.Dataset) -> Baseline:
     """t_grok - t_mem = ln(V_mem/V_post)/(2κηγ) (arXiv 2603.13331; κ: arXiv 2605.18845).
 
     V is the squared weight norm at t_mem and at t_grok **of the very run that is predicted**: this
-    baseline looks at the end of what it tells, and cannot be used before the run. κ is the geometric
+    baseline looks at the end of what it predicts, and cannot be used before the run. κ is the geometric
     mean over the runs of one cell (one setting, all its seeds), the cell of the run that
     `inverse_gamma` would choose among those whose norm fell.
     """
@@ -81,7 +81,7 @@ def norm_separation(table: xr.Dataset) -> Baseline:
         return _none(rate, "not fitted: no run's norm fell between t_mem and t_grok")
     cell = usable & _same_setting(table, k)
     kappa = float(np.exp(np.mean(np.log(free[cell] / delay[cell]))))
-    told = (
+    words = (
         f"ln(V_mem/V_post)/(2 kappa eta gamma) with kappa = {kappa:.4g} from {_words(table, k, 'cell')}; "
         "V at the end of each run itself"
     )
@@ -89,12 +89,12 @@ def norm_separation(table: xr.Dataset) -> Baseline:
         t_grok=table["measured_t_mem"].values + free / kappa,
         delay=free / kappa,
         fitted=_same_setting(table, k),
-        told=told,
+        words=words,
     )
 
 
 def nearest(table: xr.Dataset) -> Baseline:
-    """The time of the nearest run of another setting that generalised, as it is.
+    """The time of the nearest run of another setting that generalized, as it is.
 
     Near in (ln γ, ln η, ln α). Of equally near runs: one of the same seed; then the one with the
     smallest γ, η, α and seed.
@@ -104,10 +104,10 @@ def nearest(table: xr.Dataset) -> Baseline:
     found: dict[str, Floats] = {}
     for quantity in QUANTITIES:
         times = table[f"measured_{quantity}"].values
-        told = np.isfinite(times) & np.isfinite(place).all(1)
+        known = np.isfinite(times) & np.isfinite(place).all(1)
         out = np.full(len(times), np.nan)
         for k in map(int, np.flatnonzero(np.isfinite(place).all(1))):
-            others = np.flatnonzero(told & ~_same_setting(table, k))
+            others = np.flatnonzero(known & ~_same_setting(table, k))
             if others.size:
                 far = np.round(np.sum((place[others] - place[k]) ** 2, axis=1), _ROUND)
                 stranger = table["seed"].values[others] != table["seed"].values[k]
@@ -116,7 +116,7 @@ def nearest(table: xr.Dataset) -> Baseline:
     return Baseline(
         **found,
         fitted=np.zeros(len(place), bool),
-        told="the time of the nearest run of another setting that generalised, near in (ln gamma, ln eta, "
+        words="the time of the nearest run of another setting that generalized, near in (ln gamma, ln eta, "
         "ln alpha)",
     )
 
@@ -129,9 +129,9 @@ def _column(table: xr.Dataset, name: str) -> Floats:
     return np.asarray(table[name].values, float)
 
 
-def _none(like: Floats, told: str) -> Baseline:
+def _none(like: Floats, words: str) -> Baseline:
     nan = np.full(like.shape, np.nan)
-    return Baseline(nan, nan, np.zeros(like.shape, bool), told)
+    return Baseline(nan, nan, np.zeros(like.shape, bool), words)
 
 
 def _reference(table: xr.Dataset, usable: Bools) -> int | None:

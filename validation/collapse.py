@@ -15,8 +15,10 @@ from groktime.fullnet.runs import Runs
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.figures.file import check_figure, save
 from groktime.reduced.figures.style import BLACK, PALETTE, STEPS, new_figure
-from groktime.reduced.path_prediction import predict_on_path
-from groktime.validation.match_path import check_path
+from groktime.reduced.path_source import PathSource
+from groktime.reduced.source import Lanes, Readings, finite_median
+from groktime.validation.given import FileName, path_of, runs_of
+from groktime.validation.match import check_match
 from groktime.validation.measure import measure
 
 Floats = NDArray[np.float64]
@@ -24,32 +26,42 @@ Floats = NDArray[np.float64]
 _DASHES = ("-", "--", ":", "-.")
 
 
-def collapse(runs: Runs, path: DecayPath) -> xr.Dataset:
-    """τ = ηγt at generalisation of each run under decay, and τ_c of the path at its γ.
+def collapse(runs: Runs | FileName, path: DecayPath | FileName) -> xr.Dataset:
+    """τ = ηγt at generalization of each run under decay, and τ_c of the path at its γ.
 
     Returns
     -------
-    Dataset over `run`: `tau`, NaN where the run never generalised, and `tau_path`, of the run's own seed
+    Dataset over `run`: `tau`, NaN where the run never generalized, and `tau_path`, of the run's own seed
     where the path holds it, else the median; NaN where the path does not pass.
     """
-    check_path(path, runs, None, "accuracy")
+    runs, path = runs_of(runs), path_of(path)
+    check_match(path, runs, None, "accuracy")
     delays = measure(runs)
     delays = delays.isel(run=delays["gamma"].values > 0)
     rate = delays["gamma"].values * delays["eta_d"].values * path.speed
-    told = []
-    for one in (delays.isel(run=k) for k in range(delays.sizes["run"])):
-        gamma, eta_d, alpha = (float(one[name]) for name in ("gamma", "eta_d", "alpha"))
-        p = predict_on_path(path, gamma=gamma, eta_d=eta_d, alpha=alpha, n_train=int(one["n_train"]))
-        own = [q.tau_c for q in p.seeds if q.seed == int(one["seed"])]
-        told.append(own[0] if own else p.tau_c)
+    tau_path = np.full(delays.sizes["run"], np.nan)
+    for size in np.unique(delays["n_train"].values):
+        mine = np.flatnonzero(delays["n_train"].values == size)
+        lanes = Lanes(*(delays[name].values[mine].astype(float) for name in ("gamma", "eta_d", "alpha")))
+        found = PathSource(path).read(lanes, detail=True, n_train=int(size))
+        tau_path[mine] = _of_seeds(found, delays["seed"].values[mine])
     return xr.Dataset(
-        {"tau": ("run", delays["t_grok"].values * rate), "tau_path": ("run", np.array(told))},
+        {"tau": ("run", delays["t_grok"].values * rate), "tau_path": ("run", tau_path)},
         {name: delays[name] for name in ("gamma", "eta_d", "alpha", "seed")},
     )
 
 
+def _of_seeds(found: Readings, seeds: NDArray[np.int_]) -> Floats:
+    """τ_c of each lane's seed, or the median over those of the path's that pass."""
+    assert found.details is not None
+    tau = np.array([[one.tau_c for one in row] for row in found.details])
+    middle = finite_median(tau)
+    rows = {seed: k for k, seed in enumerate(found.seeds)}
+    return np.array([tau[rows[int(s)], k] if int(s) in rows else middle[k] for k, s in enumerate(seeds)])
+
+
 def plot_collapse(
-    runs: Runs, path: DecayPath, alpha: float, file: str | Path, overwrite: bool = False
+    runs: Runs | FileName, path: DecayPath | FileName, alpha: float, file: str | Path, overwrite: bool = False
 ) -> Path:
     """Test accuracy of the runs that start at `alpha`, above against steps, below against τ = ηγt, where
     they ought to fall onto the path's curves (black, its finest resolution).
@@ -61,7 +73,8 @@ def plot_collapse(
     InputError : for a path of other networks, an alpha that it does not have, or a bad file name.
     """
     file = check_figure(file, overwrite)
-    check_path(path, runs, None, "accuracy")
+    runs, path = runs_of(runs), path_of(path)
+    check_match(path, runs, None, "accuracy")
     start = path.place("alpha", alpha)
     ds = runs.dataset
     chosen = np.flatnonzero(np.isclose(ds["alpha"].values, alpha) & (ds["gamma"].values > 0))

@@ -22,7 +22,8 @@ from groktime.fullnet.runs import Runs
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.system import MEMORIZED
-from groktime.validation.match_path import check_path
+from groktime.validation.given import FileName, path_of, runs_of
+from groktime.validation.match import check_match
 
 Floats = NDArray[np.float64]
 
@@ -77,15 +78,15 @@ class ImplicitDecay:
         ------
         InputError : where no run tells a finite one.
         """
-        own = [r.gamma0 for r in self.runs if r.seed == seed and math.isfinite(r.gamma0)]
-        value = float(np.median(own)) if own else self.median
+        known = [r.gamma0 for r in self.runs if r.seed == seed and math.isfinite(r.gamma0)]
+        value = float(np.median(known)) if known else self.median
         if not math.isfinite(value):
             raise InputError("implicit decay: no run tells one; expected longer runs at gamma = 0")
         return max(value, 0.0)
 
 
 def implicit_decay(
-    path: DecayPath, runs: Runs, metric: str = "accuracy", gamma: float = 0.0
+    path: DecayPath | FileName, runs: Runs | FileName, metric: str = "accuracy", gamma: float = 0.0
 ) -> ImplicitDecay:
     """The decay that a drift without decay amounts to, from runs at γ = 0 and the path of their seeds.
 
@@ -95,9 +96,9 @@ def implicit_decay(
 
     Parameters
     ----------
-    path : of the runs' networks, batch and optimizer, with their seeds and starts; best one that was
-        fitted first, since it begins where such a run is when it has fitted.
-    runs : of which those with `gamma` are read; the others are left out.
+    path : (or its file) of the runs' networks, batch and optimizer, with their seeds and starts; best one
+        that was fitted first, since it begins where such a run is when it has fitted.
+    runs : (or their file) of which those with `gamma` are read; the others are left out.
     metric : of the test, by which run and path are set beside each other: that of the threshold, since
         they need not drift alike. The loss tells much of the norm, the accuracy of the direction.
     gamma : the decay of the runs, which is taken off what they drift. Of 0 the drift is all there is; other
@@ -110,7 +111,8 @@ def implicit_decay(
     """
     if metric not in ("accuracy", "loss"):
         raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
-    remarks = check_path(path, runs, 1.0, metric)
+    path, runs = path_of(path), runs_of(runs)
+    remarks = check_match(path, runs, 1.0, metric)
     ds = runs.dataset
     still = np.flatnonzero(ds["gamma"].values == gamma)
     if not still.size:

@@ -4,9 +4,9 @@ network, so that an error is traced to the assumption that makes it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from groktime.fullnet.eq6 import integrate_networks
-from groktime.fullnet.runs import Runs, open_runs
-from groktime.fullnet.task import Task, whole
-from groktime.fullnet.trainer import members_of, train
-from groktime.fullnet.training import Member
+from groktime.fullnet.find import find_task
+from groktime.fullnet.runs import Runs
+from groktime.fullnet.task import Task
+from groktime.fullnet.trainer import members_of
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
-from groktime.reduced.files import replacing
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape
-from groktime.reduced.prediction import SeedPrediction, predict
-from groktime.reduced.system import LEVEL, systems
-from groktime.validation.ladder_path import check_options, read_at, sampled
+from groktime.reduced.system import LEVEL
+from groktime.validation.given import landscape_of
+from groktime.validation.ladder_networks import TRAINED, check_options, sampled, trained
+from groktime.validation.ladder_settings import Settings, folder_of, steps_of
+from groktime.validation.ladder_sources import Read, of_landscape, of_paths
 from groktime.validation.match import check_match
 from groktime.validation.measure import measure
 from groktime.validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung, with_path
@@ -35,10 +35,9 @@ Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-ladder/1"
 ADAMW_RATE = 1e-3
-TRAINED = ("loop", "restricted", "gd", "adamw")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ladder:
     """What `ladder` returns.
 
@@ -50,16 +49,48 @@ class Ladder:
     """
 
     table: xr.Dataset
-    rungs: tuple[Rung, ...] = field(repr=False)
-    land: Landscape = field(repr=False)
-    runs: Mapping[str, tuple[Runs, ...]] = field(repr=False)
-    paths: tuple[DecayPath, ...] = field(default=(), repr=False)
+    rungs: tuple[Rung, ...]
+    land: Landscape
+    runs: Mapping[str, tuple[Runs, ...]]
+    paths: tuple[DecayPath, ...] = ()
 
-    def text(self) -> str:
+    def report(self) -> str:
         """Times by rung, ratios between neighbours, and which rung costs most."""
         from groktime.validation.ladder_text import text
 
         return text(self)
+
+    def write_report(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write ladder.txt, table.csv, table.nc and ladder.png into a folder, complete or not at all.
+
+        Raises
+        ------
+        InputError : as `Comparison.write_report`.
+        """
+        from groktime.validation.folder import write_ladder
+
+        return write_ladder(self, Path(path), overwrite)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as plain dicts, for scripts."""
+        return {"schema": SCHEMA, "table": self.table.to_dict()}
+
+    def to_dataframe(self) -> Any:
+        """One row a setting, seed and rung."""
+        each = self.table.drop_dims("form", errors="ignore")
+        return each.to_dataframe(dim_order=["setting", "seed", "rung"]).reset_index()
+
+    def __repr__(self) -> str:
+        sizes, task = self.table.sizes, self.table.attrs["task"]
+        return (
+            f"<Ladder: {sizes['setting']} settings of {task}, {sizes['seed']} seeds; "
+            f"rungs {', '.join(r.name for r in self.rungs)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        from groktime.validation.page import ladder_html
+
+        return ladder_html(self)
 
     def plot(self, path: str | Path, overwrite: bool = False) -> Path:
         """Times and ratios down the ladder, as PNG, PDF or SVG."""
@@ -69,8 +100,8 @@ class Ladder:
 
 
 def ladder(
-    task: Task,
-    land: Landscape,
+    task: Task | str,
+    land: Landscape | str | os.PathLike[str],
     *,
     gamma: float | Sequence[float],
     eta_d: float | Sequence[float],
@@ -99,11 +130,11 @@ def ladder(
 
     Parameters
     ----------
-    task, land : the networks, and a landscape that was sampled from them.
+    task, land : the networks, and a landscape that was sampled from them; by value, or by name or file.
     gamma, eta_d, eta_r, alpha, m, n_train, paired : settings and starts, as in `gt.train`; eta_d is that of
         plain gradient descent, which has to bear it. seeds: of the landscape (default: all of them).
     steps : to which networks are trained, one number or one a setting.
-    threshold : test accuracy that counts as generalised (default: the task's; one relative to the ceiling
+    threshold : test accuracy that counts as generalized (default: the task's; one relative to the ceiling
         is taken from the landscape, seed by seed). The same on all rungs.
     adamw_rate : AdamW's learning rate, which means another thing than that of SGD. Its γ is such that ηγ, and
         with it the decay, is that of the setting; its η_R/η_D is the setting's, too.
@@ -121,6 +152,7 @@ def ladder(
     ------
     InputError : naming the argument, or what the landscape and the task differ in.
     """
+    task, land = find_task(task) if isinstance(task, str) else task, landscape_of(land)
     seeds = list(land.seeds) if seeds is None else [int(s) for s in seeds]
     absent = [s for s in seeds if s not in land.seeds]
     if absent or not seeds:
@@ -140,7 +172,7 @@ def ladder(
     one_seed = members_of(
         task, paired, gamma, eta_d, eta_r, alpha, 1.0 if m is None else m, n_train, seeds[:1]
     )
-    settings = _Settings(task, land, one_seed, seeds, _steps(steps, len(one_seed)), threshold, stop_early)
+    settings = Settings(task, land, one_seed, seeds, steps_of(steps, len(one_seed)), threshold, stop_early)
     rungs: tuple[Rung, ...] = TWO_DIMENSIONAL if task.messiness else ONE_DIMENSIONAL
     if options is not None:
         rungs = with_path(rungs)
@@ -150,198 +182,66 @@ def ladder(
         "settings": [asdict(c) for c in one_seed], "seeds": seeds, "steps": settings.steps,
         "limits": settings.limits.tolist(), "task": task.name, "task_settings": dict(task.settings),
     }  # fmt: skip
-    folder = _folder(Path(out), how)
+    folder = folder_of(Path(out), how)
     machine = {"device": device, "members": members, "workers": workers, "progress": progress}
-    t_grok = np.full((len(one_seed), len(seeds), len(rungs)), np.nan)
-    status = np.full(t_grok.shape, "", object)
-    last = np.full(t_grok.shape, np.nan)
-    other = _predicted(settings, level, [r.name for r in rungs], t_grok, status)
+    by_rung = _ByRung.of((len(one_seed), len(seeds), len(rungs)))
+    names = [r.name for r in rungs]
+    read, other = of_landscape(settings, level)
+    for name in set(read[0][0]) & set(names):
+        by_rung.fill(names.index(name), [[each[name] for each in row] for row in read])
     runs: dict[str, tuple[Runs, ...]] = {}
     paths: tuple[DecayPath, ...] = ()
-    if options is not None:  # before anything is trained, so that a bad option is told at once
-        paths, own = sampled(task, one_seed, seeds, options, folder, machine)
-        k = [r.name for r in rungs].index("path")
-        t_grok[..., k], status[..., k], last[..., k] = read_at(own, one_seed, seeds, settings.limits)
-    for k, rung in enumerate(rungs):
-        if rung.name in TRAINED:
-            training = _training_of(rung.name, task, adamw_rate, dict(loop or {}))
-            each = [
-                _trained(settings, part, training, folder / f"{rung.name}-{number}.nc", resolution, machine)
-                for number, part in enumerate(settings.parts)
-            ]
-            runs[rung.name] = tuple(each)
-            for part, one in zip(settings.parts, each, strict=True):
-                check_match(land, one, threshold, "accuracy")
-                _measured(settings, part, one, persist, k, t_grok, status, last)
-    table = _table(settings, rungs, t_grok, status, last, other)
+    if options is not None:  # before anything is trained, so that a bad option is known at once
+        paths, of_setting = sampled(task, one_seed, seeds, options, folder, machine)
+        by_rung.fill(names.index("path"), of_paths(settings, of_setting))
+    for name in (n for n in names if n in TRAINED):
+        runs[name] = tuple(
+            trained(
+                settings, part, name, adamw_rate, loop, folder / f"{name}-{number}.nc", resolution, machine
+            )
+            for number, part in enumerate(settings.parts)
+        )
+        for part, one in zip(settings.parts, runs[name], strict=True):
+            check_match(land, one, threshold, "accuracy")
+            by_rung.measured(names.index(name), settings, part, one, persist)
+    table = _table(settings, rungs, by_rung, other)
     table.attrs |= {"landscape": land.source, "adamw_rate": adamw_rate, "level": level}
     return Ladder(table, rungs, land, runs, paths)
 
 
 @dataclass(frozen=True)
-class _Settings:
-    """The settings (of the first seed) and the seeds; `limits`: test accuracies [setting, seed]."""
+class _ByRung:
+    """Steps, status, and the step to which it was watched, [setting, seed, rung]."""
 
-    task: Task
-    land: Landscape
-    members: Sequence[Member]
-    seeds: Sequence[int]
-    steps: list[int]
-    threshold: float | None
-    stop_early: bool
+    t_grok: Floats
+    status: NDArray[np.object_]
+    last: Floats
 
-    @property
-    def parts(self) -> list[list[int]]:
-        """The settings that are trained together: those with equal steps."""
-        return [[k for k, s in enumerate(self.steps) if s == each] for each in sorted(set(self.steps))]
+    @classmethod
+    def of(cls, shape: tuple[int, int, int]) -> _ByRung:
+        return cls(np.full(shape, np.nan), np.full(shape, "", object), np.full(shape, np.nan))
 
-    def size(self, k: int) -> int | None:
-        """The n_train of setting k by which the landscape knows it."""
-        return None if self.land.n_train == [0] else self.members[k].n_train
+    def fill(self, rung: int, read: Sequence[Sequence[Read]]) -> None:
+        """What a source says, [setting][seed]."""
+        for k, row in enumerate(read):
+            for j, each in enumerate(row):
+                self.t_grok[k, j, rung], self.status[k, j, rung], self.last[k, j, rung] = each
 
-    @property
-    def limits(self) -> Floats:
-        known: dict[int | None, dict[int, float]] = {}
-        for k in range(len(self.members)):
-            n = self.size(k)
-            if n not in known:
-                found = systems(self.land, n_train=n, threshold=self.threshold)
-                known[n] = {s.seed: s.threshold for s in found}
-        return np.array([[known[self.size(k)][s] for s in self.seeds] for k in range(len(self.members))])
-
-
-def _steps(steps: int | Sequence[int], count: int) -> list[int]:
-    each = np.atleast_1d(np.asarray(steps)).tolist()
-    if len(each) not in (1, count):
-        raise InputError(f"steps: {len(each)} values, expected one number, or {count}, one a setting")
-    return [whole("steps", s, 1) for s in (each * count if len(each) == 1 else each)]
-
-
-def _folder(out: Path, how: Mapping[str, Any]) -> Path:
-    """The folder of the runs files, which belong to one ladder only."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be made ({error.strerror or error})") from error
-    note, text = out / "ladder.json", json.dumps(how, indent=1, sort_keys=True, default=float)
-    if not note.exists():
-        with replacing(note) as temporary:
-            temporary.write_text(text)
-    elif note.read_text() != text:
-        raise InputError(f"{out}: holds a ladder of other settings; name another folder, or remove it")
-    return out
-
-
-def _predicted(
-    given: _Settings, level: float, names: Sequence[str], t_grok: Floats, status: NDArray[np.object_]
-) -> Floats:
-    """Fill in the rungs without networks; returns (setting, seed, form) at the representation's rate."""
-    other = np.full((*t_grok.shape[:2], 2), np.nan)
-    for k, c in enumerate(given.members):
-        start: dict[str, Any] = {"gamma": c.gamma, "eta_d": c.eta_d, "alpha": c.alpha, "level": level}
-        start |= {"n_train": given.size(k), "threshold": given.threshold}
-        if given.task.messiness:
-            start |= {"m": c.m, "eta_r": c.eta_r}
-        own = {p.seed: p for p in predict(given.land, **start).seeds}
-        if given.task.messiness:
-            of_r = {p.seed: p for p in predict(given.land, **start, m_rate="representation").seeds}
-            other[k] = [[of_r[s].corrected, of_r[s].t_grok] for s in given.seeds]
-        for j, seed in enumerate(given.seeds):
-            for name, (time, said) in _told(own[seed]).items():
-                if name in names:
-                    at = names.index(name)
-                    t_grok[k, j, at], status[k, j, at] = time, said
-    return other
-
-
-def _told(p: SeedPrediction) -> dict[str, tuple[float, str]]:
-    """Time and status of the rungs without networks."""
-
-    def form(time: float) -> tuple[float, str]:
-        if p.status is Status.ALREADY:
-            return 0.0, Status.ALREADY.value
-        return time, Status.GENERALIZES.value if np.isfinite(time) else "no form"
-
-    return {
-        "printed": form(p.closed_form),
-        "corrected": form(p.corrected),
-        "eq6": (p.t_grok, p.status.value),
-    }
-
-
-_Training = tuple[Callable[..., Runs], dict[str, Any], float | None]
-
-
-def _training_of(name: str, task: Task, adamw_rate: float, loop: dict[str, Any]) -> _Training:
-    """What trains a rung, how, and the learning rate that replaces the setting's."""
-    free = "free" if task.messiness else "fixed"
-    of: dict[str, _Training] = {
-        "loop": (integrate_networks, loop, None),
-        "restricted": (train, {"optimizer": "sgd", "representation": "line"}, None),
-        "gd": (train, {"optimizer": "sgd", "representation": free}, None),
-        "adamw": (train, {"optimizer": "adamw", "representation": free}, adamw_rate),
-    }
-    return of[name]
-
-
-def _trained(
-    given: _Settings,
-    part: Sequence[int],
-    training: _Training,
-    file: Path,
-    resolution: float,
-    machine: Mapping[str, Any],
-) -> Runs:
-    """The runs of some settings, seed by seed within each, trained if their file is not there."""
-    if file.exists():
-        return open_runs(file)
-    by, how, rate = training
-    rows = [(given.members[k], seed) for k in part for seed in given.seeds]
-    # AdamW's rate is its own: the same ηγ, and the same η_R/η_D
-    scale = [1.0 if rate is None else rate / c.eta_d for c, _ in rows]
-    return by(
-        given.task,
-        gamma=[c.gamma / s for (c, _), s in zip(rows, scale, strict=True)],
-        eta_d=[c.eta_d * s for (c, _), s in zip(rows, scale, strict=True)],
-        eta_r=[c.eta_r * s for (c, _), s in zip(rows, scale, strict=True)],
-        alpha=[c.alpha for c, _ in rows],
-        m=[c.m for c, _ in rows],
-        n_train=[c.n_train for c, _ in rows],
-        seeds=[seed for _, seed in rows],
-        paired=True,
-        steps=given.steps[part[0]],
-        stop_at=float(given.limits[list(part)].max()) if given.stop_early else None,
-        resolution=resolution,
-        out=file,
-        **how,
-        **machine,
-    )
-
-
-def _measured(
-    given: _Settings,
-    part: Sequence[int],
-    runs: Runs,
-    persist: int,
-    rung: int,
-    t_grok: Floats,
-    status: NDArray[np.object_],
-    last: Floats,
-) -> None:
-    shape = (len(part), len(given.seeds))
-    delays = measure(runs, given.limits[list(part)].ravel(), persist)
-    time, watched = (delays[name].values.astype(float).reshape(shape) for name in ("t_grok", "last"))
-    diverged = runs.dataset["diverged"].values.astype(bool).reshape(shape)
-    said = np.where(np.isfinite(time), Status.GENERALIZES.value, np.where(diverged, "diverged", "censored"))
-    t_grok[part, :, rung], status[part, :, rung], last[part, :, rung] = time, said, watched
+    def measured(self, rung: int, given: Settings, part: Sequence[int], runs: Runs, persist: int) -> None:
+        """What became of the networks of some settings."""
+        shape = (len(part), len(given.seeds))
+        delays = measure(runs, given.limits[list(part)].ravel(), persist)
+        time, watched = (delays[name].values.astype(float).reshape(shape) for name in ("t_grok", "last"))
+        diverged = runs.dataset["diverged"].values.astype(bool).reshape(shape)
+        never = np.where(diverged, "diverged", "censored")
+        self.t_grok[part, :, rung], self.last[part, :, rung] = time, watched
+        self.status[part, :, rung] = np.where(np.isfinite(time), Status.GENERALIZES.value, never)
 
 
 def _table(
-    given: _Settings,
+    given: Settings,
     rungs: Sequence[Rung],
-    t_grok: Floats,
-    status: NDArray[np.object_],
-    last: Floats,
+    found: _ByRung,
     other: Floats,
 ) -> xr.Dataset:
     dims = ("setting", "seed", "rung")
@@ -355,15 +255,24 @@ def _table(
     }
     coords |= {"steps": ("setting", given.steps), "seed": list(given.seeds)}
     coords |= {"rung": [r.name for r in rungs], "form": ["corrected", "eq6"]}
+    steps = "optimizer steps"
     table = xr.Dataset(
         {
-            "t_grok": (dims, t_grok, {"units": "optimizer steps"}),
-            "status": (dims, status.astype(str)),
-            "last": (dims, last, {"units": "optimizer steps"}),
-            "threshold": (dims[:2], given.limits),
-            "representation_rate": ((*dims[:2], "form"), other, {"units": "optimizer steps"}),
+            "t_grok": (dims, found.t_grok, _named(steps, "time to generalize")),
+            "status": (dims, found.status.astype(str), _named("1", "what becomes of the network")),
+            "last": (dims, found.last, _named(steps, "step to which it was watched")),
+            "threshold": (dims[:2], given.limits, _named("1", "test accuracy that counts as generalized")),
+            "representation_rate": (
+                (*dims[:2], "form"),
+                other,
+                _named(steps, "time to generalize at the rate of m that a trained R has"),
+            ),
         },
         coords,
         {"schema": SCHEMA, "task": given.task.name},
     )
     return table if given.task.messiness else table.drop_dims("form")
+
+
+def _named(unit: str, words: str) -> dict[str, str]:
+    return {"units": unit, "long_name": words}

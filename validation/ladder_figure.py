@@ -29,7 +29,7 @@ _STEM = 18  # letters of a rung's name in a line
 
 def plot_ladder(ladder: Ladder, path: str | Path, overwrite: bool = False) -> Path:
     """Above: ηγt on each rung; small: seeds, joined: medians over the seeds of each setting, where more than
-    half have a time. Open triangles: networks that had not generalised when training ended; open
+    half have a time. Open triangles: networks that had not generalized when training ended; open
     triangles that point down: seeds that pass at the start. Below: each rung
     over the one above it; bars: medians over settings and seeds.
     """

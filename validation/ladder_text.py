@@ -43,21 +43,21 @@ def settings(rows: xr.Dataset) -> dict[str, NDArray[np.float64]]:
 
 def text(ladder: Ladder) -> str:
     """Everything that `print` should show of a ladder."""
-    told = [f"{title}\n{table(columns)}" for title, columns in tables(ladder).items()]
-    return "\n\n".join([f"{heading(ladder)}\n{told[0]}", *told[1:], verdict(ladder)])
+    first, *rest = (f"{title}\n{table(columns)}" for title, columns in tables(ladder).items())
+    return "\n\n".join([f"{heading(ladder)}\n{first}", *rest, verdict(ladder)])
 
 
 def heading(ladder: Ladder) -> str:
     """What was followed, in one line."""
     rows, how = ladder.table, ladder.table.attrs
-    told = (
+    words = (
         f"{rows.sizes['setting']} settings of {how['task']} with {rows.sizes['seed']} seeds, landscape "
         f"{how['landscape']}; AdamW at rate {how['adamw_rate']:g} with the same ηγ"
     )
     if not ladder.paths:
-        return told
+        return words
     sampled = sorted({float(g) for path in ladder.paths for g in path.gamma_eff}, reverse=True)
-    return f"{told}; decay path sampled at γ_eff of {', '.join(f'{g:.3g}' for g in sampled)}"
+    return f"{words}; decay path sampled at γ_eff of {', '.join(f'{g:.3g}' for g in sampled)}"
 
 
 def tables(ladder: Ladder) -> dict[str, dict[str, Iterable[object]]]:
@@ -108,7 +108,7 @@ def summary(ladder: Ladder) -> dict[str, list[object]]:
         for k in ("rung", "does without", "ratio", "least", "greatest", "pairs", "lost", "gained", "over SGD")
     }
     for k, rung in enumerate(ladder.rungs):
-        own = found[..., k][np.isfinite(found[..., k])]
+        known = found[..., k][np.isfinite(found[..., k])]
         here = np.isfinite(times[..., k])
         above = np.isfinite(times[..., k - 1]) if k else here
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -117,9 +117,9 @@ def summary(ladder: Ladder) -> dict[str, list[object]]:
         row: list[object] = [
             rung.words,
             rung.drops or "-",
-            *(f"{f(own):.2f}" if own.size else "-" for f in ends),
+            *(f"{f(known):.2f}" if known.size else "-" for f in ends),
         ]
-        row += [own.size, int((above & ~here).sum()), int((here & ~above).sum())]
+        row += [known.size, int((above & ~here).sum()), int((here & ~above).sum())]
         row += [f"{np.median(against):.2f} ({against.size})" if against.size else "-"]
         for name, value in zip(columns, row, strict=True):
             columns[name].append(value)
@@ -143,7 +143,10 @@ def verdict(ladder: Ladder) -> str:
         else ""
     )
     if np.isnan(cost).all():
-        return f"No two neighbouring rungs have a time: nothing can be said of what costs most.{also}"
+        return (
+            "No two neighbouring rungs have a time: which assumption costs most cannot be read from "
+            f"them.{also}"
+        )
     k = int(np.nanargmax(cost))
     pairs = int(np.isfinite(found[..., k]).sum())
     return (

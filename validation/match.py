@@ -1,4 +1,8 @@
-"""Whether a landscape and runs belong together; where they do not, one sentence on what would help."""
+"""Whether what predicts belongs to the runs; where it does not, one sentence on what would help.
+
+One list of checks for landscapes and decay paths. Each looks at what a file says and passes where it says
+nothing; a source without a file, such as a law, has nothing that could be checked but the runs themselves.
+"""
 
 from __future__ import annotations
 
@@ -7,76 +11,54 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from groktime.fullnet.runs import Runs
 from groktime.reduced.decay_path import MOMENTUM_SPEED, DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 
-Floats = NDArray[np.float64]
-
 # By how much an optimizer's decay and gradient are faster than η says. torch's momentum sums the
 # last 1/(1 - 0.9) steps, of the decay as of the gradient; "adam" is without decay; "eq6" is Eq. 6 itself.
 SPEED = {"adamw": 1.0, "sgd": 1.0, "adam": 1.0, "momentum": MOMENTUM_SPEED, "eq6": 1.0}
 _W0 = 0.01  # the same seed of the same network starts with the same norm, but for rounding
+_RATIO = 1e-6  # by which η_R/η_D may differ for rounding
+_NAMES = ("task", "loss", "optimizer", "representation")  # of the last two a landscape says nothing
+
+Sampled = Landscape | DecayPath
 
 
-def check_match(land: Landscape, runs: Runs, threshold: float | None, metric: str) -> list[str]:
+def check_match(one: Sampled | None, runs: Runs, threshold: float | None, metric: str) -> list[str]:
     """Refuse what cannot be compared; returns remarks on what the files do not say.
+
+    `one` is None for a source that is made from no file. A `threshold` that is given counts for all.
 
     Raises
     ------
     InputError : naming what differs, and what would make the two comparable.
     """
-    here, there = land.dataset.attrs, runs.dataset.attrs
-    free_norm(runs)
-    if land.task != runs.task:
-        raise InputError(
-            f"task: {land.source} is of {land.task!r} and {runs.source} of {runs.task!r}; "
-            "expected a landscape and runs of one task"
-        )
-    if here["loss"] != there["loss"]:
-        raise InputError(
-            f"loss: {here['loss']!r} in {land.source} and {there['loss']!r} in {runs.source}; "
-            "expected a landscape sampled with the loss that the runs were trained with"
-        )
-    remarks = same_settings(land, runs) + _same_sizes(land, runs)
-    _same_threshold(land, runs, threshold, metric)
-    _known_decay(runs)
-    _same_messiness(land, runs)
-    if configuration(land):
-        same_networks(land, runs)
-    stop = configuration(runs).get("stop_at")
-    limit = threshold if threshold is not None else here["accuracy_threshold"]
-    if metric == "accuracy" and stop is not None and limit > stop and runs.finished.any():
-        remarks.append(
-            f"the runs were stopped at test accuracy {stop:g}, below the threshold: those that had not "
-            "passed it by then count as censored"
-        )
-    return remarks
+    _free_norm(runs)
+    if one is None:
+        _known_decay(runs)
+        return []
+    _same_names(one, runs)
+    remarks = _same_settings(one, runs) + _same_sizes(one, runs)
+    if threshold is None and metric == "accuracy":
+        _same_threshold(one, runs)
+    if "optimizer" not in one.dataset.attrs:
+        _known_decay(runs)
+    _same_rates(one, runs)
+    _same_messiness(one, runs)
+    if configuration(one):
+        _same_networks(one, runs)
+    return remarks + _same_batch(one, runs)
 
 
-def starts(land: Landscape, runs: Runs) -> dict[str, Floats]:
-    """What `predict` is told of each run, [run]: the rates at which its optimizer really moves.
-
-    A representation that is held fixed has the rate 0; n_train is the landscape's name for it.
-    """
-    ds = runs.dataset
-    speed = SPEED[_optimizer(runs)]
-    none = np.zeros(ds.sizes["run"])
-    fixed = ds.attrs["representation"] == "fixed"
-    return {
-        "gamma": np.asarray(ds["gamma"].values, float),
-        "eta_d": speed * np.asarray(ds["eta_d"].values, float),
-        "eta_r": none if fixed else speed * np.asarray(ds["eta_r"].values, float),
-        "alpha": np.asarray(ds["alpha"].values, float),
-        "m": np.asarray(ds["m_start"].values, float),
-        "n_train": none if land.n_train == [0] else np.asarray(ds["n_train"].values, float),
-    }
+def speed(one: Sampled | None, runs: Runs) -> float:
+    """How much faster the runs are than their η says, to what does not know their optimizer."""
+    return 1.0 if one is not None and "optimizer" in one.dataset.attrs else SPEED.get(_optimizer(runs), 1.0)
 
 
-def configuration(one: Landscape | DecayPath | Runs) -> Mapping[str, Any]:
+def configuration(one: Sampled | Runs) -> Mapping[str, Any]:
     """With what a file was made, empty where it does not say."""
     found = json.loads(one.dataset.attrs["configuration"])
     return found if isinstance(found, Mapping) else {}
@@ -86,62 +68,72 @@ def _optimizer(runs: Runs) -> str:
     return str(runs.dataset.attrs["optimizer"]).lower()
 
 
-def same_settings(land: Landscape | DecayPath, runs: Runs, what: str = "a landscape") -> list[str]:
-    """Refuse another setting of the task; returns a remark where a file does not say."""
-    here, there = (configuration(one).get("settings") for one in (land, runs))
+def _what(one: Sampled) -> str:
+    return "decay path" if isinstance(one, DecayPath) else "landscape"
+
+
+def _same_names(one: Sampled, runs: Runs) -> None:
+    here, there = one.dataset.attrs, dict(runs.dataset.attrs) | {"optimizer": _optimizer(runs)}
+    for name in _NAMES:
+        if name in here and str(here[name]) != str(there[name]):
+            raise InputError(
+                f"{name}: {str(here[name])!r} in {one.source} and {str(there[name])!r} in {runs.source}; "
+                f"expected a {_what(one)} of the networks that were trained"
+            )
+
+
+def _same_settings(one: Sampled, runs: Runs) -> list[str]:
+    here, there = (configuration(x).get("settings") for x in (one, runs))
     if not (isinstance(here, Mapping) and isinstance(there, Mapping)):
-        silent = land.source if not isinstance(here, Mapping) else runs.source
+        silent = one.source if not isinstance(here, Mapping) else runs.source
         return [f"{silent} does not say with which settings of the task it was made: they were not checked"]
     for name in sorted({*here, *there}):
         a, b = here.get(name), there.get(name)
         if a != b:
             raise InputError(
-                f"{name}: {a} in {land.source} and {b} in {runs.source}; expected one value: "
-                f"sample {what} with {name} = {b}, or train with {name} = {a}"
+                f"{name}: {a} in {one.source} and {b} in {runs.source}; expected one value: "
+                f"sample a {_what(one)} with {name} = {b}, or train with {name} = {a}"
             )
     return []
 
 
-def _same_sizes(land: Landscape, runs: Runs) -> list[str]:
+def _same_sizes(one: Sampled, runs: Runs) -> list[str]:
     sizes = np.unique(runs.dataset["n_train"].values).astype(int)
-    if land.n_train == [0]:
+    if one.n_train == [0]:
         if len(sizes) > 1:
             raise InputError(
-                f"n_train: {runs.source} has {', '.join(map(str, sizes))} and {land.source} does not say "
-                "its own; expected runs of one size of the training set"
+                f"n_train: {runs.source} has {', '.join(map(str, sizes))} and {one.source} does not say "
+                "which it has; expected runs of one size of the training set"
             )
-        return [f"{land.source} does not say its n_train: taken as that of the runs, {sizes[0]}"]
-    missing = [str(n) for n in sizes if n not in land.n_train]
+        return [f"{one.source} does not say its n_train: taken as that of the runs, {sizes[0]}"]
+    missing = [str(n) for n in sizes if n not in one.n_train]
     if missing:
         raise InputError(
-            f"n_train: {runs.source} has {', '.join(missing)}, and {land.source} only "
-            f"{', '.join(map(str, land.n_train))}; expected a landscape sampled with the runs' n_train"
+            f"n_train: {runs.source} has {', '.join(missing)}, and {one.source} only "
+            f"{', '.join(map(str, one.n_train))}; expected a {_what(one)} sampled with the runs' n_train"
         )
     return []
 
 
-def _same_threshold(land: Landscape, runs: Runs, threshold: float | None, metric: str) -> None:
-    if threshold is not None or metric != "accuracy":
-        return
-    told = threshold_words(land), threshold_words(runs)
-    if told[0] != told[1]:
+def _same_threshold(one: Sampled, runs: Runs) -> None:
+    words = _threshold_words(one), _threshold_words(runs)
+    if words[0] != words[1]:
         raise InputError(
-            f"threshold: test accuracy {told[0]} in {land.source} and {told[1]} in {runs.source}; "
+            f"threshold: test accuracy {words[0]} in {one.source} and {words[1]} in {runs.source}; "
             "expected a threshold for both, threshold=… (--threshold)"
         )
 
 
-def threshold_words(one: Landscape | DecayPath | Runs) -> str:
-    """The test accuracy that a file counts as generalised."""
+def _threshold_words(one: Sampled | Runs) -> str:
+    """The test accuracy that a file counts as generalized."""
     relative = " of the ceiling" if one.dataset.attrs["threshold_relative"] else ""
     return f"{one.dataset.attrs['accuracy_threshold']:g}{relative}"
 
 
-def free_norm(runs: Runs) -> None:
-    """Refuse runs whose norm was held."""
+def _free_norm(runs: Runs) -> None:
     if runs.constrained:
         raise InputError(
-            f"constrained: the networks of {runs.source} were held at their first norm, on which no decay "
+            f"constrained: the networks of {runs.source} were kept at their first norm, on which no decay "
             "acts; expected runs trained without it"
         )
 
@@ -155,37 +147,67 @@ def _known_decay(runs: Runs) -> None:
         )
     if name == "adam" and np.any(runs.dataset["gamma"].values > 0):
         raise InputError(
-            f"optimizer: Adam's decay in {runs.source} goes through its normalisation and has no law in "
+            f"optimizer: Adam's decay in {runs.source} goes through its normalization and has no law in "
             "gamma; expected runs trained with 'adamw', whose decay is decoupled"
         )
 
 
-def _same_messiness(land: Landscape, runs: Runs) -> None:
+def _same_rates(one: Sampled, runs: Runs) -> None:
+    """A decay path holds for one η_R/η_D, unless its representation is fixed."""
+    if not isinstance(one, DecayPath) or one.dataset.attrs["representation"] == "fixed":
+        return
+    ratio = float(one.dataset.attrs["eta_r"]) / one.eta_d
+    each = runs.dataset["eta_r"].values / runs.dataset["eta_d"].values
+    other = each[~np.isclose(each, ratio, rtol=_RATIO, atol=0)]
+    if other.size:
+        raise InputError(
+            f"eta_R/eta_D: {ratio:g} in {one.source} and {other[0]:g} in {runs.source}; "
+            "expected a decay path sampled at the ratio of the runs"
+        )
+
+
+def _same_messiness(one: Sampled, runs: Runs) -> None:
+    """A start outside of a decay path's is a status; a landscape has to be of the right kind."""
+    if isinstance(one, DecayPath):
+        return
     start = runs.dataset["m_start"].values
-    if land.two_dimensional:
+    if one.two_dimensional:
         if np.isnan(start).any():
             raise InputError(
-                f"m: {land.source} is a landscape of (w, m), and {runs.source} has no m_start; "
+                f"m: {one.source} is a landscape of (w, m), and {runs.source} has no m_start; "
                 "expected runs that start at a messiness m, or a landscape of w alone"
             )
         return
     known = start[~np.isnan(start)]
-    if known.size and (runs.dataset.attrs["representation"] != "fixed" or np.any(known != land.m[0])):
-        other = known[known != land.m[0]]
+    if known.size and (runs.dataset.attrs["representation"] != "fixed" or np.any(known != one.m[0])):
+        other = known[known != one.m[0]]
         raise InputError(
             f"m: {runs.source} starts at m = {(other if other.size else known)[0]:g} with a representation "
-            f"that is {runs.dataset.attrs['representation']!r}, and {land.source} was sampled at "
-            f"m = {land.m[0]:g} alone; expected a landscape of (w, m)"
+            f"that is {runs.dataset.attrs['representation']!r}, and {one.source} was sampled at "
+            f"m = {one.m[0]:g} alone; expected a landscape of (w, m)"
         )
 
 
-def same_networks(land: Landscape | DecayPath, runs: Runs) -> None:
-    """Refuse a seed that does not start with the same norm in both."""
-    norms = dict(zip(land.seeds, land.dataset["w0"].values, strict=True))
+def _same_networks(one: Sampled, runs: Runs) -> None:
+    norms = dict(zip(one.seeds, one.dataset["w0"].values, strict=True))
     seeds, starts = runs.dataset["seed"].values.astype(int), runs.dataset["w0"].values
     for seed, w0 in zip(seeds, starts, strict=True):
         if seed in norms and abs(np.log(w0 / norms[seed])) > _W0:
             raise InputError(
-                f"w0: seed {seed} starts with norm {norms[seed]:.4g} in {land.source} and {w0:.4g} in "
+                f"w0: seed {seed} starts with norm {norms[seed]:.4g} in {one.source} and {w0:.4g} in "
                 f"{runs.source}: another network; expected both of one network"
             )
+
+
+def _same_batch(one: Sampled, runs: Runs) -> list[str]:
+    sampled, trained = configuration(one).get("batch"), int(runs.dataset.attrs["batch"])
+    if not isinstance(one, DecayPath) or sampled is None or int(sampled) == trained:
+        return []
+    return [
+        f"{one.source} was sampled with {_batch(int(sampled))}, and {runs.source} trained with "
+        f"{_batch(trained)}: what their noise does to the drift is not the same"
+    ]
+
+
+def _batch(size: int) -> str:
+    return f"batches of {size}" if size else "all samples in each step"

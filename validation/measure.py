@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from groktime.fullnet.runs import SETTINGS, Runs
 from groktime.reduced.errors import InputError
 from groktime.reduced.system import MEMORIZED
+from groktime.validation.given import FileName, runs_of
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -17,24 +18,27 @@ SCHEMA = "groktime-delays/2"
 TIMES = {"train": "t_mem", "test": "t_grok"}  # the time of each metric's crossing
 RULES = ("persist", "first", "stable")
 _ROUND = 1e-6  # of an accuracy stored in single precision: 9 of 10 right is at 0.9
-_UNITS = {
-    "t_mem": "optimizer steps",
-    "t_grok": "optimizer steps",
-    "delay": "optimizer steps",
-    "last": "optimizer steps",
-    "norm_at_grok": "L2 norm of all weights and biases",
+_STEPS = "optimizer steps"
+_NAMES = {  # unit and long name
+    "t_mem": (_STEPS, "time to fit the training set"),
+    "t_grok": (_STEPS, "time to generalize"),
+    "delay": (_STEPS, "t_grok - t_mem"),
+    "train_censored": ("1", "whether it never fitted the training set"),
+    "test_censored": ("1", "whether it never generalized"),
+    "last": (_STEPS, "step to which the run was watched"),
+    "norm_at_grok": ("L2 norm of all weights and biases", "norm at t_grok"),
 }
 
 
 def measure(
-    runs: Runs,
+    runs: Runs | FileName,
     threshold: ArrayLike | None = None,
     persist: int = 3,
     metric: str = "accuracy",
     train_threshold: ArrayLike | None = None,
     rule: str = "persist",
 ) -> xr.Dataset:
-    """Fitting time, generalisation time and delay of each run.
+    """Fitting time, generalization time and delay of each run.
 
     A time is the step of an evaluation, so it is known to the spacing of the evaluations. A metric
     that passes only at the very end of a run has not been seen to stay: the run is censored,
@@ -42,6 +46,7 @@ def measure(
 
     Parameters
     ----------
+    runs : the trained networks, or their file.
     threshold, train_threshold : what the test and train metric must reach, one number or one a run.
         Default for accuracies: the file's and 0.95. Losses have no default for the test; that of
         the train loss is the same as the test's.
@@ -60,6 +65,7 @@ def measure(
     ------
     InputError : naming the argument, or what the file does not hold.
     """
+    runs = runs_of(runs)
     if metric not in ("accuracy", "loss"):
         raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
     if rule not in RULES:
@@ -99,8 +105,8 @@ def measure(
             "train_threshold": _attribute(limits["train"]),
         },
     )
-    for name, unit in _UNITS.items():
-        delays[name].attrs["units"] = unit
+    for name, (unit, words) in _NAMES.items():
+        delays[name].attrs |= {"units": unit, "long_name": words}
     return delays
 
 
@@ -137,11 +143,11 @@ def _test_default(runs: Runs, given: ArrayLike | None, metric: str) -> ArrayLike
     if given is not None:
         return given
     if metric == "loss":
-        raise InputError("threshold: expected the test loss at or below which a network has generalised")
+        raise InputError("threshold: expected the test loss at or below which a network has generalized")
     if runs.dataset.attrs["threshold_relative"]:
         raise InputError(
             f"threshold: {runs.source} has one relative to the task's ceiling; expected the test accuracy "
-            "that counts as generalised"
+            "that counts as generalized"
         )
     return float(runs.dataset.attrs["accuracy_threshold"])
 

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from groktime.reduced.source import COVERAGE
+from groktime.validation.ask import file_of
 from groktime.validation.comparison_text import (
     CHOICES,
     SLOPES,
     confusions,
+    fits,
     intervals,
     score_columns,
     settings_columns,
@@ -29,22 +32,21 @@ from groktime.validation.comparison_text import (
 from groktime.validation.headline import REASONS, headline
 from groktime.validation.ladder_text import heading, tables, verdict
 from groktime.validation.report import cell
-from groktime.validation.score import column
-from groktime.validation.survival import LEVEL
+from groktime.validation.table import sources
 
 if TYPE_CHECKING:
-    from groktime.validation.compare import Comparison
+    from groktime.validation.comparison import Comparison
     from groktime.validation.ladder import Ladder
 
 _PACKAGES = ("groktime", "torch", "numpy", "scipy", "xarray")
-_FIRST = ("predicted_t_grok", "measured_t_grok", "test_censored", "last", "log_error", "short")
+_FIRST = ("predicted", "log_error")  # of a predictor
 # Of each figure: what it shows to whom cannot see it, and how to read it.
 _WORDS = {
     "predicted": (
         "Scatter of predicted against measured t_grok, on logarithmic axes with the line of equality.",
-        "Each point is a run: its measured t_grok across, the flow's prediction upwards; on the line they "
-        "are equal. Bars: the 90% interval. Open circles: short delays. Triangles: runs that never "
-        "generalised, at the last step to which they were watched.",
+        "Each point is a run: its measured t_grok across, the predicted one upwards, a panel for each "
+        "predictor; on the line they are equal. Bars: the 90% interval. Open circles: short delays. "
+        "Triangles: runs that never generalized, at the last step to which they were watched.",
     ),
     "errors": (
         "Four panels: predicted over measured t_grok against weight decay, start, learning rate and seed.",
@@ -56,21 +58,26 @@ _WORDS = {
         "solid, predicted ones dashed. Dots: each run's measured t_grok.",
     ),
 }
+_NO_LANDSCAPE = (
+    "Norm of trained networks against the decay.",
+    "The norm of trained networks against the decay ηγt, with a dot where each generalized. Dashed: free "
+    "decay.",
+)
 _OVER_LANDSCAPES = (
     "Trajectories of trained networks over the reduced landscape, beside the predicted path.",
     "Colours: sampled training loss of one seed's landscape. Red: the path of Eq. 6 from the start A. Light "
-    "blue: where trained networks of the same setting went, with a star where they generalised.",
+    "blue: where trained networks of the same setting went, with a star where they generalized.",
 )
 _OVER_DECAY = (
     "Norm of trained networks against the decay, beside the reduced losses over the same norms.",
-    "Left: the norm of trained networks against the decay ηγt, with a dot where each generalised. Dashed: "
-    "free decay, the prediction; it generalises where it crosses the critical norm (line: the median; band: "
+    "Left: the norm of trained networks against the decay ηγt, with a dot where each generalized. Dashed: "
+    "free decay, the prediction; it generalizes where it crosses the critical norm (line: the median; band: "
     "90% over seeds). Right: the losses of the sampled landscape over the same norms.",
 )
 
 
 _LADDER = (
-    "Waterfall of the time to generalise, from the printed formula down to full networks.",
+    "Waterfall of the time to generalize, from the printed formula down to full networks.",
     "Each rung drops one assumption of the rung above it.",
 )
 
@@ -78,28 +85,30 @@ _LADDER = (
 def page(comparison: Comparison, folder: Path, ladder: Ladder | None = None) -> str:
     """The page of a report whose figures lie in `folder` already."""
     rows, scores, how = comparison.table, comparison.summary, comparison.table.attrs
-    count, of = rows.sizes["run"], f"{how['landscape']} against {how['runs']}"
-    trajectory = _OVER_LANDSCAPES if comparison.land.two_dimensional else _OVER_DECAY
+    count, of = rows.sizes["run"], f"{', '.join(sources(rows))} against {how['runs']}"
+    trajectory = _NO_LANDSCAPE
+    if comparison.lands:
+        trajectory = _OVER_LANDSCAPES if comparison.lands[-1].two_dimensional else _OVER_DECAY
     figures = {
         name: _figure(folder / f"{name}.png", alt, caption)
         for name, (alt, caption) in {**_WORDS, "trajectory": trajectory}.items()
     }
-    held, *lines = intervals(scores)
+    title, *lines = intervals(scores)
     parts = figures | {
         "title": escape(f"groktime: {of}"),
         "subtitle": escape(f"{of}: {count} runs of {how['task']}"),
         "headline": _paragraphs(headline(rows, scores)),
         "remarks": _list(how["remarks"].splitlines(), "Remarks"),
         "settings": _table(settings_columns(rows), f"{settings_title(rows)}, optimizer steps"),
-        "level": f"{LEVEL:.0%}",
+        "level": f"{COVERAGE:.0%}",
         "scores": _all_scores(rows, scores),
-        "fitted": _list(_fitted(rows, scores), "What the baselines were fitted on"),
+        "fitted": _list(_fitted(rows), "What the baselines were fitted on"),
         "excluded": _all_excluded(rows, scores),
         "slopes": _table(slope_columns(scores), SLOPES),
         "ladder": "" if ladder is None else _ladder(ladder, folder),
-        "coverage": _list([line.strip() for line in lines], held),
+        "coverage": _list([line.strip() for line in lines], title),
         "confusion": "\n".join(_table(columns, title) for title, columns in confusions(scores).items()),
-        "runs": _table(_run_columns(rows), "One row a run", tall=True),
+        "runs": _run_tables(rows),
         "provenance": _provenance(comparison),
         "configurations": _configurations(comparison),
     }
@@ -148,10 +157,16 @@ def _list(lines: list[str], title: str) -> str:
 
 
 def _ladder(ladder: Ladder, folder: Path) -> str:
-    told = [_table(columns, title) for title, columns in tables(ladder).items()]
+    found = [_table(columns, title) for title, columns in tables(ladder).items()]
     figure = _figure(folder / "ladder.png", *_LADDER)
     first, last = _paragraphs([heading(ladder)]), _paragraphs([verdict(ladder)])
-    return "\n".join(["<section>", "<h2>The ladder</h2>", first, figure, *told, last, "</section>"])
+    return "\n".join(["<section>", "<h2>The ladder</h2>", first, figure, *found, last, "</section>"])
+
+
+def ladder_html(ladder: Ladder) -> str:
+    """The times of a ladder and its costliest assumption, for a notebook."""
+    title, columns = next(iter(tables(ladder).items()))
+    return _table(columns, title) + _paragraphs([verdict(ladder)])
 
 
 def _all_scores(rows: xr.Dataset, scores: xr.Dataset) -> str:
@@ -164,9 +179,15 @@ def _all_scores(rows: xr.Dataset, scores: xr.Dataset) -> str:
     return "\n".join(found)
 
 
-def _fitted(rows: xr.Dataset, scores: xr.Dataset) -> list[str]:
-    told = {str(p): rows[column("t_grok", str(p))].attrs.get("fitted") for p in scores["predictor"].values}
-    return [f"{name.replace('_', ' ')}: {words}" for name, words in told.items() if words]
+def _fitted(rows: xr.Dataset) -> list[str]:
+    return [f"{name.replace('_', ' ')}: {words}" for name, words in fits(rows).items()]
+
+
+def scores_html(rows: xr.Dataset, scores: xr.Dataset) -> str:
+    """The scores of t_grok over all runs, for a notebook."""
+    columns = score_columns(scores.sel(quantity="t_grok", runs="all"))
+    named = {name or "predictor": values for name, values in columns.items()}
+    return _table(named, f"t_grok of {rows.sizes['run']} runs of {rows.attrs['task']}")
 
 
 def _all_excluded(rows: xr.Dataset, scores: xr.Dataset) -> str:
@@ -185,11 +206,35 @@ def _all_excluded(rows: xr.Dataset, scores: xr.Dataset) -> str:
     return "\n".join(found)
 
 
-def _run_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
-    """The whole table, with what is asked for most at its start."""
-    settings = [str(k) for k in rows.coords if not np.isnan(rows[k].values.astype(float)).all()]
-    rest = [str(k) for k in rows.data_vars if k not in _FIRST]
-    return {"run": np.arange(rows.sizes["run"])} | {k: rows[k].values for k in (*settings, *_FIRST, *rest)}
+def _run_tables(rows: xr.Dataset) -> str:
+    """What was measured of each run, and a table for each predictor."""
+    settings = [str(k) for k in rows.coords if rows[k].dims == ("run",) and k != "run"]
+    settings = [k for k in settings if not np.isnan(rows[k].values.astype(float)).all()]
+    named: dict[str, Iterable[object]] = {"run": np.arange(rows.sizes["run"])}
+    named |= {k: rows[k].values for k in settings}
+    measured = [str(k) for k in rows.data_vars if rows[k].dims == ("run",)]
+    tables = [_table(named | {k: rows[k].values for k in measured}, "One row a run, measured", tall=True)]
+    of_predictors = [str(k) for k in rows.data_vars if "predictor" in rows[k].dims]
+    order = [*_FIRST, *(k for k in of_predictors if k not in _FIRST)]
+    for name in rows["predictor"].values:
+        columns = named | _columns(rows[order].sel(predictor=name))
+        tables.append(
+            _table(columns, f"One row a run, predicted by {str(name).replace('_', ' ')}", tall=True)
+        )
+    return "\n".join(tables)
+
+
+def _columns(one: xr.Dataset) -> dict[str, Iterable[object]]:
+    """What a predictor says of the runs, [run] each; without the intervals that it does not have."""
+    found: dict[str, Iterable[object]] = {}
+    for name, values in one.data_vars.items():
+        if "interval" not in values.dims:
+            found[str(name)] = values.values
+            continue
+        for which in one["interval"].values:
+            if not np.isnan(one["low"].sel(interval=which)).all():
+                found[f"{name}, {which}"] = values.sel(interval=which).values
+    return found
 
 
 def _provenance(comparison: Comparison) -> str:
@@ -201,18 +246,23 @@ def _provenance(comparison: Comparison) -> str:
     facts = {
         "Task": how["task"],
         "Loss": how["loss"],
-        "Landscape": how["landscape"],
+        **{
+            f"Predictor {name}": _origin(comparison.table.sel(predictor=name))
+            for name in sources(comparison.table)
+        },
         "Runs": how["runs"],
-        "Decay path": how["path"] or "none",
         "Training": f"{trained['optimizer']}, {batch}, representation {trained['representation']}",
-        "Generalised": f"test {how['metric']} passes {span}; rule {how['rule']}{lasting}",
-        "Memorised": f"train {how['metric']} passes {cell(how['train_threshold'])}",
-        "Prediction": f"sampling budget {how['sampled_steps']} steps, level {how['level']:g}, "
-        f"rate of m {how['m_rate']}",
+        "Generalized": f"test {how['metric']} passes {span}; rule {how['rule']}{lasting}",
+        "Memorized": f"train {how['metric']} passes {cell(how['train_threshold'])}",
         "Made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, Python {platform.python_version()}, {_versions()}",
     }
     items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items())
     return f"<dl>{items}</dl>"
+
+
+def _origin(one: xr.Dataset) -> str:
+    words = f"{one['kind'].item()} {one['file'].item()}"
+    return f"{words} ({one['options'].item()})" if one["options"].item() else words
 
 
 def _versions() -> str:
@@ -227,11 +277,13 @@ def _versions() -> str:
 
 
 def _configurations(comparison: Comparison) -> str:
-    both = {
-        "How the landscape was sampled": comparison.land.dataset.attrs["configuration"],
-        "How the runs were trained": comparison.runs.dataset.attrs["configuration"],
-    }
+    made = {}
+    for predictor in comparison.predictors:
+        file = file_of(predictor.sources[-1])
+        if file is not None:
+            made[f"How {predictor.name} was sampled"] = file.dataset.attrs["configuration"]
+    made["How the runs were trained"] = comparison.runs.dataset.attrs["configuration"]
     return "\n".join(
         f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
-        for name, text in both.items()
+        for name, text in made.items()
     )

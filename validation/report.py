@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from groktime.fullnet.runs import SETTINGS
+from groktime.reduced.source import COVERAGE
 from groktime.validation.measure import TIMES
-from groktime.validation.survival import LEVEL
 
 
 def groups(delays: xr.Dataset) -> list[str]:
@@ -33,7 +33,7 @@ def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
         spans[f"{part} censored"] = medians[f"n_{part}_censored"].values
         spans[time] = medians[time].values
         ends = (medians[f"{time}_low"].values, medians[f"{time}_high"].values)
-        spans[f"{time}, {LEVEL:.0%}"] = [f"{cell(a)} to {cell(b)}" for a, b in zip(*ends, strict=True)]
+        spans[f"{time}, {COVERAGE:.0%}"] = [f"{cell(a)} to {cell(b)}" for a, b in zip(*ends, strict=True)]
     how = delays.attrs
     lasting = "" if how["rule"] == "first" else f", {how['persist']} evaluations or more"
     return (
@@ -55,7 +55,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def cell(value: object) -> str:
-    """A number as short as it can be told; a dash where there is none."""
+    """A number as short as can be; a dash where there is none."""
     if isinstance(value, str):
         return value
     if np.ndim(value):  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,39 +11,24 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from groktime.reduced.flow import Status
-from groktime.validation.baselines import BASELINES, QUANTITIES
-from groktime.validation.survival import LEVEL, slope
+from groktime.reduced.source import COVERAGE
+from groktime.validation.baselines import QUANTITIES
+from groktime.validation.survival import slope
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-FORMS = ("flow", "printed", "corrected")
-PREDICTORS = (*FORMS, "path", *BASELINES)  # of these, "path" only where there was one
+SCHEMA = "groktime-scores/2"
 CHOICES = ("all", "long")
 # Why a run is in none of a predictor's numbers; of several reasons, the first counts.
 REASONS = ("short", "censored", "at_start", "not_predicted", "fitted_on")
-# the lower end, whether a run is inside, and how the scores of an interval end
-INTERVALS = (
-    ("predicted_low", "inside", ""),
-    ("spread_low", "inside_spread", "_spread"),
-    ("path_low", "inside_path", "_path"),
-)
 _PREDICTED = ("generalizes", "generalizes_later", "does_not", "outside")
 _MEASURED = ("generalized", "censored", "diverged")
 _GROUP = ("alpha", "eta_d", "eta_r", "n_train", "m_start")
-_TAIL = (1 - LEVEL) / 2
+_TIMES = {"t_grok": "predicted", "delay": "predicted_delay"}  # the variables that say a quantity
+_TAIL = (1 - COVERAGE) / 2
 _DRAWS = 2000
-_AT_ONCE = 2_000_000  # numbers held while draws are weighed
-
-
-def column(quantity: str, predictor: str) -> str:
-    """The name in a comparison's table of what a predictor says of t_grok or delay."""
-    return f"predicted_{quantity}" + ("" if predictor == "flow" else f"_{predictor}")
-
-
-def predictors(table: xr.Dataset) -> tuple[str, ...]:
-    """Those of a comparison's table."""
-    return tuple(p for p in PREDICTORS if column("t_grok", p) in table)
+_AT_ONCE = 2_000_000  # numbers in memory while draws are weighed
 
 
 def summary(table: xr.Dataset) -> xr.Dataset:
@@ -50,7 +36,7 @@ def summary(table: xr.Dataset) -> xr.Dataset:
 
     Returns
     -------
-    Dataset of schema "groktime-scores/1".
+    Dataset of schema "groktime-scores/2".
     Over `quantity` (t_grok, delay), `runs` (all; long: delay at least five times t_mem) and
     `predictor`:
         n : the runs that the numbers are of; n_excluded, over `reason`: the others.
@@ -58,18 +44,17 @@ def summary(table: xr.Dataset) -> xr.Dataset:
             bootstrap interval over seeds.
         slope, slope_low, slope_high, r2 : of ln predicted on ln measured.
         rank : Spearman's correlation.  n_log : runs of `slope`, `r2` (a predicted 0 has no logarithm).
-    Over `runs`: coverage (own seed's interval) and coverage_spread (the interval over the
-        landscape's seeds), shares of the n_interval (n_interval_spread) runs that generalised and have
-        one; n_no_interval, of any runs: off the sampled grid, and for the own seed's, landscapes of w
-        alone, in which one seed has no uncertainty. n_censored; of these n_censored_interval have an
-        interval, and n_consistent one that reaches the run's last step (`_spread`, `_path`: likewise).
-    Over `group` (equal settings but for gamma and seed): gamma_slope_measured and
-        gamma_slope_predicted, of ln t_grok on ln gamma, with `_low` and `_high`; gamma_slope_path of
-        those of the same runs that the path predicts.
-    `confusion` [predicted, measured] : counts of all runs. "generalizes_later": predicted beyond the
-        last step to which the run was, or would have been, watched. `confusion_path`: by the path.
+    Over `runs`, `predictor` and `interval` (of the run's own seed, over the source's seeds): coverage, the
+        share of the n_interval runs that generalized and have an interval; n_no_interval, of any runs: off
+        the sampled grid, or of a seed without uncertainty; n_censored_interval, censored runs that have an
+        interval, and n_consistent, those of them whose interval reaches their last step. n_censored [runs].
+    Over `group` (equal settings but for gamma and seed): gamma_slope_measured, of ln t_grok on ln gamma,
+        over the n_gamma_slope runs that have a time and one from the first predictor; and gamma_slope
+        [group, predictor], over those of the same runs that each predicts; with `_low` and `_high`.
+    `confusion` [predictor, predicted, measured] : counts of all runs. "generalizes_later": predicted beyond
+        the last step to which the run was, or would have been, watched.
     """
-    names = predictors(table)
+    names = [str(p) for p in table["predictor"].values]
     scores: dict[str, list[float]] = {}
     excluded: list[list[float]] = []
     for quantity in QUANTITIES:
@@ -84,30 +69,70 @@ def summary(table: xr.Dataset) -> xr.Dataset:
     variables: dict[str, object] = {k: (dims, np.reshape(v, shape)) for k, v in scores.items()}
     variables["n_excluded"] = ((*dims, "reason"), np.reshape(excluded, (*shape, len(REASONS))))
     intervals = [_coverage(table, choice) for choice in CHOICES]
-    variables |= {k: ("runs", [found[k] for found in intervals]) for k in intervals[0]}
-    told = {"": ("predicted_status", "predicted_t_grok")}
-    if "path" in names:
-        told["_path"] = ("path_status", "predicted_t_grok_path")
-    for end, (status, times) in told.items():
-        counts = _confusion(table, table[status].values, table[times].values)
-        variables[f"confusion{end}"] = (("predicted", "measured"), counts)
+    variables |= {
+        k: (
+            ("runs", "predictor", "interval")[: 1 + np.ndim(intervals[0][k])],
+            np.stack([x[k] for x in intervals]),
+        )
+        for k in intervals[0]
+    }
+    variables["confusion"] = (("predictor", "predicted", "measured"), _confusion(table))
     slopes, settings = _gamma_slopes(table)
+    variables |= {k: (("group", "predictor")[: np.ndim(v)], v) for k, v in slopes.items()}
     out = xr.Dataset(
-        variables | {k: ("group", v) for k, v in slopes.items()},
+        variables,
         {
             "quantity": list(QUANTITIES),
             "runs": list(CHOICES),
-            "predictor": list(names),
+            **{k: table[k].variable for k in ("predictor", "role", "form_of", "interval")},
             "reason": list(REASONS),
             "predicted": list(_PREDICTED),
             "measured": list(_MEASURED),
         }
         | {k: ("group", v) for k, v in settings.items()},
-        {"schema": "groktime-scores/1", "level": LEVEL, "n_runs": table.sizes["run"]},
+        {"schema": SCHEMA, "coverage": COVERAGE, "n_runs": table.sizes["run"]},
     )
     for count in [k for k in out.data_vars if str(k).startswith("n")]:
         out[count] = out[count].astype(int)
-    return out
+    return _described(out)
+
+
+def _described(scores: xr.Dataset) -> xr.Dataset:
+    for name, values in scores.variables.items():
+        ends = {"_low": ", lower end", "_high": ", upper end"}
+        end = next((e for e in ends if str(name).endswith(e)), "")
+        words = _WORDS.get(str(name).removesuffix(end), "")
+        if words:
+            values.attrs |= {"units": "1", "long_name": words + ends.get(end, "")}
+    return scores
+
+
+_WORDS = {
+    "quantity": "what is scored",
+    "runs": "all runs, or those with a long delay",
+    "reason": "why a run is in none of the numbers",
+    "group": "runs of equal settings but for gamma and seed",
+    "predicted": "what was predicted",
+    "measured": "what was measured",
+    "n": "runs that are scored",
+    "n_log": "runs of slope and r2",
+    "n_excluded": "runs that are not scored",
+    "ape_median": "median of |predicted - measured|/measured",
+    "ape_mean": "mean of |predicted - measured|/measured",
+    "slope": "slope of ln predicted on ln measured",
+    "r2": "squared correlation of ln predicted and ln measured",
+    "rank": "Spearman's rank correlation",
+    "coverage": "share of the runs with an interval whose time is inside",
+    "n_interval": "runs that generalized and have an interval",
+    "n_no_interval": "runs without an interval",
+    "n_censored": "runs that never generalized",
+    "n_censored_interval": "runs that never generalized and have an interval",
+    "n_consistent": "of these, runs whose interval reaches the last step",
+    "confusion": "runs by what was predicted and measured",
+    "gamma_slope": "slope of ln predicted on ln gamma",
+    "gamma_slope_measured": "slope of ln measured on ln gamma",
+    "n_gamma_slope": "runs of gamma_slope_measured",
+}
 
 
 def choose(table: xr.Dataset, choice: str) -> Bools:
@@ -119,15 +144,15 @@ def choose(table: xr.Dataset, choice: str) -> Bools:
 def _score(
     table: xr.Dataset, quantity: str, choice: str, predictor: str
 ) -> tuple[dict[str, float], Mapping[str, int]]:
-    predicted = np.asarray(table[column(quantity, predictor)].values, float)
+    one = table.sel(predictor=predictor)
+    predicted = np.asarray(one[_TIMES[quantity]].values, float)
     measured = np.asarray(table[f"measured_{quantity}"].values, float)
-    held = f"fitted_{predictor}"
     why = {
         "short": ~choose(table, choice),
         "censored": np.isnan(measured),
         "at_start": ~(measured > 0),
         "not_predicted": ~np.isfinite(predicted),
-        "fitted_on": table[held].values if held in table else np.zeros(len(measured), bool),
+        "fitted_on": one["fitted"].values.astype(bool),
     }
     left = np.ones(len(measured), bool)
     counts = {}
@@ -178,53 +203,60 @@ def _errors(ape: Floats, seed: NDArray[np.generic]) -> dict[str, float]:
     return out
 
 
-def _coverage(table: xr.Dataset, choice: str) -> dict[str, float]:
-    chosen = choose(table, choice)
-    censored = np.isnan(table["measured_t_grok"].values)
-    out: dict[str, float] = {"n_censored": int((chosen & censored).sum())}
-    for low, inside, end in INTERVALS:
-        if low not in table:
-            continue
-        known = chosen & ~np.isnan(table[low].values)
-        hit = table[inside].values
-        out[f"n_interval{end}"] = int((known & ~censored).sum())
-        out[f"n_no_interval{end}"] = int((chosen & ~known).sum())
-        out[f"coverage{end}"] = float(hit[known & ~censored].mean()) if out[f"n_interval{end}"] else np.nan
-        out[f"n_censored_interval{end}"] = int((known & censored).sum())
-        out[f"n_consistent{end}"] = int(hit[known & censored].sum())
-    return out
+def _coverage(table: xr.Dataset, choice: str) -> dict[str, NDArray[Any]]:
+    """Counts and shares [predictor, interval], of the runs of a choice."""
+    chosen = choose(table, choice)[:, None, None]
+    censored = np.isnan(table["measured_t_grok"].values)[:, None, None]
+    dims = ("run", "predictor", "interval")
+    known = chosen & ~np.isnan(table["low"].transpose(*dims).values)
+    hit = table["inside"].transpose(*dims).values.astype(bool)
+    n = (known & ~censored).sum(0)
+    with np.errstate(invalid="ignore"):
+        coverage = (hit & known & ~censored).sum(0) / np.where(n, n, np.nan)
+    return {
+        "n_censored": (chosen & censored).sum(),
+        "n_interval": n,
+        "n_no_interval": (chosen & ~known).sum(0),
+        "coverage": coverage,
+        "n_censored_interval": (known & censored).sum(0),
+        "n_consistent": (hit & known & censored).sum(0),
+    }
 
 
-def _confusion(table: xr.Dataset, status: NDArray[np.str_], times: Floats) -> NDArray[np.int64]:
-    goes = np.isin(status, [Status.GENERALIZES, Status.ALREADY])
-    outside = status == Status.OUTSIDE
-    later = goes & (times > table["watched"].values)
-    rows = (goes & ~later, later, ~goes & ~outside, outside)
+def _confusion(table: xr.Dataset) -> NDArray[np.int64]:
+    """Counts of runs [predictor, predicted, measured]."""
+    status, times = (table[k].transpose("run", "predictor").values for k in ("status", "predicted"))
+    goes = np.isin(status, [Status.GENERALIZES.value, Status.ALREADY.value])
+    outside = status == Status.OUTSIDE.value
+    later = goes & (times > table["watched"].values[:, None])
+    rows = np.stack([goes & ~later, later, ~goes & ~outside, outside])
     censored, diverged = np.isnan(table["measured_t_grok"].values), table["diverged"].values.astype(bool)
-    columns = (~censored, censored & ~diverged, censored & diverged)
-    return np.array([[int((row & column).sum()) for column in columns] for row in rows])
+    columns = np.stack([~censored, censored & ~diverged, censored & diverged])
+    counts: NDArray[np.int64] = np.einsum("prk,mr->kpm", rows.astype(int), columns.astype(int))
+    return counts
 
 
-def _gamma_slopes(table: xr.Dataset) -> tuple[dict[str, list[float]], dict[str, Floats]]:
-    """Slopes of ln t_grok on ln gamma of each group, over the same runs for both."""
+def _gamma_slopes(table: xr.Dataset) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Slopes of ln t_grok on ln gamma of each group: measured [group], and of each predictor
+    [group, predictor], over the same runs."""
     settings = [np.asarray(table[k].values, float) for k in _GROUP]
     codes = np.stack([np.unique(v, return_inverse=True)[1] for v in settings], axis=1)
     _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-    measured = table["measured_t_grok"].values
-    each = {"measured": measured, "predicted": table["predicted_t_grok"].values}
-    if "path" in predictors(table):
-        each["path"] = table[column("t_grok", "path")].values
+    measured, predicted = (
+        table["measured_t_grok"].values,
+        table["predicted"].transpose("run", "predictor").values,
+    )
     gamma, seed = table["gamma"].values, table["seed"].values
-    left = (measured > 0) & (each["predicted"] > 0) & (gamma > 0)
-    out: dict[str, list[float]] = {}
-    for k in range(len(first)):
-        members = left & (which.ravel() == k)
-        row: dict[str, float] = {"n_gamma_slope": int(members.sum())}
-        for name, times in each.items():
-            told = members & (times > 0)
-            found = slope(gamma[told], times[told], seed[told])
-            ends = ("", "_low", "_high")
-            row |= {f"gamma_slope_{name}{end}": x for end, x in zip(ends, found, strict=True)}
-        for name, value in row.items():
-            out.setdefault(name, []).append(value)
+    left = (measured > 0) & (predicted[:, 0] > 0) & (gamma > 0)
+
+    def of(some: Bools, times: Floats) -> tuple[float, float, float]:
+        known = some & (times > 0) & np.isfinite(times)
+        return slope(gamma[known], times[known], seed[known])
+
+    groups = [left & (which.ravel() == k) for k in range(len(first))]
+    found = np.array([of(some, measured) for some in groups])
+    each = np.array([[of(some, times) for times in predicted.T] for some in groups])
+    out = {"n_gamma_slope": np.array([some.sum() for some in groups])}
+    for k, end in enumerate(("", "_low", "_high")):
+        out[f"gamma_slope_measured{end}"], out[f"gamma_slope{end}"] = found[:, k], each[..., k]
     return out, {k: v[first] for k, v in zip(_GROUP, settings, strict=True)}

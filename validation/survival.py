@@ -1,7 +1,7 @@
 """Times of many runs at once: medians that count the runs which have not got there yet.
 
-A run that never generalised is known to take longer than it was watched. Kaplan and Meier's
-estimate uses that; a mean or median over the runs that did generalise would be too early.
+A run that never generalized is known to take longer than it was watched. Kaplan and Meier's
+estimate uses that; a mean or median over the runs that did generalize would be too early.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import CensoredData, ecdf
 
 from groktime.reduced.errors import InputError
+from groktime.reduced.source import COVERAGE
 from groktime.validation.measure import TIMES
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.9  # of all intervals
-_TAIL = (1 - LEVEL) / 2
+_TAIL = (1 - COVERAGE) / 2
 _ROUND = 1e-9  # a product of fractions that should be 1/2 may miss it by rounding
 
 
@@ -48,7 +48,7 @@ def median_time(times: ArrayLike, censored: ArrayLike, last: ArrayLike) -> tuple
     survival = ecdf(CensoredData.right_censored(watched, censored)).sf
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of the undefined ends, which are filled in below
-        band = survival.confidence_interval(LEVEL, method="log-log")
+        band = survival.confidence_interval(COVERAGE, method="log-log")
     at, alive = survival.quantiles, survival.probabilities
     at_risk = (watched[None] >= at[:, None]).sum(1)
     none_yet, all_passed = alive == 1, alive <= _ROUND
@@ -98,10 +98,17 @@ def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Da
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
     settings = {name: ("group", delays[name].values[groups]) for name in by}
-    out = xr.Dataset({k: ("group", v) for k, v in columns.items()}, settings, {"level": LEVEL})
+    out = xr.Dataset({k: ("group", v) for k, v in columns.items()}, settings, {"coverage": COVERAGE})
     for column in columns:
+        time, end = column.removesuffix("_low").removesuffix("_high"), column.rpartition("_")[2]
+        words = {"low": ", lower end of its interval", "high": ", upper end of its interval"}.get(end, "")
         if column.startswith("t_"):
-            out[column].attrs["units"] = "optimizer steps"
+            out[column].attrs = {"units": "optimizer steps", "long_name": f"median of {time}{words}"}
+        else:
+            out[column].attrs = {
+                "units": "1",
+                "long_name": "runs" if column == "n" else f"runs, {column[2:]}",
+            }
     return out
 
 
@@ -141,16 +148,16 @@ def slope(x: ArrayLike, t: ArrayLike, seed: ArrayLike, draws: int = 2000) -> tup
     # The sums of each seed are all that a slope needs of it: [seed, 5].
     sums = np.zeros((len(drawn), 5))
     np.add.at(sums, which, np.stack([np.ones_like(u), u, v, u * u, u * v], axis=1))
-    whole = float(_slopes(sums.sum(0)[None])[0])
+    slope_of_all = float(_slopes(sums.sum(0)[None])[0])
     # Philox is counter-based: the same draws on every machine.
     rng = np.random.Generator(np.random.Philox(key=len(drawn)))
     counts = rng.multinomial(len(drawn), np.full(len(drawn), 1 / len(drawn)), size=draws)
     found = _slopes(counts @ sums)
     found = found[np.isfinite(found)]
     if len(drawn) < 2 or not found.size:
-        return whole, np.nan, np.nan
+        return slope_of_all, np.nan, np.nan
     low, high = np.quantile(found, [_TAIL, 1 - _TAIL])
-    return whole, float(low), float(high)
+    return slope_of_all, float(low), float(high)
 
 
 def _slopes(sums: Floats) -> Floats:

@@ -15,13 +15,15 @@ from planted import CRITICAL, LAST, NAN, flat, grid, law, made_with, planted
 
 from groktime.fullnet.runs import Runs
 from groktime.reduced.errors import InputError
+from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.landscape import Landscape
-from groktime.validation.compare import Comparison, compare
+from groktime.validation.compare import compare
+from groktime.validation.comparison import Comparison
 from groktime.validation.folder import FILES
 from groktime.validation.match import SPEED
-from groktime.validation.score import FORMS, column, predictors
 
 RUNS = grid()
+FORMS = ("flow", "printed", "corrected")
 
 
 def score(
@@ -30,18 +32,31 @@ def score(
     return float(found.summary[name].sel(quantity=of, runs=runs, predictor=predictor))
 
 
+def of(table: xr.Dataset, name: str, predictor: str = "flow", interval: str = "seeds") -> Any:
+    """A variable of the table, [run]."""
+    values = table[name]
+    if "interval" in values.dims:
+        values = values.sel(interval=interval)
+    return values.sel(predictor=predictor).values if "predictor" in values.dims else values.values
+
+
+def confusion(found: Comparison, predictor: str = "flow") -> list[list[int]]:
+    counts: list[list[int]] = found.summary["confusion"].sel(predictor=predictor).values.tolist()
+    return counts
+
+
 def test_predictions_are_the_law() -> None:
     table = compare(flat(), planted(law(RUNS["gamma"]), **RUNS)).table
     for form in FORMS:
-        np.testing.assert_allclose(table[column("t_grok", form)], law(RUNS["gamma"]), rtol=2e-3)
-        np.testing.assert_allclose(table[column("delay", form)], law(RUNS["gamma"]), rtol=2e-3)
-    np.testing.assert_allclose(table["predicted_norm_at_grok"], 2 * 1.5, rtol=2e-3)
+        np.testing.assert_allclose(of(table, "predicted", form), law(RUNS["gamma"]), rtol=2e-3)
+        np.testing.assert_allclose(of(table, "predicted_delay", form), law(RUNS["gamma"]), rtol=2e-3)
+    np.testing.assert_allclose(of(table, "predicted_norm"), 2 * 1.5, rtol=2e-3)
     np.testing.assert_allclose(table["norm_at_grok"], 2 * 1.5, rtol=1e-3)
     np.testing.assert_allclose(table["norm_at_mem"], 2 * 3.0, rtol=1e-3)
-    np.testing.assert_array_equal(table["predicted_t_mem"], 0)
-    assert table["seed_matched"].all()
+    np.testing.assert_array_equal(of(table, "predicted_t_mem"), 0)
+    assert of(table, "seed_matched").all()
     assert not table["short"].any()
-    assert set(table["predicted_status"].values) == {"generalizes"}
+    assert set(of(table, "status")) == {"generalizes"}
 
 
 @pytest.mark.parametrize("error", [0.0, 0.1, -0.2])
@@ -56,9 +71,9 @@ def test_a_planted_error_is_found(error: float) -> None:
         assert score(found, "slope", form) == pytest.approx(1, abs=1e-3)
         assert score(found, "r2", form) == pytest.approx(1, abs=1e-5)
         assert score(found, "rank", form) == pytest.approx(1)
-    np.testing.assert_allclose(found.table["log_error"], np.log(1 + error), atol=3e-3)
-    for which in ("measured", "predicted"):
-        assert float(found.summary[f"gamma_slope_{which}"][0]) == pytest.approx(-1, abs=1e-3)
+    np.testing.assert_allclose(of(found.table, "log_error"), np.log(1 + error), atol=3e-3)
+    for slopes in (found.summary["gamma_slope_measured"], found.summary["gamma_slope"].sel(predictor="flow")):
+        assert float(slopes[0]) == pytest.approx(-1, abs=1e-3)
 
 
 def test_censored_runs_are_counted_and_judged() -> None:
@@ -68,14 +83,14 @@ def test_censored_runs_are_counted_and_judged() -> None:
     found = compare(flat(), runs)
     table, scores = found.table, found.summary
     np.testing.assert_array_equal(table["test_censored"], [False, True, True, True])
-    np.testing.assert_array_equal(np.isnan(table["log_error"]), [False, True, True, True])
-    assert table["predicted_status"].values.tolist() == ["generalizes"] * 3 + ["never"]
+    np.testing.assert_array_equal(np.isnan(of(table, "log_error")), [False, True, True, True])
+    assert of(table, "status").tolist() == ["generalizes"] * 3 + ["never"]
     assert score(found, "n") == 1
     left_out = scores["n_excluded"].sel(quantity="t_grok", runs="all", predictor="flow")
     assert left_out.values.tolist() == [0, 3, 0, 0, 0]
-    assert scores["confusion"].values.tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0]]
-    np.testing.assert_array_equal(table["inside_spread"][1:], [True, False, True])
-    assert int(scores["n_consistent_spread"].sel(runs="all")) == 2
+    assert confusion(found) == [[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(of(table, "inside")[1:], [True, False, True])
+    assert int(scores["n_consistent"].sel(runs="all", predictor="flow", interval="seeds")) == 2
     assert int(scores["n_censored"].sel(runs="all")) == 3
     assert not table["short"].any()  # watched for long enough to tell
 
@@ -83,16 +98,16 @@ def test_censored_runs_are_counted_and_judged() -> None:
 def test_a_diverged_run_is_not_dropped() -> None:
     runs = planted([NAN], diverged=True, steps_done=1)
     found = compare(flat(), runs)
-    assert found.summary["confusion"].values.tolist() == [[0, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
+    assert confusion(found) == [[0, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
     assert np.isnan(score(found, "ape_median"))
     assert score(found, "n") == 0
 
 
 def test_off_the_grid_is_no_prediction_of_never() -> None:
     found = compare(flat(), planted([100.0, 200.0], alpha=[20.0, 3.0]))
-    assert found.table["predicted_status"].values.tolist() == ["outside", "generalizes"]
-    assert found.summary["confusion"].values[3].tolist() == [1, 0, 0]
-    np.testing.assert_array_equal(np.isnan(found.table["spread_low"]), [True, False])
+    assert of(found.table, "status").tolist() == ["outside", "generalizes"]
+    assert confusion(found)[3] == [1, 0, 0]
+    np.testing.assert_array_equal(np.isnan(of(found.table, "low")), [True, False])
     left_out = found.summary["n_excluded"].sel(quantity="t_grok", runs="all", predictor="flow")
     assert left_out.sel(reason="not_predicted") == 1
 
@@ -110,7 +125,7 @@ def test_short_delays_are_told_apart() -> None:
 def test_a_start_beyond_the_threshold() -> None:
     """Predicted 0 steps: no logarithm, but an error of 100 %. Measured 0 steps: nothing to wait for."""
     found = compare(flat(), planted([40.0, 0.0], t_mem=0.0, alpha=[1.2, 1.2]))
-    assert found.table["predicted_status"].values.tolist() == ["already"] * 2
+    assert of(found.table, "status").tolist() == ["already"] * 2
     assert score(found, "ape_median") == 1
     assert (score(found, "n"), score(found, "n_log")) == (1, 0)
     assert found.summary["n_excluded"].sel(quantity="t_grok", runs="all", predictor="flow")[2] == 1
@@ -125,14 +140,14 @@ def test_seeds_that_the_landscape_does_not_hold() -> None:
     land = Landscape(grown, "grown")
     runs = planted(law([0.1] * 4), seed=[0, 1, 2, 7], gamma=0.1)
     table = compare(land, runs).table
-    np.testing.assert_array_equal(table["seed_matched"], [True, True, True, False])
+    np.testing.assert_array_equal(of(table, "seed_matched"), [True, True, True, False])
     expected = law(0.1) - np.log([0.9, 1.0, 1.2, 1.0]) / 1e-4  # the median over the seeds
-    np.testing.assert_allclose(table["predicted_t_grok"], expected, rtol=5e-3)
-    assert np.isnan(table["predicted_low"][:3]).all()  # one seed of w alone has no uncertainty
-    np.testing.assert_allclose(table["predicted_high"][3], expected[0], rtol=5e-3)
-    np.testing.assert_allclose(table["spread_low"], expected[2], rtol=5e-3)
-    assert table["inside_spread"].all()
-    assert table["inside"].values.tolist() == [False] * 3 + [True]
+    np.testing.assert_allclose(of(table, "predicted"), expected, rtol=5e-3)
+    assert np.isnan(of(table, "low", interval="seed")[:3]).all()  # one seed of w alone has no uncertainty
+    np.testing.assert_allclose(of(table, "high", interval="seed")[3], expected[0], rtol=5e-3)
+    np.testing.assert_allclose(of(table, "low"), expected[2], rtol=5e-3)
+    assert of(table, "inside").all()
+    assert of(table, "inside", interval="seed").tolist() == [False] * 3 + [True]
 
 
 def test_of_several_landscapes_each_run_has_that_of_its_start() -> None:
@@ -146,9 +161,9 @@ def test_of_several_landscapes_each_run_has_that_of_its_start() -> None:
     runs = planted(np.full(9, 1000.0), **settings)
     table = compare([large, small], runs).table
     told = np.log(settings["alpha"] / CRITICAL) - np.where(settings["alpha"] == 4, np.log(1.1), 0)
-    np.testing.assert_allclose(table["predicted_t_grok"], told / 1e-4, rtol=1e-6)
-    assert table.attrs["landscape"] == "12, 17"
-    with pytest.raises(InputError, match="expected a landscape"):
+    np.testing.assert_allclose(of(table, "predicted"), told / 1e-4, rtol=1e-6)
+    assert table["file"].sel(predictor="flow") == "12, 17"
+    with pytest.raises(InputError, match="sources: expected a landscape"):
         compare([], runs)
 
 
@@ -158,7 +173,7 @@ def test_momentum_is_ten_times_as_fast() -> None:
     assert {*torch_side.RULES, pytest.importorskip("groktime.fullnet.eq6").NAME} == set(SPEED)
     runs = planted(law(RUNS["gamma"]) / 10, optimizer="momentum", **RUNS)
     found = compare(flat(), runs)
-    np.testing.assert_allclose(found.table["predicted_t_grok"], law(RUNS["gamma"]) / 10, rtol=2e-3)
+    np.testing.assert_allclose(of(found.table, "predicted"), law(RUNS["gamma"]) / 10, rtol=2e-3)
     assert score(found, "ape_mean", "inverse_gamma") == pytest.approx(0, abs=3e-3)
 
 
@@ -166,9 +181,9 @@ def test_what_memorised_means_has_to_agree() -> None:
     runs = planted(law(RUNS["gamma"]), **RUNS)
     for how in ({"train_threshold": 0.9}, {"metric": "loss", "threshold": 0.1}):
         found = compare(flat(), runs, **how)
-        assert np.isnan(found.table["predicted_t_mem"]).all()
-        assert np.isnan(found.table["predicted_delay"]).all()
-        assert np.isfinite(found.table["predicted_t_grok"]).all()
+        assert np.isnan(of(found.table, "predicted_t_mem")).all()
+        assert np.isnan(of(found.table, "predicted_delay")).all()
+        assert np.isfinite(of(found.table, "predicted")).all()
         assert "t_mem is measured by another threshold" in found.table.attrs["remarks"]
 
 
@@ -194,10 +209,10 @@ def test_a_threshold_relative_to_the_ceiling() -> None:
     )  # fmt: skip
     table = compare(land, runs).table
     np.testing.assert_allclose(table["threshold"], [0.81, 0.72, 0.765], rtol=1e-3)
-    assert (table["predicted_low"] <= table["predicted_t_grok"]).all()
-    assert (table["predicted_t_grok"] <= table["predicted_high"]).all()
+    assert (of(table, "low", interval="seed") <= of(table, "predicted")).all()
+    assert (of(table, "predicted") <= of(table, "high", interval="seed")).all()
     fixed = planted([500.0], alpha=3.6, m_start=0.06, threshold_relative=True, w0=9.0, gamma=1e-3, eta_d=1e-2)
-    assert compare(land, fixed).table["predicted_status"].values[0] != "generalizes"  # m cannot move
+    assert of(compare(land, fixed).table, "status")[0] != "generalizes"  # m cannot move
     with pytest.raises(InputError, match="has no m_start"):
         compare(land, planted([500.0], threshold_relative=True))
 
@@ -261,13 +276,13 @@ def test_stopped_below_the_threshold_is_remarked() -> None:
 
 
 def test_a_file_is_predicted_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    import groktime.validation.compare as room
-
     calls = []
-    whole = room.predict
-    monkeypatch.setattr(room, "predict", lambda *a, **k: calls.append(k) or whole(*a, **k))
+    read = FlowSource.read
+    monkeypatch.setattr(
+        FlowSource, "read", lambda self, lanes, **k: calls.append(lanes) or read(self, lanes, **k)
+    )
     compare(flat(), planted(law(RUNS["gamma"]), **RUNS))
-    assert len(calls) == 3
+    assert [len(lanes) for lanes in calls] == [3]
 
 
 @given(times=st.lists(st.one_of(st.none(), st.integers(2, LAST // 2)), min_size=1, max_size=4))
@@ -277,12 +292,12 @@ def test_every_run_is_accounted_for(times: list[int | None]) -> None:
         flat(1), planted([NAN if t is None else t for t in times], seed=np.arange(len(times)) % 2)
     )
     scores = found.summary
-    assert int(scores["confusion"].sum()) == len(times)
+    assert (scores["confusion"].sum(("predicted", "measured")) == len(times)).all()
     whole = scores["n"] + scores["n_excluded"].sum("reason")
     assert (whole == len(times)).all()
-    known = ~np.isnan(found.table["log_error"].values)
-    ratio = found.table["predicted_t_grok"].values / found.table["measured_t_grok"].values
-    np.testing.assert_allclose(np.exp(found.table["log_error"].values[known]), ratio[known])
+    known = ~np.isnan(of(found.table, "log_error"))
+    ratio = of(found.table, "predicted") / found.table["measured_t_grok"].values
+    np.testing.assert_allclose(np.exp(of(found.table, "log_error")[known]), ratio[known])
 
 
 # --- the report -------------------------------------------------------------------------------
@@ -290,29 +305,27 @@ def test_every_run_is_accounted_for(times: list[int | None]) -> None:
 
 def test_the_report_is_a_whole_folder(tmp_path: Path) -> None:
     found = compare(flat(), planted([*law(RUNS["gamma"])[:-1], NAN], **RUNS))
-    folder = found.report(tmp_path / "report")
+    folder = found.write_report(tmp_path / "report")
     assert sorted(p.name for p in folder.iterdir()) == sorted(FILES)
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
     lines = (folder / "table.csv").read_text().splitlines()
-    assert len(lines) == 1 + len(RUNS["gamma"])
-    assert {"gamma", "seed", *(column("t_grok", p) for p in predictors(found.table))} <= set(
-        lines[0].split(",")
-    )
+    assert len(lines) == 1 + len(RUNS["gamma"]) * found.table.sizes["predictor"]
+    assert {"gamma", "seed", "predictor", "predicted", "low", "low_seeds"} <= set(lines[0].split(","))
     with xr.open_dataset(folder / "table.nc") as opened:
-        assert opened.attrs["schema"] == "groktime-comparison/1"
-        np.testing.assert_allclose(opened["predicted_t_grok"], found.table["predicted_t_grok"])
+        assert opened.attrs["schema"] == "groktime-comparison/2"
+        np.testing.assert_allclose(opened["predicted"], found.table["predicted"])
     with xr.open_dataset(folder / "summary.nc") as opened:
         assert opened["n"].sel(quantity="t_grok", runs="all", predictor="flow") == 8
-    assert (folder / "summary.txt").read_text() == found.text() + "\n"
+    assert (folder / "summary.txt").read_text() == found.report() + "\n"
     for name in ("predicted.png", "errors.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
     with pytest.raises(InputError, match="exists already"):
-        found.report(folder)
-    found.report(folder, overwrite=True)
+        found.write_report(folder)
+    found.write_report(folder, overwrite=True)
     (folder / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match=r"mine\.txt"):
-        found.report(folder, overwrite=True)
+        found.write_report(folder, overwrite=True)
     assert (folder / "mine.txt").read_text() == "mine"
 
 
@@ -323,12 +336,12 @@ def test_no_report_is_better_than_half_of_one(tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     found = compare(flat(), planted([100.0]))
-    old = found.report(tmp_path / "old")
+    old = found.write_report(tmp_path / "old")
     before = (old / "table.csv").read_bytes()
     monkeypatch.setattr(figures, "plot_errors", full)
     for name in ("new", "old"):
         with pytest.raises(InputError, match="No space left"):
-            found.report(tmp_path / name, overwrite=True)
+            found.write_report(tmp_path / name, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
     assert (old / "table.csv").read_bytes() == before
 
@@ -338,7 +351,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for place, words in (("file", "not a folder"), ("nowhere/report", "does not exist")):
         with pytest.raises(InputError, match=words):
-            found.report(tmp_path / place, overwrite=True)
+            found.write_report(tmp_path / place, overwrite=True)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -346,8 +359,8 @@ def test_a_report_of_runs_without_any_time(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = compare(flat(), planted([NAN, NAN], gamma=0.0, seed=[0, 1]))
-        assert len(list(found.report(tmp_path / "report").iterdir())) == len(FILES)
-    assert "never got there" in found.text()
+        assert len(list(found.write_report(tmp_path / "report").iterdir())) == len(FILES)
+    assert "never got there" in found.report()
 
 
 def test_a_time_between_two_evaluations_meets_an_interval_that_lies_there() -> None:
@@ -360,4 +373,4 @@ def test_a_time_between_two_evaluations_meets_an_interval_that_lies_there() -> N
         moved = np.where(step == 1019, before, step)
         table = compare(land, Runs(runs.dataset.assign_coords(step=("time", moved)), runs.source)).table
         assert table["measured_after"].values.tolist() == [before] * 2
-        assert table["inside_spread"].values.tolist() == [met] * 2
+        assert of(table, "inside").tolist() == [met] * 2

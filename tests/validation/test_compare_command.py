@@ -30,7 +30,7 @@ def test_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
     assert max(map(len, out.splitlines())) < 200
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    head = lines.index("alpha gamma runs censored predicted measured error %")
+    head = lines.index("alpha gamma runs censored flow measured error %")
     assert lines[head + 1].startswith("3 0.03 3 0 23")
     assert float(lines[head + 1].split()[-1]) == pytest.approx(10, abs=0.3)
     for words in (
@@ -51,9 +51,9 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "NaN" not in out
     assert "Infinity" not in out
     told = json.loads(out)
-    assert set(told) == {"table", "summary"}
+    assert set(told) == {"schema", "table", "summary"}
     assert told["table"]["data_vars"]["measured_t_grok"]["data"][-1] is None
-    assert told["table"]["attrs"]["schema"] == "groktime-comparison/1"
+    assert told["table"]["attrs"]["schema"] == "groktime-comparison/2"
     assert told["summary"]["data_vars"]["n"]["data"][0][0][0] == 8
 
 
@@ -118,7 +118,7 @@ def test_needs_no_torch(folder: Path) -> None:
     code = (
         "import sys; import groktime as gt; from groktime.cli import main\n"
         f"land = gt.open_landscape({str(folder / 'land.nc')!r})\n"
-        f"gt.compare(land, gt.open_runs({str(folder / 'runs.nc')!r})).text()\n"
+        f"gt.compare(land, gt.open_runs({str(folder / 'runs.nc')!r})).report()\n"
         "assert not {'torch', 'matplotlib'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -13,7 +13,8 @@ from planted import NAN, flat, grid, law, planted
 from groktime.fullnet.runs import Runs
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape, open_landscape
-from groktime.validation.compare import Comparison, compare
+from groktime.validation.compare import compare
+from groktime.validation.comparison import Comparison
 from groktime.validation.figures import plot_curves, plot_trajectory
 from groktime.validation.figures.cells import cells, columns_of, spread
 from groktime.validation.headline import by_run, headline
@@ -140,4 +141,4 @@ def test_headline_and_runs_as_text() -> None:
     assert len(lines) == 2 + 9
     assert lines[-1].split()[:3] == ["3", "0.3", "2"]
     assert "> 10000000" in lines[-1]
-    assert found.text().splitlines()[-1].startswith("Nothing was fitted")
+    assert found.report().splitlines()[-1].startswith("Nothing was fitted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,7 @@ from groktime.fullnet.engine.ensemble import initial_parameters
 from groktime.fullnet.tasks import addition
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
-from groktime.validation import ladder as module
-from groktime.validation import ladder_path
+from groktime.validation import ladder_networks as module
 from groktime.validation.compare import compare
 from groktime.validation.ladder import Ladder, ladder
 from groktime.validation.ladder_text import middle, ratios, summary, verdict
@@ -122,9 +122,9 @@ def test_the_path_may_come_later(flat: Ladder, monkeypatch: pytest.MonkeyPatch, 
     law = np.log(2 * np.sqrt(2)) / (1e-2 * np.array([0.1, 0.3]))
     np.testing.assert_allclose(found.table["t_grok"].sel(rung="path")[:, 0], law, rtol=0.01)
     xr.testing.assert_identical(found.table.drop_sel(rung="path"), flat.table)
-    assert "decay path sampled at γ_eff of 0.4, 0.2" in found.text()
+    assert "decay path sampled at γ_eff of 0.4, 0.2" in found.report()
     assert found.plot(tmp_path / "ladder.png").stat().st_size > 10_000
-    monkeypatch.setattr(ladder_path, "sample_path", None)
+    monkeypatch.setattr(module, "sample_path", None)
     again = ladder(FLAT, flat_land(), out=tmp_path, path=options, **SETTINGS)
     xr.testing.assert_identical(again.table, found.table)
     with pytest.raises(InputError, match=r"path-0.nc was sampled with dtau = 0.02, refit = \[5, 10\]"):
@@ -199,22 +199,36 @@ def test_ratios_medians_and_what_is_lost() -> None:
     assert "The costliest assumption is that of a direction that is at its minimum, from the start on" in said
     assert "factor of 2.00 (median of 2" in said
     assert "1 of 3" in said
-    assert "300 (2)" in found.text()
+    assert "300 (2)" in found.report()
 
 
 def test_without_times_it_says_so(tmp_path: Path) -> None:
     found = by_hand([[NAN] * 5])
-    assert "nothing can be said" in found.text()
+    assert "cannot be read from them" in found.report()
     assert found.plot(tmp_path / "none.png").stat().st_size > 1000
+
+
+def test_as_a_value(flat: Ladder, tmp_path: Path) -> None:
+    assert repr(flat) == "<Ladder: 2 settings of flat, 1 seeds; rungs printed, eq6, loop, gd, adamw>"
+    assert "The costliest assumption" in flat._repr_html_()
+    assert len(flat.to_dataframe()) == 2 * 5
+    assert flat.to_dict()["schema"] == "groktime-ladder/1"
+    assert pickle.loads(pickle.dumps(flat)).table.identical(flat.table)
+    folder = flat.write_report(tmp_path / "report")
+    assert sorted(p.name for p in folder.iterdir()) == ["ladder.png", "ladder.txt", "table.csv", "table.nc"]
+    assert (folder / "ladder.txt").read_text() == flat.report() + "\n"
+    with pytest.raises(InputError, match="exists already"):
+        flat.write_report(folder)
+    flat.write_report(folder, overwrite=True)
 
 
 def test_a_comparison_shows_it_on_its_page(flat: Ladder, tmp_path: Path) -> None:
     made = compare(planted.flat(), planted.planted(planted.law(planted.grid()["gamma"]), **planted.grid()))
-    folder = made.report(tmp_path / "report", ladder=flat)
+    folder = made.write_report(tmp_path / "report", ladder=flat)
     assert (folder / "ladder.png").is_file()
     text = (folder / "report.html").read_text()
     assert "The ladder" in text and verdict(flat) in text
-    assert "The ladder" not in (made.report(folder, overwrite=True) / "report.html").read_text()
+    assert "The ladder" not in (made.write_report(folder, overwrite=True) / "report.html").read_text()
     assert not (folder / "ladder.png").exists()
 
 

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from groktime.reduced.path_prediction import predict_on_path
 
 import groktime as gt
 from groktime.fullnet.engine.ensemble import initial_parameters
 from groktime.fullnet.tasks import addition
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape
-from groktime.validation import ladder as module
-from groktime.validation import ladder_path
+from groktime.validation import ladder_networks as module
 from groktime.validation.ladder import ladder
 from groktime.validation.rungs import LOOP, ONE_DIMENSIONAL, RESTRICTED, TWO_DIMENSIONAL, Rung, with_path
 
@@ -102,7 +100,7 @@ def test_with_a_representation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {p.dataset.attrs["optimizer"] for p in files} == {"sgd"}
     for k, j in np.ndindex(3, 2):
         one = own.isel(setting=k, seed=j)
-        p = predict_on_path(
+        p = gt.predict(
             files[1 if k < 2 else 0], gamma=float(one["gamma"]), eta_d=0.3, alpha=float(one["alpha"]),
             m=0.08, n_train=7, seed=j, threshold=0.3,
         )  # fmt: skip
@@ -111,8 +109,8 @@ def test_with_a_representation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         outside = p.status is Status.OUTSIDE
         np.testing.assert_allclose(one["last"], 0.3 / (0.3 * one["gamma"]) if outside else np.nan)
     assert {"outside", "already"} <= set(own["status"].values.ravel())
-    for where, name in ((module, "train"), (module, "integrate_networks"), (ladder_path, "sample_path")):
-        monkeypatch.setattr(where, name, None)
+    for name in ("train", "integrate_networks", "sample_path"):
+        monkeypatch.setattr(module, name, None)
     again = ladder(task, land, path=options, **settings, out=tmp_path)
     xr.testing.assert_identical(again.table, found.table)
     without = ladder(task, land, **settings, out=tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from groktime.reduced.figures.file import check_figure, save
 from groktime.reduced.figures.style import (
     BLACK,
     BLUE,
+    GREEN,
+    ORANGE,
     PURPLE,
     SKY,
     STEPS,
@@ -24,21 +27,19 @@ from groktime.reduced.figures.style import (
 )
 from groktime.validation.figures.cells import Cell, cells, columns_of
 from groktime.validation.figures.times import heading
+from groktime.validation.table import sources
 
 if TYPE_CHECKING:
-    from groktime.validation.compare import Comparison
+    from groktime.validation.comparison import Comparison
 
 Floats = NDArray[np.float64]
 Dash = Literal["-", "--"]
 
 _MOST = 9
 _PARTS = {"train": BLUE, "test": VERMILLION}
-_TIMES: dict[str, tuple[str, Dash]] = {
-    "t_mem measured": (BLUE, "-"),
-    "t_grok measured": (VERMILLION, "-"),
-    "t_mem predicted": (SKY, "--"),
-    "t_grok predicted": (PURPLE, "--"),
-}
+_MEASURED = {"t_mem": BLUE, "t_grok": VERMILLION}
+# of each source in turn: predicted t_mem and t_grok
+_PREDICTED = ((SKY, PURPLE), (GREEN, ORANGE), (BLACK, "#8c510a"))
 _EARLY = 30  # the axis starts at the first fit divided by this
 _RUNS = 24  # of a panel; more are a smear
 
@@ -63,8 +64,12 @@ def plot_curves(comparison: Comparison, path: str | Path, overwrite: bool = Fals
         ax.set_axis_off()
     end = float(comparison.runs.step[-1])
     watched = comparison.table["last"].values.max()
-    times = [comparison.table[f"{kind}_t_grok"].values for kind in ("measured", "predicted")]
-    finite = np.concatenate([t[np.isfinite(t)] for t in times])
+    predicted = [
+        comparison.table["predicted"].sel(predictor=name).values for name in sources(comparison.table)
+    ]
+    finite = np.concatenate(
+        [t[np.isfinite(t)] for t in (comparison.table["measured_t_grok"].values, *predicted)]
+    )
     right = min(max(watched, finite.max(initial=0)) * 1.3, max(end, watched) * 10)
     panels[0].set(xscale="log", xlim=(start, max(right, start * 10)))
     for k, ax in enumerate(panels[: len(chosen)]):
@@ -73,7 +78,7 @@ def plot_curves(comparison: Comparison, path: str | Path, overwrite: bool = Fals
         if k + across >= len(chosen):
             ax.set_xlabel(STEPS)
             ax.tick_params(labelbottom=True)
-    figure.legend(handles=_handles(metric), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles=_handles(comparison.table), loc="outside lower center", ncols=4, frameon=False)
     left_out = all_of_them - len(chosen)
     shown = f"{len(chosen)} of {all_of_them} settings ({left_out} not drawn)" if left_out else "all settings"
     figure.suptitle(f"{heading(comparison)}: {shown}", fontsize="medium")
@@ -106,15 +111,14 @@ def _draw(ax: Axes, comparison: Comparison, cell: Cell, start: float) -> None:
     if not drawn:
         remark(ax, f"{metric} was not recorded")
         return
-    for name, (colour, dash) in _TIMES.items():
-        time, kind = name.split()
-        _mark(ax, _median(table[f"{kind}_{time}"].values), colour, dash, f"{kind} {time}", start)
+    for name, (colour, dash, times) in _times(table).items():
+        _mark(ax, _median(times), colour, dash, name, start)
     reached = table["measured_t_grok"].values
     ax.plot(reached, table["threshold"].values, "o", color=VERMILLION, markeredgecolor="white", markersize=5)
     for limit in np.unique(table["threshold"].values)[:_RUNS]:
         ax.axhline(limit, color=BLACK, linewidth=0.6, linestyle=":")
     never = int(np.isnan(reached).sum())
-    told = f"{never} of {len(reached)} never generalised" if never else f"{len(reached)} runs"
+    told = f"{never} of {len(reached)} never generalized" if never else f"{len(reached)} runs"
     more = f", {_RUNS} drawn" if len(reached) > _RUNS else ""
     ax.set_title(f"{cell.name}\n{told}{more}", fontsize="small")
     ax.grid(alpha=0.2)
@@ -143,11 +147,25 @@ def _median(times: Floats) -> float:
     return middle if np.isfinite(middle) else float("nan")
 
 
-def _handles(metric: str) -> list[Line2D]:
+def _times(table: xr.Dataset) -> dict[str, tuple[str, Dash, Floats]]:
+    """By label, how the times [run] that were measured and those of every source are drawn."""
+    found: dict[str, tuple[str, Dash, Floats]] = {
+        f"{time} measured": (colour, "-", table[f"measured_{time}"].values)
+        for time, colour in _MEASURED.items()
+    }
+    for k, name in enumerate(sources(table)):
+        one, (fit, grok) = table.sel(predictor=name), _PREDICTED[k % len(_PREDICTED)]
+        found[f"t_mem by {name}"] = (fit, "--", one["predicted_t_mem"].values)
+        found[f"t_grok by {name}"] = (grok, "--", one["predicted"].values)
+    return found
+
+
+def _handles(table: xr.Dataset) -> list[Line2D]:
+    metric = table.attrs["metric"]
     curves = [Line2D([], [], color=c, alpha=0.6, label=f"{part} {metric}") for part, c in _PARTS.items()]
     times = [
         Line2D([], [], color=colour, linestyle=dash, linewidth=1.8, label=name)
-        for name, (colour, dash) in _TIMES.items()
+        for name, (colour, dash, _) in _times(table).items()
     ]
     limit = Line2D([], [], color=BLACK, linewidth=0.6, linestyle=":", label="test threshold")
     dot = Line2D([], [], color=VERMILLION, marker="o", linestyle="", label="t_grok of a run")

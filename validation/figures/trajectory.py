@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -31,13 +31,12 @@ from groktime.reduced.figures.style import (
     positive,
     remark,
 )
-from groktime.reduced.prediction import Prediction, predict
+from groktime.reduced.flow_source import FlowSource
 from groktime.validation.figures.cells import Cell, cells, columns_of, spread
 from groktime.validation.figures.times import heading
-from groktime.validation.match import starts
 
 if TYPE_CHECKING:
-    from groktime.validation.compare import Comparison
+    from groktime.validation.comparison import Comparison
 
 _MOST = 4
 _LINES = 80  # runs drawn of a landscape of w alone
@@ -63,21 +62,9 @@ def plot_trajectory(comparison: Comparison, path: str | Path, overwrite: bool = 
     one straight line for each start, beside the reduced loss over the same norms.
     """
     path = check_figure(path, overwrite)
-    over = _over_landscapes if comparison.land.two_dimensional else _over_decay
+    plane = bool(comparison.lands) and comparison.lands[-1].two_dimensional
+    over = _over_landscapes if plane else _over_decay
     return save(over(comparison), path, overwrite)
-
-
-def _again(comparison: Comparison, run: int, seed: int | None) -> Prediction:
-    """The prediction that a run was given, once more: here with its path."""
-    how, land = comparison.table.attrs, comparison.land
-    given: dict[str, Any] = {k: float(v[run]) for k, v in starts(land, comparison.runs).items()}
-    given["n_train"] = int(given["n_train"])
-    limits = np.unique(comparison.table["threshold"].values)
-    # one relative to the ceiling is another one for each seed: the landscape's own
-    return predict(
-        land, **given, seed=seed, threshold=float(limits[0]) if len(limits) == 1 else None,
-        **{k: how[k] for k in ("metric", "level", "m_rate", "sampled_steps")},
-    )  # fmt: skip
 
 
 # --- landscapes of (w, m) ------------------------------------------------------------------------
@@ -103,13 +90,14 @@ def _over_landscapes(comparison: Comparison) -> Figure:
 
 
 def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
-    land, data = comparison.land, comparison.runs.dataset
+    data = comparison.runs.dataset
     seeds = data["seed"].values[cell.runs].astype(int)
-    own = [int(s) for s in seeds if s in land.seeds]
-    p = _again(comparison, int(cell.runs[0]), own[0] if own else None)
-    s = p.settings
-    one = land.one(p.system.seed, s["n_train"], s["sampled_steps"])
-    handles = draw_landscape(ax, one, p.system.surface, "train_loss", ())
+    name = next(p.name for p in comparison.predictors if isinstance(p.sources[-1], FlowSource))
+    known = comparison.table["seed_matched"].sel(predictor=name).values[cell.runs]
+    p = comparison.prediction(int(cell.runs[int(np.argmax(known))]), name)
+    s, system = p.settings, p.detail.system
+    one = p.source.land.one(system.seed, s["n_train"], s["sampled_steps"])
+    handles = draw_landscape(ax, one, system.surface, "train_loss", ())
     handles += draw_threshold(ax, p)
     handles += draw_path(ax, p)
     grid = np.array([ax.get_xlim(), ax.get_ylim()])
@@ -119,7 +107,7 @@ def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
         m = data["m"].values[run]
         if not np.isfinite(m).any():
             continue
-        same = seed == p.system.seed
+        same = seed == system.seed
         ax.plot(
             alpha, m, color=SKY, linewidth=1.8 if same else 0.9, alpha=1.0 if same else 0.7, zorder=3.5,
             path_effects=_OUTLINE if same else None,
@@ -137,10 +125,10 @@ def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
     if ax.get_xscale() == "log":
         low[0] = max(low[0], grid[0, 0] / 3)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    others = int((seeds != p.system.seed).sum())
+    others = int((seeds != system.seed).sum())
     leaves = bool(np.any(reached[:, 0] < low) or np.any(reached[:, 1] > high))
     more = "; runs go on outside" if leaves else ""
-    ax.set_title(f"{cell.name}\nlandscape of seed {p.system.seed}{more}", fontsize="small")
+    ax.set_title(f"{cell.name}\nlandscape of seed {system.seed}{more}", fontsize="small")
     if not np.isfinite(data["m"].values[cell.runs]).any():
         ax.text(0.5, 0.5, "m of the runs was not recorded", transform=ax.transAxes, ha="center")
         return handles
@@ -167,7 +155,7 @@ def _over_decay(comparison: Comparison) -> Figure:
         losses.set_axis_off()
         return figure
     drawn = spread(list(decays), _LINES)
-    measured, predicted = (rate * table[f"{k}_t_grok"].values for k in ("measured", "predicted"))
+    measured, predicted = rate * table["measured_t_grok"].values, rate * table["predicted"].values[:, 0]
     times = np.concatenate([measured[decays], predicted[decays]])
     times = times[np.isfinite(times)]
     right = _AFTER * float(times.max(initial=0)) or float((rate * table["last"].values).max())
@@ -184,7 +172,7 @@ def _over_decay(comparison: Comparison) -> Figure:
     span = np.array([0.0, right])
     for a in colours:
         ax.plot(span, a * np.exp(-span), color=BLACK, linewidth=1.1, linestyle="--", zorder=2.5)
-    low, high = _draw_critical((ax, losses), table)
+    low, high = _draw_critical((ax, losses), table) if comparison.lands else (np.inf, 0.0)
     ax.set(yscale="log", xlim=(0, right), xlabel=r"decay  $\eta\gamma t$", ylabel=ALPHA)
     there = np.concatenate([[low], alpha[decays] * np.exp(-measured[decays])])
     bottom = float(np.nanmin(np.where(np.isfinite(there), there, min(colours))))
@@ -194,7 +182,10 @@ def _over_decay(comparison: Comparison) -> Figure:
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.25)
     ax.set_title("norm of trained networks", fontsize="medium")
-    _draw_loss(losses, comparison)
+    if comparison.lands:
+        _draw_loss(losses, comparison)
+    else:
+        remark(losses, "no landscape was compared")
     handles: list[Artist] = [Line2D([], [], color=c, label=f"runs, α = {a:g}") for a, c in colours.items()]
     handles += [
         Line2D([], [], color=BLACK, marker="o", linestyle="", markersize=4.5, label="measured t_grok"),
@@ -212,12 +203,13 @@ def _over_decay(comparison: Comparison) -> Figure:
 
 
 def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float, float]:
-    """The norm at which the landscape generalises, with its 90 % over the seeds; the ends of it."""
+    """The norm at which the landscape generalizes, with its 90 % over the seeds; the ends of it."""
     # where free decay has come to at the predicted times
-    times = ("spread_high", "predicted_t_grok_printed", "spread_low")
+    name = str(table["form_of"].values[table["role"].values == "form"][0])
+    one = table.sel(predictor=name, interval="seeds")
+    flat = table["predicted"].values[:, table["form_of"].values == name][:, 0]
     ends = []
-    for name in times:
-        time = table[name].values
+    for time in (one["high"].values, flat, one["low"].values):
         there = (table["alpha"].values * np.exp(-table["decay_rate"].values * time))[
             (time > 0) & (time < np.inf)
         ]
@@ -234,10 +226,10 @@ def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float,
 
 def _draw_loss(ax: Axes, comparison: Comparison) -> None:
     """The reduced losses over the norm of the panel beside, lying on their side."""
-    land = comparison.land
+    land = comparison.lands[-1]
     sizes = comparison.runs.dataset["n_train"].values
     n_train = int(sizes[0]) if land.n_train != [0] else 0
-    budget = int(comparison.table.attrs["sampled_steps"])
+    budget = comparison.options["sampled_steps"] or land.budgets[-1]
     low, high = ax.get_ylim()
     seen = (land.alpha >= low) & (land.alpha <= high)
     known = {}

@@ -1,24 +1,75 @@
-"""The decay path as a rung of the ladder: sampled for its settings, and read at their γ."""
+"""The rungs of a ladder that need networks: trained, or followed along their decay path."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.task import Task
+from groktime.fullnet.trainer import train
 from groktime.fullnet.training import Member
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
-from groktime.reduced.flow import Status
-from groktime.reduced.path_prediction import predict_on_path
+from groktime.validation.ladder_settings import Settings
 
-Floats = NDArray[np.float64]
+TRAINED = ("loop", "restricted", "gd", "adamw")
+_Training = tuple[Callable[..., Runs], dict[str, Any], float | None]
+
+
+def _training_of(name: str, task: Task, adamw_rate: float, loop: dict[str, Any]) -> _Training:
+    """What trains a rung, how, and the learning rate that replaces the setting's."""
+    free = "free" if task.messiness else "fixed"
+    of: dict[str, _Training] = {
+        "loop": (integrate_networks, loop, None),
+        "restricted": (train, {"optimizer": "sgd", "representation": "line"}, None),
+        "gd": (train, {"optimizer": "sgd", "representation": free}, None),
+        "adamw": (train, {"optimizer": "adamw", "representation": free}, adamw_rate),
+    }
+    return of[name]
+
+
+def trained(
+    given: Settings,
+    part: Sequence[int],
+    rung: str,
+    adamw_rate: float,
+    loop: Mapping[str, Any] | None,
+    file: Path,
+    resolution: float,
+    machine: Mapping[str, Any],
+) -> Runs:
+    """The runs of some settings, seed by seed within each, trained if their file is not there."""
+    if file.exists():
+        return open_runs(file)
+    by, how, rate = _training_of(rung, given.task, adamw_rate, dict(loop or {}))
+    rows = [(given.members[k], seed) for k in part for seed in given.seeds]
+    # AdamW has another rate: the same ηγ, and the same η_R/η_D
+    scale = [1.0 if rate is None else rate / c.eta_d for c, _ in rows]
+    return by(
+        given.task,
+        gamma=[c.gamma / s for (c, _), s in zip(rows, scale, strict=True)],
+        eta_d=[c.eta_d * s for (c, _), s in zip(rows, scale, strict=True)],
+        eta_r=[c.eta_r * s for (c, _), s in zip(rows, scale, strict=True)],
+        alpha=[c.alpha for c, _ in rows],
+        m=[c.m for c, _ in rows],
+        n_train=[c.n_train for c, _ in rows],
+        seeds=[seed for _, seed in rows],
+        paired=True,
+        steps=given.steps[part[0]],
+        stop_at=float(given.limits[list(part)].max()) if given.stop_early else None,
+        resolution=resolution,
+        out=file,
+        **how,
+        **machine,
+    )
+
 
 # of `sample_path`, as it has them
 OPTIONS = {k: signature(sample_path).parameters[k].default for k in ("dtau", "refit", "tau", "fit")}
@@ -45,16 +96,16 @@ def sampled(
     rates = sorted({_rates(task, c) for c in settings})
     paths = []
     for number, rate in enumerate(rates):
-        own = [c for c in settings if _rates(task, c) == rate]
+        mine = [c for c in settings if _rates(task, c) == rate]
         file = folder / f"path-{number}.nc"
         if file.exists():
             paths.append(_opened(file, options))
             continue
         sample_path(
             task,
-            alpha=sorted({c.alpha for c in own}),
-            m=sorted({c.m for c in own}),
-            n_train=sorted({c.n_train for c in own}),
+            alpha=sorted({c.alpha for c in mine}),
+            m=sorted({c.m for c in mine}),
+            n_train=sorted({c.n_train for c in mine}),
             seeds=seeds,
             eta_d=rate[0],
             eta_r=rate[1],
@@ -87,22 +138,3 @@ def _opened(file: Path, options: Mapping[str, Any]) -> DecayPath:
             f"tau = {path.tau[-1]:g}, fit = {path.fit!r}; expected the same, or that it is removed"
         )
     return path
-
-
-def read_at(
-    paths: Sequence[DecayPath], settings: Sequence[Member], seeds: Sequence[int], limits: Floats
-) -> tuple[Floats, NDArray[np.object_], Floats]:
-    """Steps, status, and the step at which the path ends where it does not pass, of each setting on its path,
-    at the test accuracies `limits`; all [setting, seed]."""
-    time, last = np.full(limits.shape, np.nan), np.full(limits.shape, np.nan)
-    status = np.full(limits.shape, "", object)
-    for k, (path, c) in enumerate(zip(paths, settings, strict=True)):
-        for j, seed in enumerate(seeds):
-            p = predict_on_path(
-                path, gamma=c.gamma, eta_d=c.eta_d, alpha=c.alpha, m=c.m, n_train=c.n_train, seed=seed,
-                threshold=float(limits[k, j]),
-            )  # fmt: skip
-            time[k, j], status[k, j] = p.t_grok, p.status.value
-            if p.status is Status.OUTSIDE:
-                last[k, j] = path.tau[-1] / p.rate
-    return time, status, last
