@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from groktime.reduced.what_if import what_if
     from groktime.validation.compare import Comparison, compare
     from groktime.validation.drift import implicit_decay
+    from groktime.validation.figures import plot
     from groktime.validation.ladder import Ladder, ladder
     from groktime.validation.measure import measure
 
@@ -50,6 +51,7 @@ _HOME = {
     "Ladder": "groktime.validation.ladder",
     "ladder": "groktime.validation.ladder",
     "measure": "groktime.validation.measure",
+    "plot": "groktime.validation.figures",
     "recommend": "groktime.reduced.recommend",
     **dict.fromkeys(("Lanes", "Readings", "Source"), "groktime.reduced.source"),
     "what_if": "groktime.reduced.what_if",
@@ -87,6 +89,7 @@ __all__ = [
     "open_landscape",
     "open_path",
     "open_runs",
+    "plot",
     "predict",
     "recommend",
     "sample",
