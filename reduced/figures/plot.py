@@ -173,7 +173,8 @@ def _find(x: Any, kind: str | None) -> _Drawing:
     if not found:
         raise InputError(
             f"plot: there is no figure of a {type(x).__name__}; expected a prediction, the result of "
-            "what_if, a landscape, a decay path, runs, a comparison, a ladder, or a mapping of sizes to predictions"
+            "what_if, a landscape, a decay path, runs, a comparison, a ladder, or a mapping of sizes to "
+            "predictions"
         )
     for drawing in found:
         if drawing.kind == kind or (kind is None and drawing.when(x)):
