@@ -55,10 +55,17 @@ class _Drawing:
     size: tuple[float, float] = (0.0, 0.0)
     columns: int = 3
 
-    @property
-    def options(self) -> list[str]:
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that the figure does not have, and none where it needs one."""
         parameters = inspect.signature(self.draw).parameters.values()
-        return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        known = {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY}
+        for name in options:
+            if name not in known:
+                words = ", ".join(known) or "none"
+                raise InputError(f"{name}: is no option of the figure {self.kind!r}; expected {words}")
+        for name, needed in known.items():
+            if needed and name not in options:
+                raise InputError(f"{name}: the figure {self.kind!r} needs it; expected {name}=…")
 
 
 _DRAWINGS: dict[str, list[_Drawing]] = {}
@@ -106,7 +113,7 @@ def plot(
     overwrite : whether `file` may exist.
     kind : which figure, where a value has more than one: of a prediction from a landscape "prediction" or
         "gradients"; of a landscape "lu" (w alone) or "landscape" ((w, m)); of runs "runs" or "collapse"; of a
-        comparison "predicted", "errors", "curves" or "trajectory".
+        comparison "predicted" (the default), "errors", "curves" or "trajectory".
     options : of the figure, such as `seed` and `field` of a landscape.
 
     Returns
@@ -119,10 +126,7 @@ def plot(
         another suffix, a file that exists, or a folder that cannot be written to.
     """
     drawing = _find(x, kind)
-    for name in options:
-        if name not in drawing.options:
-            known = ", ".join(drawing.options) or "none"
-            raise InputError(f"{name}: is no option of the figure {drawing.kind!r}; expected {known}")
+    drawing.check(options)
     if file is not None:
         check_figure(file, overwrite)
     if drawing.title is None:

@@ -39,7 +39,7 @@ _NARROW = np.log(8)  # spread of ln(predicted/measured), with 0
 _ASIDE = 0.012  # of the axis: runs of equal settings side by side
 
 
-@composite(COMPARISON, "errors")
+@composite(COMPARISON, "errors", when=lambda _: False)
 def errors_figure(comparison: Comparison) -> Figure:
     """Predicted over measured t_grok against γ, α, η and the seed, of each source, and of its closed forms
     where they differ from it."""
@@ -78,10 +78,10 @@ def _draw_errors(ax: Axes, values: Floats, errors: dict[str, Floats], alpha: Flo
         some = np.isfinite(error)
         ratio, at = np.exp(error[some]), values[some]
         place = _aside(at, alpha[some], k - (len(errors) - 1) / 2, logarithmic)
-        style = {"color": PALETTE[k % len(PALETTE)], "marker": _MARKERS[k % len(_MARKERS)]}
-        ax.scatter(place, ratio, s=16, alpha=0.6, linewidths=1, label=name, **style)
+        color, marker = PALETTE[k % len(PALETTE)], _MARKERS[k % len(_MARKERS)]
+        ax.scatter(place, ratio, s=16, marker=marker, color=color, alpha=0.6, linewidths=1, label=name)
         each = np.unique(at)
-        ax.plot(each, [np.median(ratio[at == v]) for v in each], color=style["color"], linewidth=1.5)
+        ax.plot(each, [np.median(ratio[at == v]) for v in each], color=color, linewidth=1.5)
     ax.axhline(1, color=BLACK, linewidth=1)
 
 

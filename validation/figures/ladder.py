@@ -73,7 +73,7 @@ def ladder_figure(ladder: Ladder) -> Figure:
 def _mark(k: int, count: int, rungs: int) -> tuple[str, str, Floats]:
     """Color and marker of a setting, and its places beside the others, [rung]."""
     color, mark = PALETTE[k % len(PALETTE)], _MARKS[(k // len(PALETTE)) % len(_MARKS)]
-    return color, mark, np.arange(rungs) + _WIDTH * ((k + 0.5) / count - 0.5)
+    return color, mark, np.arange(rungs, dtype=np.float64) + _WIDTH * ((k + 0.5) / count - 0.5)
 
 
 def _draw_times(ax: Axes, ladder: Ladder) -> None:

@@ -62,7 +62,7 @@ _COLORS = (GREEN, ORANGE, SKY, BLACK, BROWN, GREY)
 _OUTLINE = [Stroke(linewidth=2.6, foreground="white"), Normal()]
 
 
-@composite(COMPARISON, "trajectory")
+@composite(COMPARISON, "trajectory", when=lambda _: False)
 def trajectory_figure(comparison: Comparison) -> Figure:
     """Where real runs went, and where the theory says they go.
 
@@ -182,7 +182,7 @@ def _over_decay(comparison: Comparison) -> Figure:
     colors = {a: _COLORS[k % len(_COLORS)] for k, a in enumerate(np.unique(alpha[decays]))}
     right = _end(table, decays)
     for run in drawn:
-        _draw_norm(ax, comparison, run, right, colors[alpha[run]])
+        _draw_norm(ax, comparison, int(run), right, colors[alpha[run]])
     span = np.array([0.0, right])
     for a in colors:
         ax.plot(span, a * np.exp(-span), color=BLACK, linewidth=1.1, linestyle="--", zorder=2.5)
