@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from groktime.validation.compare import compare
     from groktime.validation.comparison import Comparison, open_comparison
     from groktime.validation.drift import implicit_decay
+    from groktime.validation.figures import plot
     from groktime.validation.ladder import Ladder, ladder
     from groktime.validation.measure import measure
 
@@ -51,6 +52,7 @@ _HOME = {
     "Ladder": "groktime.validation.ladder",
     "ladder": "groktime.validation.ladder",
     "measure": "groktime.validation.measure",
+    "plot": "groktime.validation.figures",
     "recommend": "groktime.reduced.recommend",
     **dict.fromkeys(("Lanes", "Readings", "Source"), "groktime.reduced.source"),
     "what_if": "groktime.reduced.what_if",
@@ -89,6 +91,7 @@ __all__ = [
     "open_landscape",
     "open_path",
     "open_runs",
+    "plot",
     "predict",
     "recommend",
     "sample",

@@ -57,15 +57,17 @@ def _what_if(options: argparse.Namespace) -> None:
         for name in ("gamma", "eta_d", "eta_r", "alpha", "m")
         if getattr(options, name) is not None
     }
-    ds = what_if(options.landscape, **swept, **_which(options), m_rate=options.m_rate, implicit=options.implicit)
+    ds = what_if(
+        options.landscape, **swept, **_which(options), m_rate=options.m_rate, implicit=options.implicit
+    )
     if data:
         from groktime.reduced.files import write_dataset
 
         write_dataset(ds, Path(options.output), options.overwrite)
     elif options.output:
-        from groktime.reduced.figures import plot_what_if
+        from groktime.reduced.figures import plot
 
-        plot_what_if(ds, options.output, overwrite=options.overwrite)
+        plot(ds, options.output, overwrite=options.overwrite)
     if options.json:
         print(json.dumps(_plain(ds.to_dict())))
     else:
@@ -232,7 +234,7 @@ def _draw(options: argparse.Namespace) -> None:
         raise InputError(f"figure {options.name}: expected a landscape, by its shipped name or a .nc file")
     if options.output is None:
         raise InputError("-o: expected a name that ends in .png, .pdf or .svg")
-    from groktime.reduced import figures
+    from groktime.reduced.figures import plot
     from groktime.reduced.prediction import predict
 
     land = _open(options)
@@ -240,7 +242,7 @@ def _draw(options: argparse.Namespace) -> None:
     if options.name == "lu":
         if land.two_dimensional:
             raise InputError(f"figure lu: {land.source} is a landscape of (w, m); expected one of w alone")
-        figures.plot_lu(land, options.output, overwrite=options.overwrite)
+        plot(land, options.output, kind="lu", overwrite=options.overwrite)
         return
     if not land.two_dimensional:
         raise InputError(f"figure {options.name}: {land.source} has no m; expected a landscape of (w, m)")
@@ -254,10 +256,10 @@ def _draw(options: argparse.Namespace) -> None:
     which = {k: v for k, v in _which(options).items() if k != "n_train"}
     if options.name == "gradients":
         p = predict(land, **start, n_train=options.n_train, **which)
-        figures.plot_gradients(p, options.output, overwrite=options.overwrite)
+        plot(p, options.output, kind="gradients", overwrite=options.overwrite)
     else:
         each = {n: predict(land, **start, n_train=n, **which) for n in land.n_train}
-        figures.plot_sizes(each, options.output, overwrite=options.overwrite)
+        plot(each, options.output, overwrite=options.overwrite)
 
 
 def _measure(options: argparse.Namespace) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from groktime.reduced.flow import Status
 from groktime.reduced.source import Lanes, Options, Source, about, check_options, refuse
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import check_settings
+
+if TYPE_CHECKING:
+    from groktime.reduced.figures import Panels
 
 LONG = 5.0  # a delay of so many t_mem is long against the fit
 
@@ -89,13 +92,13 @@ class Prediction:
 
         return as_dict(self)
 
-    def plot(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Draw what was read and what came of it into a PNG, PDF or SVG."""
-        from groktime.reduced.figures import plot_path, plot_prediction
-        from groktime.reduced.path_source import PathSource
+    def plot(self, file: str | Path | None = None, overwrite: bool = False) -> Panels:
+        """`gt.plot` of this prediction: what was read and what came of it."""
+        from groktime.reduced.figures import Panels, plot
 
-        draw = plot_path if isinstance(self.source, PathSource) else plot_prediction
-        return draw(self, path, overwrite=overwrite)
+        drawn = plot(self, file, overwrite=overwrite)
+        assert isinstance(drawn, Panels)
+        return drawn
 
 
 def predict(

@@ -92,6 +92,12 @@ class Comparison:
 
         return write_report(self, Path(path), overwrite, ladder)
 
+    def plot(self, file: str | Path | None = None, overwrite: bool = False, **options: Any) -> Any:
+        """`gt.plot` of this comparison; `kind`: "predicted" (default), "errors", "curves" or "trajectory"."""
+        from groktime.validation.figures import plot
+
+        return plot(self, file, overwrite=overwrite, **options)
+
     def to_dict(self) -> dict[str, Any]:
         """Table and summary as plain dicts, for scripts."""
         return {"schema": SCHEMA, "table": self.table.to_dict(), "summary": self.summary.to_dict()}

@@ -46,7 +46,7 @@ def write_report(
     comparison: Comparison, path: Path, overwrite: bool = False, ladder: Ladder | None = None
 ) -> Path:
     """Write the files of `FILES`, and with a ladder its figure."""
-    from groktime.validation.figures import plot_curves, plot_errors, plot_predicted, plot_trajectory
+    from groktime.validation.figures import plot
     from groktime.validation.page import page
 
     check_folder(path, overwrite)
@@ -56,10 +56,8 @@ def write_report(
         write_dataset(table, folder / "table.nc")
         write_dataset(comparison.summary, folder / "summary.nc")
         (folder / "summary.txt").write_text(comparison.report() + "\n", encoding="utf-8")
-        plot_predicted(comparison, folder / "predicted.png")
-        plot_errors(comparison, folder / "errors.png")
-        plot_curves(comparison, folder / "curves.png")
-        plot_trajectory(comparison, folder / "trajectory.png")
+        for name in FIGURES:
+            plot(comparison, folder / name, kind=Path(name).stem)
         if ladder is not None:
             ladder.plot(folder / LADDER)
         (folder / "report.html").write_text(page(comparison, folder, ladder), encoding="utf-8")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -30,6 +30,9 @@ from groktime.validation.ladder_sources import Read, of_landscape, of_paths
 from groktime.validation.match import check_match
 from groktime.validation.measure import measure
 from groktime.validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung, with_path
+
+if TYPE_CHECKING:
+    from groktime.reduced.figures import Panels
 
 Floats = NDArray[np.float64]
 
@@ -92,11 +95,13 @@ class Ladder:
 
         return ladder_html(self)
 
-    def plot(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Times and ratios down the ladder, as PNG, PDF or SVG."""
-        from groktime.validation.ladder_figure import plot_ladder
+    def plot(self, file: str | Path | None = None, overwrite: bool = False) -> Panels:
+        """`gt.plot` of this ladder: times and ratios from rung to rung."""
+        from groktime.validation.figures import Panels, plot
 
-        return plot_ladder(self, path, overwrite)
+        drawn = plot(self, file, overwrite=overwrite)
+        assert isinstance(drawn, Panels)
+        return drawn
 
 
 def ladder(

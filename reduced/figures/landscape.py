@@ -1,9 +1,11 @@
-"""Fig. 6a and 6b: the sampled landscape, the fitted boundary, and the path that Eq. 6 takes."""
+"""Fig. 6a and 6b: the sampled landscape, the fitted boundary, and the trajectory of Eq. 6."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -14,6 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures.plot import panel
 from groktime.reduced.figures.style import (
     ALPHA,
     BLACK,
@@ -32,13 +36,17 @@ from groktime.reduced.figures.style import (
 )
 from groktime.reduced.flow import Status
 from groktime.reduced.phases import points
-from groktime.reduced.prediction import Prediction
-from groktime.reduced.surface import Field, Surface
 from groktime.reduced.system import QUANTILE
+
+if TYPE_CHECKING:
+    from groktime.reduced.landscape import Landscape
+    from groktime.reduced.prediction import Prediction
+    from groktime.reduced.surface import Field, Surface
 
 LEVELS = (1e-3, 0.02, 0.05, 0.1)
 TITLES = {"train_loss": "training loss", "test_loss": "test loss", "test_accuracy": "test accuracy"}
-_DECADES = 9.0  # of a loss that are told apart; below lies the rounding of the optimiser
+FIELDS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+_DECADES = 9.0  # of a loss that are told apart; below lies the rounding of the optimizer
 _PLATEAU = 0.9  # of the greatest loss: a contour above it wanders about on the plateau
 _POINTS = 400
 _DASH = (0, (3, 2))  # of the boundary: a contour below it is seen
@@ -46,17 +54,54 @@ _DASH = (0, (3, 2))  # of the boundary: a contour below it is seen
 _CONTOURS = (SKY, BLUE, BLACK, PURPLE, GREEN)
 
 
+def _heading(land: Landscape) -> str:
+    return f"{Path(land.source).name}: {land.task}"
+
+
+@panel(
+    "groktime.reduced.landscape.Landscape",
+    "landscape",
+    title=_heading,
+    size=(7.0, 5.5),
+    when=lambda land: land.two_dimensional,
+)
+def draw_sampled(
+    ax: Axes,
+    land: Landscape,
+    *,
+    field: str = "train_loss",
+    seed: int | None = None,
+    n_train: int | None = None,
+    sampled_steps: int | None = None,
+) -> list[Artist]:
+    """The sampled cells of one field of a landscape of (w, m): one seed (default: the first), at one size of
+    the training set and one budget of steps (default: the largest).
+
+    Raises
+    ------
+    InputError : for a landscape of w alone, or a field, seed, size or budget that it does not have.
+    """
+    if not land.two_dimensional:
+        raise InputError(f"{land.source}: a landscape of w alone; expected one of (w, m) for this figure")
+    if field not in FIELDS:
+        raise InputError(f"field = {field!r}: expected one of {', '.join(FIELDS)}")
+    one = land.one(land.seeds[0] if seed is None else seed, n_train, sampled_steps)
+    if np.isnan(one[field].values).all():
+        raise InputError(f"field = {field!r}: {land.source} does not have it")
+    return draw_landscape(ax, one, name=field)
+
+
 def draw_landscape(
     ax: Axes,
     one: xr.Dataset,
-    surface: Surface,
+    surface: Surface | None = None,
     name: str = "train_loss",
     levels: Sequence[float] = LEVELS,
 ) -> list[Artist]:
     """One field of a landscape with dims (m, alpha): sampled cells, and the surface fitted to them.
 
-    The cells are as sampled, each around its own grid point. Drawn over them, from the fitted surface:
-    contours of the field at `levels`, where they exist, and the boundary with its 90 % band. Returns
+    The cells are as sampled, each around its grid point. Drawn over them, from the fitted surface if there is
+    one: contours of the field at `levels`, where they exist, and the boundary with its 90 % band. Returns
     the handles of a legend.
     """
     alpha, m = np.asarray(one["alpha"].values, float), np.asarray(one["m"].values, float)
@@ -71,7 +116,9 @@ def draw_landscape(
     low = not accuracy and bool((values < (norm.vmin or 0)).any())
     bar = ax.figure.colorbar(mesh, ax=ax, extend="min" if low else "neither")
     bar.set_label(f"{TITLES.get(name, name)} (sampled cells{'' if accuracy else ', log scale'})")
-    handles = [*draw_contours(ax, one, surface, name, levels), *draw_boundary(ax, one, surface)]
+    handles: list[Artist] = []
+    if surface is not None:
+        handles = [*draw_contours(ax, one, surface, name, levels), *draw_boundary(ax, one, surface)]
     scale_x(ax, alpha)
     ax.set(xlabel=ALPHA, ylabel=MESSINESS)
     ax.set_xlim(edges[0][0], edges[0][-1])
@@ -96,11 +143,11 @@ def draw_contours(
     alpha = np.exp(u) / float(one["w0"])
     handles: list[Artist] = []
     top = 1.0 if name.endswith("accuracy") else _PLATEAU
-    for level, colour in zip(sorted(set(levels)), cycle(_CONTOURS), strict=False):
+    for level, color in zip(sorted(set(levels)), cycle(_CONTOURS), strict=False):
         if fitted.min() < level < top * fitted.max():
-            ax.contour(alpha, m, fitted, [level], colors=colour, linewidths=1.3, linestyles="-")
+            ax.contour(alpha, m, fitted, [level], colors=color, linewidths=1.3, linestyles="-")
             label = f"fitted {TITLES.get(name, name)} {level:g}"
-            handles.append(Line2D([], [], color=colour, linewidth=1.3, label=label))
+            handles.append(Line2D([], [], color=color, linewidth=1.3, label=label))
     return handles
 
 
@@ -121,24 +168,23 @@ def draw_boundary(ax: Axes, one: xr.Dataset, surface: Surface) -> list[Artist]:
     ]
 
 
-def draw_path(ax: Axes, p: Prediction) -> list[Artist]:
-    """The path that Eq. 6 takes, with its points marked."""
+def draw_trajectory(ax: Axes, p: Prediction) -> list[Artist]:
+    """The trajectory of Eq. 6, with its points marked."""
     handles: list[Artist] = []
     outline = [Stroke(linewidth=4.0, foreground="white"), Normal()]
-    if p.detail.trajectory is not None:
-        u, m = p.detail.trajectory.at(np.linspace(0, p.detail.trajectory.end, _POINTS))
-        ax.plot(
-            np.exp(u) / p.detail.system.w0, m, color=VERMILLION, linewidth=2.2, path_effects=outline, zorder=4
-        )
-        handles.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label="path of Eq. 6"))
-    # away from the wall, which the path follows upwards to the right
+    trajectory, w0 = p.detail.trajectory, p.detail.system.w0
+    if trajectory is not None and trajectory.end > 0:
+        u, m = trajectory.at(np.linspace(0, trajectory.end, _POINTS))
+        ax.plot(np.exp(u) / w0, m, color=VERMILLION, linewidth=2.2, path_effects=outline, zorder=4)
+        handles.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label="trajectory of Eq. 6"))
+    # away from the wall, which the trajectory follows upwards to the right
     places = {"A": (0, 9, "center"), "C": (8, -9, "left"), "D": (10, -6, "left"), "E": (10, -1, "left")}
     if p.typical.status is not Status.GENERALIZES:
-        places["E"] = (-9, 0, "right")  # the path comes from the right
+        places["E"] = (-9, 0, "right")  # the trajectory comes from the right
     for point in points(p):
         if point.name not in places:
             continue
-        place = point.w / p.detail.system.w0
+        place = point.w / w0
         ax.plot(place, point.m, "o", color=VERMILLION, markeredgecolor="white", zorder=5)
         x, y, side = places[point.name]
         ax.annotate(

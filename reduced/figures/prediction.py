@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -11,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from groktime.reduced.figures.curves import draw_lu
-from groktime.reduced.figures.file import check_figure, save
-from groktime.reduced.figures.landscape import LEVELS, draw_landscape, draw_path
+from groktime.reduced.figures.landscape import LEVELS, draw_landscape, draw_trajectory
+from groktime.reduced.figures.lu import draw_lu
+from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.sketch import draw_geometry
 from groktime.reduced.figures.style import (
     BLACK,
@@ -24,34 +25,36 @@ from groktime.reduced.figures.style import (
     PURPLE,
     STEPS,
     VERMILLION,
+    entitle,
+    legend_below,
     new_figure,
     number,
     on_fine_grid,
+    panels_of,
     positive,
     remark,
 )
 from groktime.reduced.flow import Status
 from groktime.reduced.phases import points
-from groktime.reduced.prediction import Prediction
 
+if TYPE_CHECKING:
+    from groktime.reduced.prediction import Prediction
+
+FLOW = "groktime.reduced.flow_source.FlowDetail"  # what is behind a prediction from a landscape
 _POINTS = 400
 _DECADES = 3.0  # of time shown before the end
+_APART = 0.05  # of the panel, below which two names would lie on one another
 
 
-def plot_prediction(p: Prediction, path: str | Path, overwrite: bool = False) -> Path:
-    """Draw a prediction into a PNG, PDF or SVG.
+@composite(FLOW, "prediction")
+def prediction_figure(p: Prediction) -> Figure:
+    """A prediction from a landscape.
 
     For a landscape of (w, m), four panels of the typical seed: the training and the test landscape with
-    the path of Eq. 6 (Fig. 6a, 6b), the losses along it (6c) and L, h, θ (6f). For a landscape of w
+    the trajectory of Eq. 6 (Fig. 6a, 6b), the losses along it (6c) and L, h, θ (6f). For a landscape of w
     alone, the LU curves of all seeds with the start and the critical norm (2a).
-
-    Raises
-    ------
-    InputError : for a bad suffix, a file that exists, a folder that cannot be written to.
     """
-    path = check_figure(path, overwrite)
-    figure = _two_dimensional(p) if p.source.land.two_dimensional else _one_dimensional(p)
-    return save(figure, path, overwrite)
+    return _two_dimensional(p) if p.source.land.two_dimensional else _one_dimensional(p)
 
 
 def heading(p: Prediction) -> str:
@@ -85,8 +88,8 @@ def heading(p: Prediction) -> str:
 def _two_dimensional(p: Prediction) -> Figure:
     figure = new_figure(12.0, 10.5)
     upper, lower = np.ravel(np.asarray(figure.subfigures(2, 1, height_ratios=(1.12, 1)), object))
-    train, test = upper.subplots(1, 2)
-    time, sketch = lower.subplots(1, 2)
+    train, test = panels_of(upper, 1, 2)
+    time, sketch = panels_of(lower, 1, 2)
     s = p.settings
     one = p.source.land.one(p.detail.system.seed, s["n_train"], s["sampled_steps"])
     surface = p.detail.system.surface
@@ -95,15 +98,15 @@ def _two_dimensional(p: Prediction) -> Figure:
     draw_landscape(test, one, surface, name, ())
     handles += draw_threshold(test, p)
     for ax in (train, test):
-        path_handle = draw_path(ax, p)
+        trajectory = draw_trajectory(ax, p)
     train.set_title("(a) training landscape")
     test.set_title("(b) test landscape")
     draw_along(time, p)
-    time.set_title("(c) along the path", pad=20)  # above the names of the points
+    time.set_title("(c) along the trajectory", pad=20)  # above the names of the points
     draw_geometry(sketch, p)
     sketch.set_title("(f) L, h and θ")
-    upper.legend(handles=[*handles, *path_handle], loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle(heading(p), fontsize="large")
+    legend_below(upper, [*handles, *trajectory], 4)
+    entitle(figure, heading(p))
     return figure
 
 
@@ -119,21 +122,21 @@ def draw_threshold(ax: Axes, p: Prediction) -> list[Artist]:
 
 
 def draw_along(ax: Axes, p: Prediction) -> None:
-    """Fig. 6c: training and test loss, and test accuracy, along the path against steps."""
+    """Fig. 6c: training and test loss, and test accuracy, along the trajectory against steps."""
     if p.detail.trajectory is None or p.detail.trajectory.end <= 0:
-        remark(ax, f"no path to follow\n(status: {p.typical.status.value})")
+        remark(ax, f"nothing moves\n(status: {p.typical.status.value})")
         return
     surface, eta_d = p.detail.system.surface, p.settings["eta_d"]
     s = p.detail.trajectory.end * np.geomspace(10**-_DECADES, 1, _POINTS)
     u, m = p.detail.trajectory.at(s)
     lines = []
-    for field, colour, dash, label in (
+    for field, color, dash, label in (
         (surface.train_loss, BLUE, "-", "training loss"),
         (surface.test_loss, VERMILLION, "--", "test loss"),
     ):
         if field is not None:
             values = positive(field.derivatives(u, m, second=False)[0])
-            lines += ax.plot(s / eta_d, values, color=colour, linestyle=dash, linewidth=2, label=label)
+            lines += ax.plot(s / eta_d, values, color=color, linestyle=dash, linewidth=2, label=label)
     ax.set(xscale="log", yscale="log", xlabel=STEPS, ylabel="reduced loss")
     if surface.test_accuracy is not None:
         right = ax.twinx()
@@ -142,14 +145,29 @@ def draw_along(ax: Axes, p: Prediction) -> None:
         lines += right.plot(s / eta_d, values, color=GREEN, linestyle="-.", linewidth=2, label=label)
         right.set_ylabel("test accuracy", color=GREEN)
         right.set_ylim(-0.04, 1.04)
-    top = ax.get_xaxis_transform()
+    ax.set_xlim(s[0] / eta_d, s[-1] / eta_d * (1.05 if p.typical.status is Status.GENERALIZES else 1))
+    _name_points(ax, p)
+    ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
+
+
+def _name_points(ax: Axes, p: Prediction) -> None:
+    """A line at the time of each point from C on; names that would lie on one another stand together."""
+    groups: list[list[tuple[str, float]]] = []
     for point in points(p):
         if point.name in "AB":
             continue
-        ax.axvline(point.s / eta_d, color=BLACK, linewidth=0.8, linestyle=":")
-        ax.text(point.s / eta_d, 1.01, point.name, transform=top, ha="center", va="bottom", weight="bold")
-    ax.set_xlim(s[0] / eta_d, s[-1] / eta_d * (1.05 if p.typical.status is Status.GENERALIZES else 1))
-    ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
+        time = point.s / p.settings["eta_d"]
+        ax.axvline(time, color=BLACK, linewidth=0.8, linestyle=":")
+        near = groups and _share(ax, time) - _share(ax, groups[-1][-1][1]) < _APART
+        groups = (
+            [*groups[:-1], [*groups[-1], (point.name, time)]] if near else [*groups, [(point.name, time)]]
+        )
+    for group in groups:
+        middle = math.sqrt(group[0][1] * group[-1][1])  # the axis is logarithmic
+        ax.text(
+            middle, 1.01, ", ".join(name for name, _ in group), transform=ax.get_xaxis_transform(),
+            ha="center", va="bottom", weight="bold",
+        )  # fmt: skip
 
 
 # --- landscapes of w alone -----------------------------------------------------------------------
@@ -157,22 +175,22 @@ def draw_along(ax: Axes, p: Prediction) -> None:
 
 def _one_dimensional(p: Prediction) -> Figure:
     figure = new_figure(8.5, 7.5)
-    losses, accuracies = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    losses, accuracies = panels_of(figure, 2, 1, sharex=True, height_ratios=(2, 1))
     s, land = p.settings, p.source.land
     draw_lu(losses, accuracies, land, s["n_train"], s["sampled_steps"])
     start, end = p.detail.geometry.w_start / p.detail.system.w0, p.detail.geometry.w_end / p.detail.system.w0
     marks = [(start, BLACK, "w_{start}")] + ([(end, PURPLE, "w_c")] if math.isfinite(end) else [])
-    for place, colour, _ in marks:
+    for place, color, _ in marks:
         for ax in (losses, accuracies):
-            ax.axvline(place, color=colour, linewidth=1.4, linestyle=":")
+            ax.axvline(place, color=color, linewidth=1.4, linestyle=":")
     apart = len(marks) == 2 and abs(math.log(start / end)) > 0.05
-    for place, colour, label in marks if apart else marks[:1]:
+    for place, color, label in marks if apart else marks[:1]:
         # on the outer side of its line: the arrow lies between the two
         left = label == "w_c" or _share(losses, place) > 0.9
         side, shift = ("right", -4) if left else ("left", 4)
         losses.annotate(
             "$" + label + "$", (place, 0.02), (shift, 2), xycoords=losses.get_xaxis_transform(),
-            textcoords="offset points", ha=side, va="bottom", color=colour, fontsize="large",
+            textcoords="offset points", ha=side, va="bottom", color=color, fontsize="large",
         )  # fmt: skip
     if s["metric"] == "accuracy":
         accuracies.axhline(p.typical.threshold, color=PURPLE, linewidth=1, linestyle="--")
@@ -183,20 +201,20 @@ def _one_dimensional(p: Prediction) -> Figure:
         )  # fmt: skip
     if apart:
         _draw_decay(losses, p, start, end)
-    figure.suptitle(heading(p), fontsize="medium")
+    entitle(figure, heading(p))
     return figure
 
 
 def _draw_decay(ax: Axes, p: Prediction, start: float, end: float) -> None:
-    """The way of free decay from w_start to w_c and how long it takes."""
+    """The arrow of free decay from w_start to w_c and how long it takes."""
     across = ax.get_xaxis_transform()
     ax.annotate(
         "", (end, 0.93), (start, 0.93), xycoords=across, textcoords=across,
         arrowprops={"arrowstyle": "-|>", "color": BLACK, "shrinkA": 0, "shrinkB": 0},
     )  # fmt: skip
     seed = f" (seed {p.typical.seed})" if len(p.seeds) > 1 else ""
-    way = r"$\ln(w_{start}/w_c)\,/\,(\eta_D \gamma)$"
-    text = f"free decay: {way} = {number(p.typical.forms['printed'])} steps{seed}"
+    formula = r"$\ln(w_{start}/w_c)\,/\,(\eta_D \gamma)$"
+    text = f"free decay: {formula} = {number(p.typical.forms['printed'])} steps{seed}"
     middle = math.sqrt(start * end)
     share = _share(ax, middle)
     side = "left" if share < 1 / 3 else "right" if share > 2 / 3 else "center"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,7 +19,9 @@ from groktime.reduced.figures.style import (
     VERMILLION,
     remark,
 )
-from groktime.reduced.prediction import Prediction
+
+if TYPE_CHECKING:
+    from groktime.reduced.prediction import Prediction
 
 _ROOM = 0.12  # share of the panel left free around the drawing
 _RADIUS = 0.22  # of the arc of θ, share of the panel's width
@@ -32,7 +35,7 @@ def draw_geometry(ax: Axes, p: Prediction) -> None:
         remark(ax, f"no L, h, θ\n(status: {p.typical.status.value})")
         return
     if not (math.isfinite(g.L) and math.isfinite(g.theta)):
-        remark(ax, f"no L, h, θ: the contour of training loss {g.level:g}\nleads to no generalising point")
+        remark(ax, f"no L, h, θ: the contour of training loss {g.level:g}\nleads to no generalizing point")
         return
     start, end, wall = math.log(g.w_start), math.log(g.w_end), math.log(g.w_boundary)
     ax.plot(g.u, g.m, color=BLUE, linewidth=2, label=f"contour of loss {g.level:g} (as printed)")
@@ -40,9 +43,9 @@ def draw_geometry(ax: Axes, p: Prediction) -> None:
     if known.any() and math.isfinite(b.L):
         label = "contour of balance (corrected)"
         ax.plot(b.u[known], b.m[known], color=SKY, linewidth=2, linestyle="--", label=label)
-    if p.detail.trajectory is not None:
+    if p.detail.trajectory is not None and p.detail.trajectory.end > 0:
         u, m = p.detail.trajectory.at(np.linspace(0, p.detail.trajectory.end, 400))
-        ax.plot(u, m, color=VERMILLION, linewidth=1.4, linestyle="-.", label="path of Eq. 6")
+        ax.plot(u, m, color=VERMILLION, linewidth=1.4, linestyle="-.", label="trajectory of Eq. 6")
     edges = [start, end, wall, *b.u[known]] if math.isfinite(b.L) else [start, end, wall]
     width, height = max(max(edges) - min(edges), 1e-6), max(g.h, 0.02)
     ax.set_xlim(min(edges) - _ROOM * width, max(edges) + 1.6 * _ROOM * width)

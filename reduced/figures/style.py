@@ -1,13 +1,15 @@
-"""What the figures share: colours that colour-blind readers can tell apart, cells, and numbers."""
+"""What the figures share: colors that color-blind readers can tell apart, cells, and numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ Floats = NDArray[np.float64]
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+BROWN, GREY = "#8C510A", "#7F7F7F"  # where the palette is spent
 
 ALPHA = "relative norm  α = w / w₀"
 MESSINESS = "messiness  m"
@@ -34,6 +37,22 @@ _FINE = (121, 241)
 def new_figure(width: float, height: float) -> Figure:
     """A figure that belongs to no backend, its parts laid out without overlaps."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend_below(figure: FigureBase, handles: Sequence[Artist], columns: int = 3) -> None:
+    """One legend for all panels, below them."""
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def entitle(figure: Figure, title: str) -> None:
+    """What the figure shows, above all panels."""
+    figure.suptitle(title, fontsize="medium")
+
+
+def panels_of(figure: FigureBase, rows: int, columns: int, **options: Any) -> list[Axes]:
+    """New panels, row by row."""
+    return list(np.ravel(np.asarray(figure.subplots(rows, columns, **options), object)))
 
 
 def is_wide(values: Floats) -> bool:

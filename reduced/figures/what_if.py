@@ -12,24 +12,23 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from groktime.reduced.errors import InputError
-from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.plot import panel
 from groktime.reduced.figures.style import (
     ALPHA,
     BLUE,
     ETA_D,
     ETA_R,
+    GREY,
     MESSINESS,
     STEPS,
     Floats,
     cell_edges,
     is_wide,
-    new_figure,
     positive,
     scale_x,
 )
@@ -46,50 +45,45 @@ _NAMES = {
 }
 # status: grey, hatch, and what the legend says; for cells in which there is no time to show
 _GREYS = {
-    Status.ALREADY: ("#FFFFFF", "..", "already generalised at the start"),
-    Status.GENERALIZES: ("#F0F0F0", "--", "half of the seeds never generalise"),
+    Status.ALREADY: ("#FFFFFF", "..", "already generalized at the start"),
+    Status.GENERALIZES: ("#F0F0F0", "--", "half of the seeds never generalize"),
     Status.NEVER: ("#DDDDDD", "//", "never"),
     Status.TRAPPED: ("#C4C4C4", "xx", "trapped in a ridge"),
     Status.COLLAPSES: ("#A8A8A8", "\\\\", "collapses through the wall"),
     Status.OUTSIDE: ("#EEEEEE", "oo", "outside of what was sampled"),
 }
-_LINES = "#777777"
 
 
-def plot_what_if(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> Path:
+def heading(ds: xr.Dataset) -> str:
+    """Which source, and the settings that are not swept."""
+    fixed = ", ".join(
+        f"{_NAMES[n].split('  ')[-1].split(' ')[0]} = {ds.attrs[n]:g}" for n in _NAMES if n in ds.attrs
+    )
+    return f"{Path(ds.attrs['source']).name}: grokking time ({fixed})"
+
+
+@panel("groktime-what-if", "what_if", title=heading, size=(9.0, 6.5))
+def draw_what_if(ax: Axes, ds: xr.Dataset) -> list[Artist]:
     """The result of `what_if` as a map over its two swept settings, or a line over its one.
 
     The map has a contour at each decade of steps; the line a band from `low` to `high` (open to the
-    top where some may never generalise). Where there is no time, the status is shown in grey.
+    top where some may never generalize). Where there is no time, the status is shown in grey.
 
     Raises
     ------
     InputError : unless one or two settings are swept: choose from the others with `ds.sel(…)`.
     """
-    names = list(map(str, ds["t_grok"].dims)) if "t_grok" in ds else []
+    names = list(map(str, ds["t_grok"].dims))
     if len(names) not in (1, 2):
         raise InputError(
-            f"plot_what_if: {len(names)} settings are swept ({', '.join(names) or 'none'}); "
+            f"plot: {len(names)} settings are swept ({', '.join(names) or 'none'}); "
             "expected one or two, for example ds.isel(alpha=0)"
         )
-    path = check_figure(path, overwrite)
     ds = ds.sortby(names)
-    figure = new_figure(9.0, 6.5)
-    ax = figure.subplots()
-    handles = _line(ax, ds, names[0]) if len(names) == 1 else _map(figure, ax, ds, names[0], names[1])
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-    fixed = ", ".join(
-        f"{_NAMES[n].split('  ')[-1].split(' ')[0]} = {ds.attrs[n]:g}" for n in _NAMES if n in ds.attrs
-    )
-    figure.suptitle(
-        f"{Path(ds.attrs['source']).name}: grokking time ({fixed})",
-        fontsize="medium",
-    )
-    return save(figure, path, overwrite)
+    return _line(ax, ds, names[0]) if len(names) == 1 else _map(ax, ds, names[0], names[1])
 
 
-def _map(figure: Figure, ax: Axes, ds: xr.Dataset, across: str, up: str) -> list[Artist]:
+def _map(ax: Axes, ds: xr.Dataset, across: str, up: str) -> list[Artist]:
     x, y = (np.asarray(ds[name].values, float) for name in (across, up))
     times = positive(np.asarray(ds["t_grok"].transpose(up, across).values, float))
     status = ds["status"].transpose(up, across).values
@@ -106,32 +100,32 @@ def _map(figure: Figure, ax: Axes, ds: xr.Dataset, across: str, up: str) -> list
         norm = LogNorm(low, high) if low < 0.9 * high else LogNorm(low / 2, high * 2)
         shown = np.ma.masked_invalid(times)
         mesh = ax.pcolormesh(*edges, shown, norm=norm, cmap="viridis", rasterized=True)
-        figure.colorbar(mesh, ax=ax, label=f"grokking time ({STEPS}, log scale)")
+        ax.figure.colorbar(mesh, ax=ax, label=f"grokking time ({STEPS}, log scale)")
         _decades(ax, x, y, np.ma.masked_invalid(np.log10(times)))
 
-    def paint(here: Bools, colour: str, hatch: str) -> bool:
+    def paint(here: Bools, color: str, hatch: str) -> bool:
         if here.any():
             (a, b), cells = edges, np.argwhere(here)
             corners = [
                 [(a[i], b[j]), (a[i + 1], b[j]), (a[i + 1], b[j + 1]), (a[i], b[j + 1])] for j, i in cells
             ]
             ax.add_collection(
-                PolyCollection(corners, facecolor=colour, edgecolor=_LINES, linewidth=0, hatch=hatch)
+                PolyCollection(corners, facecolor=color, edgecolor=GREY, linewidth=0, hatch=hatch)
             )
         return bool(here.any())
 
-    def fill(name: Status, colour: str, hatch: str) -> bool:
-        return paint(np.isnan(times) & (status == name.value), colour, hatch)
+    def fill(name: Status, color: str, hatch: str) -> bool:
+        return paint(np.isnan(times) & (status == name.value), color, hatch)
 
     return _legend(fill) + _unresolved(ds.transpose(up, across), times, paint)
 
 
 def _unresolved(ds: xr.Dataset, times: Floats, paint: Callable[[Bools, str, str], bool]) -> list[Artist]:
-    """Hatches the times that a decay path tells although γ lies above its resolutions."""
+    """Hatches the times that come with a remark."""
     if not paint((ds["remark"].values != "") & np.isfinite(times), "none", "////"):
         return []
-    label = "with a remark: above the path's resolutions"
-    return [Patch(facecolor="none", edgecolor=_LINES, hatch="////", linewidth=0, label=label)]
+    label = "with a remark"
+    return [Patch(facecolor="none", edgecolor=GREY, hatch="////", linewidth=0, label=label)]
 
 
 def _decades(ax: Axes, x: Floats, y: Floats, power: np.ma.MaskedArray) -> None:
@@ -173,21 +167,21 @@ def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
     status = ds["status"].values
     edges = cell_edges(x, is_wide(x))
 
-    def paint(here: Bools, colour: str, hatch: str) -> bool:
+    def paint(here: Bools, color: str, hatch: str) -> bool:
         for k in np.flatnonzero(here):
             ax.axvspan(
                 edges[k],
                 edges[k + 1],
-                facecolor=colour,
-                edgecolor=_LINES,
+                facecolor=color,
+                edgecolor=GREY,
                 linewidth=0,
                 hatch=hatch,
                 zorder=0,
             )
         return bool(here.any())
 
-    def fill(which: Status, colour: str, hatch: str) -> bool:
-        return paint(np.isnan(times) & (status == which.value), colour, hatch)
+    def fill(which: Status, color: str, hatch: str) -> bool:
+        return paint(np.isnan(times) & (status == which.value), color, hatch)
 
     scale_x(ax, x)
     ax.set(xlabel=_NAMES.get(name, name), ylabel=f"grokking time ({STEPS})")
@@ -201,7 +195,7 @@ def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
 
 def _legend(fill: Callable[[Status, str, str], bool]) -> list[Artist]:
     return [
-        Patch(facecolor=colour, edgecolor=_LINES, hatch=hatch, linewidth=0, label=label)
-        for status, (colour, hatch, label) in _GREYS.items()
-        if fill(status, colour, hatch)
+        Patch(facecolor=color, edgecolor=GREY, hatch=hatch, linewidth=0, label=label)
+        for status, (color, hatch, label) in _GREYS.items()
+        if fill(status, color, hatch)
     ]

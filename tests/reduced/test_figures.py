@@ -1,20 +1,23 @@
-"""Every figure is written whole, of the right kind, for every kind of landscape and end of the path."""
+"""Every figure is written whole, of the right kind, for every kind of landscape and end of the trajectory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from made_up_path import made_up
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from groktime.reduced import figures
 from groktime.reduced.errors import InputError
-from groktime.reduced.figures.landscape import points
+from groktime.reduced.figures import Panels, plot, save
 from groktime.reduced.figures.style import cell_edges
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.phases import points
 from groktime.reduced.prediction import Prediction, predict
 from groktime.reduced.what_if import what_if
 
@@ -74,7 +77,8 @@ def written(path: Path) -> bool:
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_prediction_in_every_kind_of_file(grown: Prediction, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
-    assert grown.plot(path) == path
+    drawn = grown.plot(path)
+    assert isinstance(drawn, Panels)
     assert written(path)
 
 
@@ -96,14 +100,16 @@ def test_prediction_with_every_end(
     p = predict(land, **{**START, **changed})
     assert status in (None, p.status)
     assert (p.detail.trajectory is not None) == moves
-    assert written(p.plot(tmp_path / "a.png"))
+    p.plot(tmp_path / "a.png")
+    assert written(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("missing", ["test_loss", "test_accuracy", "train_accuracy"])
 def test_prediction_without_a_field(tmp_path: Path, missing: str) -> None:
     how = {"metric": "loss", "threshold": 0.11} if missing == "test_accuracy" else {}
     p = predict(two_dimensional(**{missing: None}), **START, **how)
-    assert written(p.plot(tmp_path / "a.png"))
+    p.plot(tmp_path / "a.png")
+    assert written(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -113,32 +119,39 @@ def test_prediction_without_a_field(tmp_path: Path, missing: str) -> None:
 def test_prediction_of_one_dimension(tmp_path: Path, alpha: float, gamma: float, status: str) -> None:
     p = predict(one_dimensional(), gamma=gamma, eta_d=1e-3, alpha=alpha)
     assert p.status == status
-    assert written(p.plot(tmp_path / "a.png"))
+    p.plot(tmp_path / "a.png")
+    assert written(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_lu(tmp_path: Path, seeds: int) -> None:
-    assert written(figures.plot_lu(one_dimensional(seeds), tmp_path / "a.svg"))
+    plot(one_dimensional(seeds), tmp_path / "a.svg")
+    assert written(tmp_path / "a.svg")
 
 
 def test_gradients(grown: Prediction, land: Landscape, tmp_path: Path) -> None:
-    assert written(figures.plot_gradients(grown, tmp_path / "a.png"))
+    plot(grown, tmp_path / "a.png", kind="gradients")
+    assert written(tmp_path / "a.png")
     still = predict(land, **{**START, "gamma": 0.0})
-    assert figures.plot_gradients(still, tmp_path / "a.png", overwrite=True).is_file()
+    words = {text.get_text() for text in plot(still, kind="gradients").figure.legends[0].get_texts()}
+    assert "contour of loss 0.05" in words
+    assert "trajectory of Eq. 6" not in words  # nothing moves
 
 
 def test_gradients_without_a_contour(land: Landscape, tmp_path: Path) -> None:
     p = predict(land, **START, level=1e-9)
     with pytest.raises(InputError, match="no contour of training loss 1e-09"):
-        figures.plot_gradients(p, tmp_path / "a.png")
+        plot(p, tmp_path / "a.png", kind="gradients")
+    assert not list(tmp_path.iterdir())
 
 
 def test_sizes(grown: Prediction, tmp_path: Path) -> None:
     lost = predict(two_dimensional(-0.3), **START, level=1e-9)
     several = {45: grown, 40: predict(two_dimensional(0.0), **START), 30: lost}
-    assert written(figures.plot_sizes(several, tmp_path / "a.png"))
+    plot(several, tmp_path / "a.png")
+    assert written(tmp_path / "a.png")
     with pytest.raises(InputError, match="no predictions"):
-        figures.plot_sizes({}, tmp_path / "b.png")
+        plot({}, tmp_path / "b.png")
 
 
 _DECAYS = np.geomspace(1e-3, 300, 6)
@@ -157,30 +170,32 @@ _SWEEPS = {
 @pytest.mark.parametrize("name", _SWEEPS)
 def test_what_if(land: Landscape, tmp_path: Path, name: str) -> None:
     ds = what_if(land, **{**START, **_SWEEPS[name]})
-    assert written(figures.plot_what_if(ds, tmp_path / "a.png"))
+    plot(ds, tmp_path / "a.png")
+    assert written(tmp_path / "a.png")
 
 
 def test_what_if_over_seeds(tmp_path: Path) -> None:
     ds = what_if(one_dimensional(), gamma=_DECAYS, eta_d=1e-3, alpha=5.0)
-    assert written(figures.plot_what_if(ds, tmp_path / "a.png"))
+    plot(ds, tmp_path / "a.png")
+    assert written(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("swept", [{}, {"gamma": [1e-3, 1e-2], "eta_d": [1e-3, 1e-2], "m": [0.05, 0.08]}])
 def test_what_if_of_none_or_three(land: Landscape, tmp_path: Path, swept: dict[str, list[float]]) -> None:
     ds = what_if(land, **{**START, **swept})
     with pytest.raises(InputError, match=f"{len(swept)} settings are swept"):
-        figures.plot_what_if(ds, tmp_path / "a.png")
+        plot(ds, tmp_path / "a.png")
 
 
-_WRITERS: dict[str, Callable[..., Path]] = {
-    "prediction": figures.plot_prediction,
-    "gradients": figures.plot_gradients,
-    "sizes": lambda p, path: figures.plot_sizes({45: p}, path),
-    "lu": lambda p, path: figures.plot_lu(one_dimensional(), path),
-    "what_if": lambda p, path: figures.plot_what_if(
-        what_if(p.source.land, **{**START, "gamma": [1e-3]}), path
-    ),
-    "save": lambda p, path: figures.save(Figure(), path),
+_WRITERS: dict[str, Callable[..., Any]] = {
+    "prediction": plot,
+    "gradients": lambda p, path: plot(p, path, kind="gradients"),
+    "sizes": lambda p, path: plot({45: p}, path),
+    "lu": lambda p, path: plot(one_dimensional(), path),
+    "landscape": lambda p, path: plot(p.source.land, path),
+    "path": lambda p, path: plot(made_up(), path),
+    "what_if": lambda p, path: plot(what_if(p.source.land, **{**START, "gamma": [1e-3]}), path),
+    "save": lambda p, path: save(Figure(), path),
 }
 
 
@@ -202,7 +217,8 @@ def test_refuses(grown: Prediction, tmp_path: Path, name: str) -> None:
 def test_overwrites_when_allowed(grown: Prediction, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_text("old")
-    assert written(grown.plot(path, overwrite=True))
+    grown.plot(path, overwrite=True)
+    assert written(path)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,27 +228,29 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Figure, "savefig", full)
     with pytest.raises(InputError, match="No space left"):
-        figures.save(Figure(), tmp_path / "a.png")
+        save(Figure(), tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
 
 
 def test_wrong_dimensions(grown: Prediction, tmp_path: Path) -> None:
     flat = predict(one_dimensional(), gamma=0.1, eta_d=1e-3, alpha=5.0)
     for write in (
-        lambda path: figures.plot_gradients(flat, path),
-        lambda path: figures.plot_sizes({45: flat}, path),
-        lambda path: figures.plot_lu(grown.landscape, path),
+        lambda path: plot(flat, path, kind="gradients"),
+        lambda path: plot({45: flat}, path),
+        lambda path: plot(grown.source.land, path, kind="lu"),
+        lambda path: plot(flat.source.land, path, kind="landscape"),
     ):
         with pytest.raises(InputError, match="w alone"):
             write(tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
 
 
-def test_points_lie_on_the_path_in_order(grown: Prediction) -> None:
+def test_points_lie_on_the_trajectory_in_order(grown: Prediction) -> None:
     named = points(grown)
     assert [p.s for p in named] == sorted(p.s for p in named)
     assert (named[0].name, named[-1].name) == ("A", "E")
-    assert {"A", "D", "E"} <= {p.name for p in named} <= {"A", "C", "D", "E"}
-    assert (named[0].alpha, named[0].m) == pytest.approx((3.9, 0.08))
+    assert {"A", "D", "E"} <= {p.name for p in named} <= set("ABCDE")
+    assert (named[0].w / W0, named[0].m) == pytest.approx((3.9, 0.08))
     middle = next(p for p in named if p.name == "D")
     assert middle.m == pytest.approx((0.08 + named[-1].m) / 2, abs=1e-3)
 
@@ -251,7 +269,94 @@ def test_no_point_is_half_way_down_where_m_does_not_fall(tmp_path: Path) -> None
     p = predict(land, gamma=0.1, eta_d=1e-2, alpha=4.0, m=1.0, threshold=0.8)
     assert p.status is Status.GENERALIZES
     assert [point.name for point in points(p)] == ["A", "E"]
-    assert written(figures.plot_prediction(p, tmp_path / "p.png"))
+    plot(p, tmp_path / "p.png")
+    assert written(tmp_path / "p.png")
+
+
+def values(grown: Prediction) -> dict[str, tuple[Any, str | None]]:
+    """A value of each type with a figure, and the figure's kind."""
+    land, path = grown.source.land, made_up()
+    swept = {**START, "gamma": [1e-3, 1e-2], "eta_d": [1e-3, 1e-2]}
+    return {
+        "prediction": (grown, None),
+        "of w alone": (predict(one_dimensional(), gamma=0.1, eta_d=1e-3, alpha=5.0), None),
+        "of a path": (predict(path, gamma=0.1, eta_d=1e-3, alpha=float(path.alpha[0])), None),
+        "lu": (one_dimensional(), None),
+        "path": (path, None),
+        "gradients": (grown, "gradients"),
+        "landscape": (land, None),
+        "map": (what_if(land, **swept), None),
+        "line": (what_if(land, **{**swept, "eta_d": 1e-2}), None),
+        "sizes": ({45: grown}, None),
+    }
+
+
+_SINGLE = ("gradients", "landscape", "map", "line", "sizes")
+_SEVERAL = ("prediction", "of w alone", "of a path", "lu", "path")
+
+
+@pytest.mark.parametrize("name", _SINGLE)
+def test_figures_of_one_panel_return_their_axes_or_draw_into_others(
+    grown: Prediction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, kind = values(grown)[name]
+    drawn = plot(x, kind=kind)
+    assert isinstance(drawn, Axes)
+    assert drawn._repr_png_().startswith(b"\x89PNG")
+    left, right = Figure().subplots(1, 2)
+    assert plot(x, ax=right, kind=kind) is right
+    assert right.get_title()
+    assert not left.get_title()
+    assert not right.figure.legends
+    assert not list(tmp_path.iterdir())
+    assert plot(x, tmp_path / "both.png", right, kind=kind) is right
+    assert written(tmp_path / "both.png")
+
+
+@pytest.mark.parametrize("name", _SEVERAL)
+def test_figures_of_several_panels_return_figure_and_axes(
+    grown: Prediction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, kind = values(grown)[name]
+    figure, axes = drawn = plot(x, kind=kind)
+    assert isinstance(figure, Figure)
+    assert len(axes) >= 2
+    assert all(isinstance(ax, Axes) for ax in axes)
+    assert drawn._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match=r"ax: the figure '.*' has several panels"):
+        plot(x, ax=Figure().subplots(), kind=kind)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_drawn_is_refused(grown: Prediction) -> None:
+    land = grown.source.land
+    for call, words in (
+        (lambda: plot(3), "plot: there is no figure of a int; expected a prediction"),
+        (lambda: plot(grown, kind="lines"), "kind = 'lines': a Prediction has 'prediction', 'gradients'"),
+        (lambda: plot(grown, seed=1), "seed: is no option of the figure 'prediction'; expected none"),
+        (lambda: plot(land, level=1), "level: is no option of the figure 'landscape'; expected field, seed"),
+        (lambda: plot(land, field="loss"), "field = 'loss': expected one of train_loss"),
+        (lambda: plot({45: 3}), "plot: 45 is no prediction from a landscape"),
+        (lambda: plot(made_up(), metric="norm"), "metric = 'norm': expected 'accuracy' or 'loss'"),
+        (lambda: plot(made_up(), alpha=77.0), "alpha = 77"),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()
+
+
+def test_options_choose_what_is_drawn(grown: Prediction) -> None:
+    ax = plot(grown.source.land, field="test_accuracy", seed=0)
+    assert "test accuracy" in ax.figure.axes[1].get_ylabel()
+    with pytest.raises(InputError, match="does not have it"):
+        plot(two_dimensional(test_loss=None), field="test_loss")
+
+
+def test_names_of_points_at_nearly_one_time_stand_together() -> None:
+    p = predict("addition", gamma=1e-3, eta_d=1e-2, alpha=3.9, m=0.08)
+    time = next(ax for ax in plot(p).axes if ax.get_title() == "(c) along the trajectory")
+    assert [text.get_text() for text in time.texts] == ["C, D, E"]
 
 
 def test_cells_lie_around_their_centres() -> None:

@@ -316,5 +316,5 @@ def test_predict_takes_both_kinds_of_file(tmp_path: Path, capsys: pytest.Capture
     ],
 )
 def test_it_is_drawn(path: DecayPath, change: dict[str, Any], tmp_path: Path) -> None:
-    file = at(path, **change).plot(tmp_path / "p.png")
-    assert file.read_bytes().startswith(b"\x89PNG")
+    at(path, **change).plot(tmp_path / "p.png")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")

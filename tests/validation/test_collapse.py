@@ -10,7 +10,8 @@ import pytest
 from planted import NAN, grid, law, planted, planted_path
 
 from groktime.reduced.errors import InputError
-from groktime.validation.collapse import collapse, plot_collapse
+from groktime.validation.collapse import collapse
+from groktime.validation.figures import plot
 
 RUNS = grid((0.0, 0.03, 0.1, 0.3), (3.0,))
 
@@ -35,11 +36,16 @@ def test_a_run_that_never_generalises_has_no_tau() -> None:
 
 
 def test_it_is_drawn(tmp_path: Path) -> None:
-    file = plot_collapse(trained(), planted_path(), 3.0, tmp_path / "collapse.png")
-    assert file.read_bytes().startswith(b"\x89PNG")
+    def draw(name: str, path: Any, alpha: float) -> Any:
+        return plot(trained(), tmp_path / name, kind="collapse", path=path, alpha=alpha)
+
+    assert len(draw("a.png", planted_path(), 3.0).axes) == 2
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="exists already"):
-        plot_collapse(trained(), planted_path(), 3.0, file)
+        draw("a.png", planted_path(), 3.0)
     with pytest.raises(InputError, match=r"alpha = 2\.5: the path has 2, 3, 4"):
-        plot_collapse(trained(), planted_path(), 2.5, tmp_path / "b.png")
+        draw("b.png", planted_path(), 2.5)
     with pytest.raises(InputError, match=r"^optimizer: .sgd. in"):
-        plot_collapse(trained(), planted_path(optimizer="sgd"), 3.0, tmp_path / "b.png")
+        draw("b.png", planted_path(optimizer="sgd"), 3.0)
+    with pytest.raises(InputError, match="path: the figure 'collapse' needs it"):
+        plot(trained(), kind="collapse")

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from planted import CRITICAL, LAST, NAN, flat, grid, law, made_with, planted
 
 from groktime.fullnet.runs import Runs
@@ -330,15 +331,13 @@ def test_the_report_is_a_whole_folder(tmp_path: Path) -> None:
 
 
 def test_no_report_is_better_than_half_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import groktime.validation.figures as figures
-
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     found = compare(flat(), planted([100.0]))
     old = found.write_report(tmp_path / "old")
     before = (old / "table.csv").read_bytes()
-    monkeypatch.setattr(figures, "plot_errors", full)
+    monkeypatch.setattr(Figure, "savefig", full)
     for name in ("new", "old"):
         with pytest.raises(InputError, match="No space left"):
             found.write_report(tmp_path / name, overwrite=True)

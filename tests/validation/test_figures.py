@@ -8,18 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from planted import NAN, flat, grid, law, planted
 
+import groktime as gt
 from groktime.fullnet.runs import Runs
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.validation.compare import compare
 from groktime.validation.comparison import Comparison
-from groktime.validation.figures import plot_curves, plot_trajectory
+from groktime.validation.figures import Panels, plot
 from groktime.validation.figures.cells import cells, columns_of, spread
 from groktime.validation.headline import by_run, headline
 
-PLOTS = (plot_curves, plot_trajectory)
+KINDS = ("predicted", "errors", "curves", "trajectory")
 
 
 def compared(gamma: Any = (0.03, 0.1, 0.3), alpha: Any = (3.0,), seeds: int = 2, **more: Any) -> Comparison:
@@ -51,7 +54,7 @@ def messy(land: Landscape, **curves: Any) -> Runs:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "found",
     [
@@ -69,20 +72,55 @@ def messy(land: Landscape, **curves: Any) -> Runs:
         ),
     ],
 )
-def test_every_kind_of_run_is_drawn(plot: Any, found: Any, tmp_path: Path) -> None:
+def test_every_kind_of_run_is_drawn(kind: str, found: Any, tmp_path: Path) -> None:
+    file = tmp_path / "figure.png"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        path = plot(found(), tmp_path / "figure.png")
-    assert path.read_bytes().startswith(b"\x89PNG")
+        plot(found(), file, kind=kind)
+    assert file.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="exists already"):
-        plot(found(), path)
+        plot(found(), file, kind=kind)
+
+
+def test_the_first_source_is_drawn_or_the_predictor_that_is_asked_for() -> None:
+    found = compared()
+    assert gt.plot is plot
+    ax = plot(found)
+    assert isinstance(ax, Axes)
+    assert "predicted by flow" in ax.get_ylabel()
+    assert "predicted by printed" in plot(found, predictor="printed").get_ylabel()
+    right = Figure().subplots()
+    assert plot(found, ax=right) is right
+    with pytest.raises(InputError, match="predictor = 'mine': expected one of flow"):
+        plot(found, predictor="mine")
+    for kind in ("errors", "curves", "trajectory"):
+        figure, axes = plot(found, kind=kind)
+        assert isinstance(figure, Figure)
+        assert len(axes) >= 2
+        with pytest.raises(InputError, match="several panels"):
+            plot(found, kind=kind, ax=right)
+    with pytest.raises(InputError, match="kind = 'lines': a Comparison has"):
+        plot(found, kind="lines")
+
+
+def test_runs_are_drawn_by_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = planted([50.0, 90.0], gamma=[0.1, 0.3])
+    for metric in ("accuracy", "loss"):
+        drawn = plot(runs, metric=metric)
+        assert isinstance(drawn, Panels)
+        assert len(drawn.axes) == 2
+    with pytest.raises(InputError, match="metric = 'norm'"):
+        plot(runs, metric="norm")
+    assert not list(tmp_path.iterdir())
 
 
 def test_runs_over_a_landscape_of_w_and_m(tmp_path: Path) -> None:
     land = open_landscape("addition")
     for name, runs in {"with": messy(land), "without": messy(land, m=np.full((3, 41), NAN))}.items():
         found = compare(land, runs)
-        assert plot_trajectory(found, tmp_path / f"{name}.png").stat().st_size > 10_000
+        plot(found, tmp_path / f"{name}.png", kind="trajectory")
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
 def test_few_settings_all_have_a_panel() -> None:

@@ -1,9 +1,10 @@
-"""The figures of a comparison. Every `plot_…` writes one PNG, PDF or SVG and returns its path."""
+"""The figures of runs, comparisons and ladders, and `plot`, which here knows them and those of `reduced`."""
 
 from __future__ import annotations
 
-from groktime.validation.figures.curves import plot_curves
-from groktime.validation.figures.times import plot_errors, plot_predicted
-from groktime.validation.figures.trajectory import plot_trajectory
+from groktime.reduced.figures import Panels, plot, save
+from groktime.reduced.figures.plot import load
 
-__all__ = ["plot_curves", "plot_errors", "plot_predicted", "plot_trajectory"]
+load(__name__, __path__)
+
+__all__ = ["Panels", "plot", "save"]

@@ -1,4 +1,4 @@
-"""Which settings of a comparison get a panel of their own: some of many, spread over γ and α."""
+"""Which settings get a panel: some of many, spread over γ and α."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Cell:
-    """Runs of equal settings: what tells them from the other runs, and which they are."""
+    """Runs of equal settings: what distinguishes them from the other runs, and which they are."""
 
     name: str
     alpha: float
@@ -55,7 +55,7 @@ def cells(table: xr.Dataset, most: int) -> tuple[list[Cell], int]:
     columns = spread(gammas, max(side, most // len(rows)))
     wanted = {(a, g) for a in rows for g in columns}
     grid = [c for c in alike if (c.alpha, c.gamma) in wanted]
-    # lists that were walked together have few of the combinations
+    # lists that were paired have few of the combinations
     return (grid if len(grid) == len(wanted) else spread(alike, most)), len(every)
 
 
@@ -72,6 +72,11 @@ def columns_of(chosen: Sequence[Cell], most: int) -> int:
     return gammas if gammas <= most and len(chosen) % gammas == 0 else min(most, 3, len(chosen))
 
 
+def settings_shown(shown: int, count: int) -> str:
+    """How many of the settings have a panel, in words."""
+    return f"{shown} of {count} settings ({count - shown} not drawn)" if shown < count else "all settings"
+
+
 def _every(table: xr.Dataset) -> list[Cell]:
     names = groups(table)
     settings = np.stack([table[k].values.astype(float) for k in names], axis=1)
@@ -80,8 +85,8 @@ def _every(table: xr.Dataset) -> list[Cell]:
     )
     found = []
     for k, run in enumerate(first):
-        told = zip(names, settings[run], strict=True)
-        name = ", ".join(f"{_SYMBOLS[n]} = {x:.3g}" for n, x in told if not np.isnan(x))
+        each = zip(names, settings[run], strict=True)
+        name = ", ".join(f"{_SYMBOLS[n]} = {x:.3g}" for n, x in each if not np.isnan(x))
         runs = np.flatnonzero(which.ravel() == k)
         found.append(Cell(name, float(table["alpha"][run]), float(table["gamma"][run]), runs))
     return found

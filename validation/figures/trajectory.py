@@ -1,9 +1,8 @@
-"""The way that real runs took in (w, m), beside the one that the landscape predicts."""
+"""Where real runs went in (w, m), beside the trajectory that the landscape predicts."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -14,28 +13,43 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
 
-from groktime.reduced.figures.file import check_figure, save
-from groktime.reduced.figures.landscape import draw_landscape, draw_path
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures.landscape import draw_landscape, draw_trajectory
+from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.prediction import draw_threshold
 from groktime.reduced.figures.style import (
     ALPHA,
     BLACK,
     BLUE,
+    BROWN,
     GREEN,
+    GREY,
     ORANGE,
     PURPLE,
     SKY,
     VERMILLION,
+    entitle,
+    legend_below,
     new_figure,
+    panels_of,
     positive,
     remark,
 )
-from groktime.reduced.flow_source import FlowSource
-from groktime.validation.figures.cells import Cell, cells, columns_of, spread
-from groktime.validation.figures.times import heading
+from groktime.validation.figures.cells import Cell, cells, columns_of, settings_shown, spread
+from groktime.validation.figures.columns import (
+    COMPARISON,
+    closed_form,
+    heading,
+    interval,
+    measured,
+    predicted,
+    shown,
+)
 
 if TYPE_CHECKING:
+    from groktime.reduced.prediction import Prediction
     from groktime.validation.comparison import Comparison
 
 _MOST = 4
@@ -43,79 +57,101 @@ _LINES = 80  # runs drawn of a landscape of w alone
 _ROOM = 0.3  # of the grid's width, by which runs that leave it are followed
 _AFTER = 1.25  # how far beyond the last time the decay is drawn
 _DECADES = 8.0  # of the loss; below lies the rounding of the optimiser
-_COLOURS = (
-    GREEN,
-    ORANGE,
-    SKY,
-    BLACK,
-    "#8c510a",
-    "#7f7f7f",
-)  # of runs; the others are the losses' and the critical norm's
+# of runs; the others of the palette are the losses' and the critical norm's
+_COLORS = (GREEN, ORANGE, SKY, BLACK, BROWN, GREY)
 _OUTLINE = [Stroke(linewidth=2.6, foreground="white"), Normal()]
 
 
-def plot_trajectory(comparison: Comparison, path: str | Path, overwrite: bool = False) -> Path:
+@composite(COMPARISON, "trajectory", when=lambda _: False)
+def trajectory_figure(comparison: Comparison) -> Figure:
     """Where real runs went, and where the theory says they go.
 
-    Landscapes of (w, m): the training landscape of one seed with the path of Eq. 6 and the runs of the
+    Landscapes of (w, m): the training landscape of one seed with the trajectory of Eq. 6 and the runs of the
     same setting, four settings at most. Landscapes of w alone: w/w0 against ηγt, where free decay is
     one straight line for each start, beside the reduced loss over the same norms.
+
+    Raises
+    ------
+    InputError : for a comparison without a landscape.
     """
-    path = check_figure(path, overwrite)
-    plane = bool(comparison.lands) and comparison.lands[-1].two_dimensional
-    over = _over_landscapes if plane else _over_decay
-    return save(over(comparison), path, overwrite)
+    if not comparison.lands:
+        raise InputError("plot: this comparison has no landscape; expected one for the figure 'trajectory'")
+    over = _over_landscapes if comparison.lands[-1].two_dimensional else _over_decay
+    return over(comparison)
 
 
 # --- landscapes of (w, m) ------------------------------------------------------------------------
 
 
 def _over_landscapes(comparison: Comparison) -> Figure:
-    chosen, all_of_them = cells(comparison.table, _MOST)
+    chosen, count = cells(comparison.table, _MOST)
     across = columns_of(chosen, 2)
     down = -(-len(chosen) // across)
     figure = new_figure(1.0 + 5.6 * across, 1.6 + 4.3 * down)
-    panels = np.ravel(np.asarray(figure.subplots(down, across), object))
+    panels = panels_of(figure, down, across)
     handles: dict[str, Artist] = {}
     for ax, cell in zip(panels, chosen, strict=False):
         for handle in _draw_cell(ax, comparison, cell):
             handles.setdefault(str(handle.get_label()), handle)
     for ax in panels[len(chosen) :]:
         ax.set_axis_off()
-    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=3, frameon=False)
-    left_out = all_of_them - len(chosen)
-    shown = f"{len(chosen)} of {all_of_them} settings ({left_out} not drawn)" if left_out else "all settings"
-    figure.suptitle(f"{heading(comparison)}: {shown}", fontsize="medium")
+    legend_below(figure, list(handles.values()))
+    entitle(figure, f"{heading(comparison)}: {settings_shown(len(chosen), count)}")
     return figure
 
 
 def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
-    data = comparison.runs.dataset
-    seeds = data["seed"].values[cell.runs].astype(int)
-    name = next(p.name for p in comparison.predictors if isinstance(p.sources[-1], FlowSource))
-    known = comparison.table["seed_matched"].sel(predictor=name).values[cell.runs]
-    p = comparison.prediction(int(cell.runs[int(np.argmax(known))]), name)
-    s, system = p.settings, p.detail.system
-    one = p.source.land.one(system.seed, s["n_train"], s["sampled_steps"])
-    handles = draw_landscape(ax, one, system.surface, "train_loss", ())
+    p = _prediction(comparison, cell)
+    seed, s = p.detail.system.seed, p.settings
+    one = p.source.land.one(seed, s["n_train"], s["sampled_steps"])
+    handles = draw_landscape(ax, one, p.detail.system.surface, "train_loss", ())
     handles += draw_threshold(ax, p)
-    handles += draw_path(ax, p)
+    handles += draw_trajectory(ax, p)
+    leaves = _draw_runs(ax, comparison, cell, seed)
+    more = "; runs go on outside" if leaves else ""
+    ax.set_title(f"{cell.name}\nlandscape of seed {seed}{more}", fontsize="small")
+    data = comparison.runs.dataset
+    if not np.isfinite(data["m"].values[cell.runs]).any():
+        ax.text(0.5, 0.5, "m of the runs was not recorded", transform=ax.transAxes, ha="center")
+        return handles
+    same = data["seed"].values[cell.runs] == seed
+    if same.any():
+        handles.append(Line2D([], [], color=SKY, linewidth=2.2, label="trained network of this seed"))
+    if not same.all():
+        handles.append(Line2D([], [], color=SKY, linewidth=0.9, label="of other seeds"))
+    star: dict[str, Any] = {"marker": "*", "linestyle": "", "markersize": 12, "markeredgecolor": BLACK}
+    handles.append(Line2D([], [], color=SKY, label="measured t_grok", **star))
+    return handles
+
+
+def _prediction(comparison: Comparison, cell: Cell) -> Prediction:
+    """The prediction that the setting was given, of a seed that the landscape has if there is one: the table
+    does not hold trajectories."""
+    seeds = comparison.runs.dataset["seed"].values[cell.runs].astype(int)
+    land = next(p.name for p in comparison.predictors if hasattr(p.sources[-1], "land"))
+    of_landscape = [int(r) for r, s in zip(cell.runs, seeds, strict=True) if s in comparison.lands[-1].seeds]
+    return comparison.prediction((of_landscape or [int(cell.runs[0])])[0], land)
+
+
+def _draw_runs(ax: Axes, comparison: Comparison, cell: Cell, seed: int) -> bool:
+    """The runs of a setting in (w, m), those of the landscape's seed thick; whether they leave the panel,
+    which is widened by some of the way that they go outside."""
+    data, step = comparison.runs.dataset, comparison.runs.step
+    time = measured(comparison.table)
     grid = np.array([ax.get_xlim(), ax.get_ylim()])
-    reached = np.array([ax.get_xlim(), ax.get_ylim()])
-    for run, seed in zip(cell.runs, seeds, strict=True):
+    reached = grid.copy()
+    for run in cell.runs:
         alpha = data["weight_norm"].values[run] / float(data["w0"].values[run])
         m = data["m"].values[run]
         if not np.isfinite(m).any():
             continue
-        same = seed == system.seed
+        same = data["seed"].values[run] == seed
         ax.plot(
             alpha, m, color=SKY, linewidth=1.8 if same else 0.9, alpha=1.0 if same else 0.7, zorder=3.5,
             path_effects=_OUTLINE if same else None,
         )  # fmt: skip
-        at = np.searchsorted(
-            comparison.runs.step, np.nan_to_num(comparison.table["measured_t_grok"].values[run])
-        )
-        if np.isfinite(comparison.table["measured_t_grok"].values[run]):
+        if np.isfinite(time[run]):
+            at = np.searchsorted(step, time[run])
             ax.plot(alpha[at], m[at], "*", color=SKY, markersize=12, markeredgecolor=BLACK, zorder=5)
         for k, values in enumerate((alpha, m)):
             reached[k] = min(reached[k, 0], np.nanmin(values)), max(reached[k, 1], np.nanmax(values))
@@ -125,91 +161,89 @@ def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
     if ax.get_xscale() == "log":
         low[0] = max(low[0], grid[0, 0] / 3)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    others = int((seeds != system.seed).sum())
-    leaves = bool(np.any(reached[:, 0] < low) or np.any(reached[:, 1] > high))
-    more = "; runs go on outside" if leaves else ""
-    ax.set_title(f"{cell.name}\nlandscape of seed {system.seed}{more}", fontsize="small")
-    if not np.isfinite(data["m"].values[cell.runs]).any():
-        ax.text(0.5, 0.5, "m of the runs was not recorded", transform=ax.transAxes, ha="center")
-        return handles
-    if others < len(seeds):
-        handles.append(Line2D([], [], color=SKY, linewidth=2.2, label="trained network of this seed"))
-    if others:
-        handles.append(Line2D([], [], color=SKY, linewidth=0.9, label="of other seeds"))
-    star = {"marker": "*", "linestyle": "", "markersize": 12, "markeredgecolor": BLACK}
-    handles.append(Line2D([], [], color=SKY, label="measured t_grok", **star))  # type: ignore[arg-type]
-    return handles
+    return bool(np.any(reached[:, 0] < low) or np.any(reached[:, 1] > high))
 
 
 # --- landscapes of w alone -----------------------------------------------------------------------
 
 
 def _over_decay(comparison: Comparison) -> Figure:
-    table, data = comparison.table, comparison.runs.dataset
+    table = comparison.table
     figure = new_figure(10.0, 5.8)
-    ax, losses = np.ravel(np.asarray(figure.subplots(1, 2, sharey=True, width_ratios=(2.4, 1)), object))
+    ax, losses = panels_of(figure, 1, 2, sharey=True, width_ratios=(2.4, 1))
     rate, alpha = table["decay_rate"].values, table["alpha"].values
     decays = np.flatnonzero(rate > 0)
     if not decays.size:
         remark(ax, "no run has a weight decay above 0")
         losses.set_axis_off()
+        entitle(figure, heading(comparison))
         return figure
     drawn = spread(list(decays), _LINES)
-    measured, predicted = rate * table["measured_t_grok"].values, rate * table["predicted"].values[:, 0]
-    times = np.concatenate([measured[decays], predicted[decays]])
-    times = times[np.isfinite(times)]
-    right = _AFTER * float(times.max(initial=0)) or float((rate * table["last"].values).max())
-    colours = {a: _COLOURS[k % len(_COLOURS)] for k, a in enumerate(np.unique(alpha[decays]))}
-    step = comparison.runs.step.astype(float)
+    colors = {a: _COLORS[k % len(_COLORS)] for k, a in enumerate(np.unique(alpha[decays]))}
+    right = _end(table, decays)
     for run in drawn:
-        curve = data["weight_norm"].values[run] / float(data["w0"].values[run])
-        when = step * rate[run]
-        shown = when <= right
-        ax.plot(when[shown], positive(curve[shown]), color=colours[alpha[run]], linewidth=0.8, alpha=0.5)
-        if np.isfinite(measured[run]):
-            at = np.searchsorted(step, table["measured_t_grok"].values[run])
-            ax.plot(when[at], curve[at], "o", color=colours[alpha[run]], markersize=4.5, zorder=3)
+        _draw_norm(ax, comparison, int(run), right, colors[alpha[run]])
     span = np.array([0.0, right])
-    for a in colours:
+    for a in colors:
         ax.plot(span, a * np.exp(-span), color=BLACK, linewidth=1.1, linestyle="--", zorder=2.5)
-    low, high = _draw_critical((ax, losses), table) if comparison.lands else (np.inf, 0.0)
+    low, high = _draw_critical((ax, losses), table)
     ax.set(yscale="log", xlim=(0, right), xlabel=r"decay  $\eta\gamma t$", ylabel=ALPHA)
-    there = np.concatenate([[low], alpha[decays] * np.exp(-measured[decays])])
-    bottom = float(np.nanmin(np.where(np.isfinite(there), there, min(colours))))
-    ax.set_ylim(0.85 * bottom, 1.15 * max(high, *colours))
+    passed = alpha[decays] * np.exp(-(rate * measured(table))[decays])
+    there = np.concatenate([[low], passed])
+    bottom = float(np.nanmin(np.where(np.isfinite(there), there, min(colors))))
+    ax.set_ylim(0.85 * bottom, 1.15 * max(high, *colors))
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7)))
     ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.25)
     ax.set_title("norm of trained networks", fontsize="medium")
-    if comparison.lands:
-        _draw_loss(losses, comparison)
-    else:
-        remark(losses, "no landscape was compared")
-    handles: list[Artist] = [Line2D([], [], color=c, label=f"runs, α = {a:g}") for a, c in colours.items()]
-    handles += [
-        Line2D([], [], color=BLACK, marker="o", linestyle="", markersize=4.5, label="measured t_grok"),
-        Line2D([], [], color=BLACK, linestyle="--", label=r"predicted: $\alpha\,e^{-\eta\gamma t}$"),
-        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_grok: at $\alpha_c$ (median; 90% over seeds)"),
-        Line2D([], [], color=BLUE, label="training loss, sampled"),
-        Line2D([], [], color=VERMILLION, label="test loss, sampled"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    _draw_loss(losses, comparison)
+    legend_below(figure, _handles(colors), 4)
     some = f"; {len(drawn)} of {len(decays)} drawn" if len(drawn) < len(decays) else ""
     none = len(rate) - len(decays)
     some += f"; {none} without decay not drawn" if none else ""
-    figure.suptitle(f"{heading(comparison)}{some}", fontsize="medium")
+    entitle(figure, f"{heading(comparison)}{some}")
     return figure
 
 
+def _end(table: xr.Dataset, decays: NDArray[np.intp]) -> float:
+    """ηγt to which the decay is drawn: a little beyond the last time."""
+    rate = table["decay_rate"].values
+    every = [measured(table), predicted(table, closed_form(table)), predicted(table, shown(table, None))]
+    times = np.concatenate([(rate * time)[decays] for time in every])
+    known = times[np.isfinite(times)]
+    return _AFTER * float(known.max(initial=0)) or float((rate * table["last"].values).max())
+
+
+def _draw_norm(ax: Axes, comparison: Comparison, run: int, right: float, color: str) -> None:
+    """w/w0 of one run against ηγt, with its measured time."""
+    data, step = comparison.runs.dataset, comparison.runs.step.astype(float)
+    rate = float(comparison.table["decay_rate"].values[run])
+    time = measured(comparison.table)[run]
+    curve = data["weight_norm"].values[run] / float(data["w0"].values[run])
+    seen = step * rate <= right
+    ax.plot(step[seen] * rate, positive(curve[seen]), color=color, linewidth=0.8, alpha=0.5)
+    if np.isfinite(time):
+        ax.plot(rate * time, curve[np.searchsorted(step, time)], "o", color=color, markersize=4.5, zorder=3)
+
+
+def _handles(colors: dict[float, str]) -> list[Artist]:
+    return [
+        *(Line2D([], [], color=c, label=f"runs, α = {a:g}") for a, c in colors.items()),
+        Line2D([], [], color=BLACK, marker="o", linestyle="", markersize=4.5, label="measured t_grok"),
+        Line2D([], [], color=BLACK, linestyle="--", label=r"predicted: $\alpha\,e^{-\eta\gamma t}$"),
+        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_grok: at $\alpha_c$ (median; 90 % over seeds)"),
+        Line2D([], [], color=BLUE, label="training loss, sampled"),
+        Line2D([], [], color=VERMILLION, label="test loss, sampled"),
+    ]
+
+
 def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float, float]:
-    """The norm at which the landscape generalizes, with its 90 % over the seeds; the ends of it."""
-    # where free decay has come to at the predicted times
-    name = str(table["form_of"].values[table["role"].values == "form"][0])
-    one = table.sel(predictor=name, interval="seeds")
-    flat = table["predicted"].values[:, table["form_of"].values == name][:, 0]
+    """The norm at which the landscape generalises, with its 90 % over the seeds; the ends of it."""
+    earliest, latest = interval(table, shown(table, None), "seeds")
     ends = []
-    for time in (one["high"].values, flat, one["low"].values):
+    # where free decay has come to at the predicted times
+    for time in (latest, predicted(table, closed_form(table)), earliest):
         there = (table["alpha"].values * np.exp(-table["decay_rate"].values * time))[
             (time > 0) & (time < np.inf)
         ]
@@ -229,22 +263,22 @@ def _draw_loss(ax: Axes, comparison: Comparison) -> None:
     land = comparison.lands[-1]
     sizes = comparison.runs.dataset["n_train"].values
     n_train = int(sizes[0]) if land.n_train != [0] else 0
-    budget = comparison.options["sampled_steps"] or land.budgets[-1]
+    budget = comparison.options.get("sampled_steps")
     low, high = ax.get_ylim()
     seen = (land.alpha >= low) & (land.alpha <= high)
     known = {}
-    for name, colour in (("train_loss", BLUE), ("test_loss", VERMILLION)):
+    for name, color in (("train_loss", BLUE), ("test_loss", VERMILLION)):
         every = np.stack(
             [np.asarray(land.one(s, n_train, budget)[name].values[0], float) for s in land.seeds]
         )
         if np.isfinite(every).all():
-            known[colour] = every
+            known[color] = every
     top = max((float(every[:, seen].max(initial=0)) for every in known.values()), default=0.0) or 1.0
-    for colour, every in known.items():
+    for color, every in known.items():
         shown = np.maximum(every, top * 10**-_DECADES)
         for values in shown:
-            ax.plot(values, land.alpha, color=colour, linewidth=0.7, alpha=0.35)
-        ax.plot(np.median(shown, axis=0), land.alpha, color=colour, linewidth=2)
+            ax.plot(values, land.alpha, color=color, linewidth=0.7, alpha=0.35)
+        ax.plot(np.median(shown, axis=0), land.alpha, color=color, linewidth=2)
     ax.set(xscale="log", xlim=(top * 10**-_DECADES / 2, 3 * top), xlabel="reduced loss")
     ax.set_title("landscape", fontsize="medium")
     ax.grid(alpha=0.25)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.decay_path import ROOM, Curves, draw_curves
+from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
     BLACK,
     BLUE,
@@ -22,49 +24,55 @@ from groktime.reduced.figures.style import (
     STEPS,
     VERMILLION,
     Floats,
+    entitle,
+    legend_below,
     new_figure,
     number,
-    positive,
+    panels_of,
     remark,
 )
 from groktime.reduced.flow import Status
-from groktime.reduced.prediction import Prediction
 
-_SHADES = (0.25, 0.95)  # of the colour map, from the coarsest resolution to the finest
-_ROOM = 1.08
-_DASHES = ("-", "--")  # of two starts: the smaller, the larger
+if TYPE_CHECKING:
+    from groktime.reduced.prediction import Prediction
+
+PATH = "groktime.reduced.path_source.PathDetail"  # what is behind a prediction from a decay path
 _APART = 0.022  # of the panel, between the marks of seeds
 
 
-def plot_path(p: Prediction, path: str | Path, overwrite: bool = False) -> Path:
-    """Draw a prediction from a decay path into a PNG, PDF or SVG.
+@composite(PATH, "prediction")
+def path_prediction_figure(p: Prediction) -> Figure:
+    """A prediction from a decay path.
 
     Test and training accuracy (or losses, as the prediction was asked for) of each seed against
-    τ = ηγt, a colour for each resolution; the upper axis is in steps of the run. Marked are τ_c of each
+    τ = ηγt, a color for each resolution; the upper axis is in steps of the run. Marked are τ_c of each
     seed, with its error (one a little above the other), and the predicted time with its interval. Between
     sampled starts the curves are those of the two next to it.
-
-    Raises
-    ------
-    InputError : for a bad suffix, a file that exists, a folder that cannot be written to.
     """
-    path = check_figure(path, overwrite)
     figure = new_figure(9.0, 7.5)
-    test, train = np.ravel(np.asarray(figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1)), object))
+    test, train = panels_of(figure, 2, 1, sharex=True, height_ratios=(2.2, 1))
     starts = _sampled_starts(p)
+    entitle(figure, _heading(p, starts))
     if not starts:
         remark(test, f"the start α = {p.settings['alpha']:g} lies outside what was sampled")
         train.set_axis_off()
-    else:
-        handles = _curves(test, p, starts, "test") + _threshold(test, p)
-        _curves(train, p, starts, "train")
-        own = p.settings["implicit"]
-        train.set_xlabel(rf"$\tau = \eta(\gamma + {own:g})t$" if own else r"$\tau = \eta\gamma t$")
-        handles += _marks(test, train, p)
-        _steps_above(test, p)
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(_heading(p, starts), fontsize="medium")
-    return save(figure, path, overwrite)
+        return figure
+    curves = _curves(p, starts)
+    handles = draw_curves(test, curves, "test") + _threshold(test, p)
+    draw_curves(train, curves, "train")
+    implicit = p.settings["implicit"]
+    train.set_xlabel(rf"$\tau = \eta(\gamma + {implicit:g})t$" if implicit else r"$\tau = \eta\gamma t$")
+    handles += _marks(test, train, p)
+    _steps_above(test, p)
+    legend_below(figure, handles)
+    return figure
+
+
+def _curves(p: Prediction, starts: list[int]) -> Curves:
+    s, path = p.settings, p.source.path
+    m = float(path.m_start[0] if s["m"] is None else s["m"])
+    seeds = [q.seed for q in p.seeds]
+    return Curves(path, s["metric"], starts, seeds, s["n_train"], m, p.detail.gamma_eff, s["implicit"])
 
 
 def _heading(p: Prediction, starts: list[int]) -> str:
@@ -98,49 +106,6 @@ def _sampled_starts(p: Prediction) -> list[int]:
     return [k - 1, k] if 0 < k < len(known) else []
 
 
-def _curves(ax: Axes, p: Prediction, starts: list[int], part: str) -> list[Artist]:
-    """Each seed a line; the resolutions that were read are thick, and of two starts the only ones."""
-    s, path = p.settings, p.source.path
-    rows = [path.place("seed", q.seed) for q in p.seeds]
-    m = path.m_start[0] if s["m"] is None else s["m"]
-    place = path.place("n_train", s["n_train"]), path.place("m_start", float(m))
-    # [start, seed, refit, tau]
-    held = np.asarray(path.dataset[f"{part}_{s['metric']}"].values[rows, *place], float)
-    values = np.moveaxis(held[:, starts], 1, 0)
-    shades = np.linspace(*_SHADES, len(path.refit))
-    handles: list[Artist] = []
-    for k, (refit, gamma) in enumerate(zip(path.refit, path.gamma_eff, strict=True)):
-        read = any(math.isclose(gamma, g, rel_tol=1e-9) for g in p.detail.gamma_eff)
-        if not read and len(starts) > 1:
-            values[:, :, k] = np.nan
-            continue
-        colour, width = colormaps["viridis_r"](shades[k]), 1.8 if read else 0.9
-        for dash, of_start in zip(_DASHES[: len(starts)], values, strict=True):
-            for one in of_start[:, k]:
-                shown = positive(one) if s["metric"] == "loss" else one
-                ax.plot(
-                    path.tau * (1 + s["implicit"] / gamma),
-                    shown,
-                    dash,
-                    color=colour,
-                    linewidth=width,
-                    alpha=0.85,
-                )
-        label = rf"refit {refit}, $\gamma_{{eff}}$ = {gamma:.3g}" + (" (read)" if read else "")
-        handles.append(Line2D([], [], color=colour, linewidth=width, label=label))
-    ax.set_ylabel(f"{'training' if part == 'train' else part} {s['metric']}")
-    if s["metric"] == "loss":
-        ax.set_yscale("log")
-    else:
-        ax.set_ylim(min(0.9, float(np.nanmin(values, initial=1.0))) - 0.03, 1.04)
-    known = np.isfinite(values).any((0, 1, 2))
-    if part == "test" and known.any():
-        longest = float(path.tau[known][-1]) * (1 + s["implicit"] / float(path.gamma_eff[-1]))
-        ax.set_xlim(0, _ROOM * longest)
-    ax.grid(alpha=0.25)
-    return handles
-
-
 def _threshold(ax: Axes, p: Prediction) -> list[Artist]:
     levels = [q.threshold for q in p.seeds if math.isfinite(q.threshold)]
     if not levels:
@@ -167,16 +132,16 @@ def _marks(test: Axes, train: Axes, p: Prediction) -> list[Artist]:
         handles.append(bars)  # type: ignore[arg-type]
     if not math.isfinite(p.t_grok):
         return handles
-    edge = max(test.get_xlim()[1], _ROOM * rate * p.t_grok)
+    edge = max(test.get_xlim()[1], ROOM * rate * p.t_grok)
     test.set_xlim(0, edge)
     low, high = (min(rate * t, edge) for t in p.interval)
     for ax in (test, train):
         ax.axvspan(low, high, color=BLUE, alpha=0.13, linewidth=0, zorder=0)
         ax.axvline(rate * p.t_grok, color=BLUE, linewidth=1.6)
         ax.axvline(rate * p.t_mem, color=BLACK, linewidth=1, linestyle=":")
-    handles.append(Line2D([], [], color=BLUE, linewidth=1.6, label="predicted to generalise"))
+    handles.append(Line2D([], [], color=BLUE, linewidth=1.6, label="predicted to generalize"))
     handles.append(Patch(color=BLUE, alpha=0.13, linewidth=0, label="90 %"))
-    handles.append(Line2D([], [], color=BLACK, linewidth=1, linestyle=":", label="predicted to memorise"))
+    handles.append(Line2D([], [], color=BLACK, linewidth=1, linestyle=":", label="predicted to memorize"))
     return handles
 
 

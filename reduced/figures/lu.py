@@ -3,54 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from groktime.reduced.errors import InputError
-from groktime.reduced.figures.file import check_figure, save
+from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
     ALPHA,
     BLUE,
     GREEN,
     VERMILLION,
     Floats,
+    entitle,
     new_figure,
+    panels_of,
     positive,
     scale_x,
 )
-from groktime.reduced.landscape import Landscape
 
-_COLOURS = {"train_loss": BLUE, "test_loss": VERMILLION, "train_accuracy": BLUE, "test_accuracy": GREEN}
+if TYPE_CHECKING:
+    from groktime.reduced.landscape import Landscape
+
+_COLORS = {"train_loss": BLUE, "test_loss": VERMILLION, "train_accuracy": BLUE, "test_accuracy": GREEN}
 _LABELS = {"train_loss": "training", "test_loss": "test", "test_accuracy": "test"}
-# Losses further below the greatest only say "fitted": they are the rounding of the optimiser.
+# Losses further below the greatest only say "fitted": they are the rounding of the optimizer.
 _DECADES = 8.0
 
 
-def plot_lu(
-    land: Landscape,
-    path: str | Path,
-    *,
-    n_train: int | None = None,
-    sampled_steps: int | None = None,
-    overwrite: bool = False,
-) -> Path:
+@composite("groktime.reduced.landscape.Landscape", "lu", when=lambda land: not land.two_dimensional)
+def lu_figure(land: Landscape, *, n_train: int | None = None, sampled_steps: int | None = None) -> Figure:
     """Fig. 2a: reduced training and test loss, and test accuracy, against α = w/w0, of all seeds.
 
     For a landscape of w alone (`n_train`, `sampled_steps`: default the largest).
     """
     if land.two_dimensional:
         raise InputError(f"{land.source}: a landscape of (w, m); expected one of w alone for the LU curves")
-    path = check_figure(path, overwrite)
     figure = new_figure(7.0, 6.5)
-    draw_lu(*_panels(figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))), land, n_train, sampled_steps)
-    figure.suptitle(f"{Path(land.source).name}: {land.task}, {len(land.seeds)} seed(s)", fontsize="medium")
-    return save(figure, path, overwrite)
-
-
-def _panels(axes: object) -> tuple[Axes, Axes]:
-    top, bottom = np.ravel(np.asarray(axes, object))
-    return top, bottom
+    losses, accuracies = panels_of(figure, 2, 1, sharex=True, height_ratios=(2, 1))
+    draw_lu(losses, accuracies, land, n_train, sampled_steps)
+    entitle(figure, f"{Path(land.source).name}: {land.task}, {len(land.seeds)} seed(s)")
+    return figure
 
 
 def draw_lu(
@@ -93,8 +88,8 @@ def _seeds(land: Landscape, name: str, n_train: int | None, sampled_steps: int |
 def _draw(ax: Axes, alpha: Floats, every: Floats, name: str) -> None:
     if np.isnan(every).all():
         return
-    colour = _COLOURS[name]
+    color = _COLORS[name]
     for values in every:
-        ax.plot(alpha, values, color=colour, alpha=0.35, linewidth=0.8)
+        ax.plot(alpha, values, color=color, alpha=0.35, linewidth=0.8)
     label = _LABELS[name] + (", median" if len(every) > 1 else "")
-    ax.plot(alpha, np.median(every, axis=0), color=colour, linewidth=2.4, label=label)
+    ax.plot(alpha, np.median(every, axis=0), color=color, linewidth=2.4, label=label)

@@ -1,0 +1,104 @@
+"""Predicted over measured times by what was set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from numpy.typing import NDArray
+
+from groktime.reduced.figures.plot import composite
+from groktime.reduced.figures.style import (
+    BLACK,
+    PALETTE,
+    entitle,
+    legend_below,
+    new_figure,
+    panels_of,
+    remark,
+    scale_x,
+)
+from groktime.validation.figures.columns import COMPARISON, errors_shown, heading, log_error
+
+if TYPE_CHECKING:
+    from groktime.validation.comparison import Comparison
+
+Floats = NDArray[np.float64]
+
+_NAMES = {
+    "gamma": "weight decay  γ",
+    "alpha": "start  α",
+    "eta_d": r"learning rate  $\eta_D$",
+    "seed": "seed",
+}
+_MARKERS = "oxs^vD+"
+_NARROW = np.log(8)  # spread of ln(predicted/measured), with 0
+_ASIDE = 0.012  # of the axis: runs of equal settings side by side
+
+
+@composite(COMPARISON, "errors", when=lambda _: False)
+def errors_figure(comparison: Comparison) -> Figure:
+    """Predicted over measured t_grok against γ, α, η and the seed, of each source, and of its closed forms
+    where they differ from it."""
+    table = comparison.table
+    figure = new_figure(10.0, 7.0)
+    panels = panels_of(figure, 2, 2, sharey=True)
+    names = errors_shown(table)
+    if not names:
+        for ax in panels:
+            remark(ax, "no run has both times")
+        entitle(figure, heading(comparison))
+        return figure
+    errors = {name: log_error(table, name) for name in names}
+    every = np.concatenate([e[np.isfinite(e)] for e in errors.values()])
+    narrow = float(np.ptp(np.append(every, 0.0))) < _NARROW
+    for ax, (setting, words) in zip(panels, _NAMES.items(), strict=True):
+        _draw_errors(ax, table[setting].values.astype(float), errors, table["alpha"].values)
+        ax.set(xlabel=words, yscale="log")
+        ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        # between the decades only where there are few of them, or the numbers lie on one another
+        ax.yaxis.set_minor_formatter((lambda y, _: f"{y:g}") if narrow else NullFormatter())
+        ax.grid(alpha=0.25, which="both" if narrow else "major", axis="y")
+    for ax in panels[::2]:
+        ax.set_ylabel("predicted / measured")
+    legend_below(figure, panels[0].get_legend_handles_labels()[0], 4)
+    n = int(np.isfinite(errors[names[0]]).sum())
+    entitle(figure, f"{heading(comparison)}: the {n} with both times; lines: medians")
+    return figure
+
+
+def _draw_errors(ax: Axes, values: Floats, errors: dict[str, Floats], alpha: Floats) -> None:
+    """The ratios of each predictor over one setting, runs of equal settings side by side."""
+    known = np.isfinite(list(errors.values())).any(0)
+    logarithmic = _scale(ax, values[known])
+    for k, (name, error) in enumerate(errors.items()):
+        some = np.isfinite(error)
+        ratio, at = np.exp(error[some]), values[some]
+        place = _aside(at, alpha[some], k - (len(errors) - 1) / 2, logarithmic)
+        color, marker = PALETTE[k % len(PALETTE)], _MARKERS[k % len(_MARKERS)]
+        ax.scatter(place, ratio, s=16, marker=marker, color=color, alpha=0.6, linewidths=1, label=name)
+        each = np.unique(at)
+        ax.plot(each, [np.median(ratio[at == v]) for v in each], color=color, linewidth=1.5)
+    ax.axhline(1, color=BLACK, linewidth=1)
+
+
+def _scale(ax: Axes, values: Floats) -> bool:
+    each = np.unique(values)
+    if len(each) < 8 and not (each.min() > 0 and each.max() > 5 * each.min()):
+        ax.set_xticks(each, [f"{v:g}" for v in each])
+    scale_x(ax, each)
+    if len(each) == 1:
+        ax.set_xlim(each[0] - (abs(each[0]) or 1), each[0] + (abs(each[0]) or 1))
+    return str(ax.get_xscale()) == "log"
+
+
+def _aside(at: Floats, alpha: Floats, shift: float, logarithmic: bool) -> Floats:
+    """The places, each start α a little beside the others so that they do not hide one another."""
+    each, which = np.unique(alpha, return_inverse=True)
+    steps = _ASIDE * (which - (len(each) - 1) / 2 + shift / 2)
+    if logarithmic:
+        return np.asarray(at * (at.max() / at.min()) ** steps)
+    return np.asarray(at + steps * (np.ptp(at) or abs(at[0]) or 1.0))
