@@ -89,7 +89,7 @@ def left_off(dtau: float, refit: int) -> float:
 def follow(out: Path, dtau: float) -> DecayPath:
     return sample_path(
         regression(), alpha=ALPHA, seeds=[0], eta_d=ETA, dtau=dtau, refit=REFIT, tau=TAU, fit="first",
-        fit_loss=1e-24, optimizer="sgd", dtype="float64", workers=1, device="cpu", progress=False, out=out,
+        fit_loss=1e-24, optimizer="sgd", dtype="float64", machine=ALONE, out=out,
         overwrite=True,
     )  # fmt: skip
 
@@ -117,7 +117,7 @@ def times_trained(out: Path) -> Floats:
     """The same of networks trained with decay, [γ]; between steps by a straight line."""
     runs = train(
         regression(), gamma=GAMMA, alpha=ALPHA, eta_d=ETA, seeds=[0], steps=int(1.2 / (ETA * min(GAMMA))),
-        optimizer="sgd", resolution=1e-4, dtype="float64", workers=1, device="cpu", progress=False, out=out,
+        optimizer="sgd", resolution=1e-4, dtype="float64", machine=ALONE, out=out,
         overwrite=True,
     )  # fmt: skip
     ds, level, found = runs.dataset, float(valley(AT)), []

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from groktime.fullnet.training import Member
 from numpy.typing import NDArray
 
 from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Member
 from groktime.fullnet.runs import Runs, open_runs
+from groktime.fullnet.settings import members_of
 from groktime.fullnet.task import Task, whole
 from groktime.fullnet.trainer import members_of, train
-from groktime.fullnet.training import Member
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing
@@ -90,10 +93,7 @@ def ladder(
     stop_early: bool = True,
     resolution: float = 0.02,
     out: str | Path,
-    device: str = "auto",
-    members: int | None = None,
-    workers: int | None = None,
-    progress: bool = True,
+    machine: Machine | None = None,
 ) -> Ladder:
     """The grokking time of each setting on every rung, seed by seed.
 
@@ -115,7 +115,7 @@ def ladder(
     persist : evaluations that a pass must last.
     stop_early : stop a network when it has passed the highest of its seeds' thresholds, rather than at
         `steps`.
-    out : a folder for the runs files; the same call goes on where it was stopped.
+    out : a folder for the runs files; the same call goes on where it was stopped. machine : as in `gt.train`.
 
     Raises
     ------
@@ -137,9 +137,8 @@ def ladder(
     if not (np.isfinite(adamw_rate) and adamw_rate > 0):
         raise InputError(f"adamw_rate = {adamw_rate}: expected a finite number above 0")
     options = None if path is None else check_options(path)
-    one_seed = members_of(
-        task, paired, gamma, eta_d, eta_r, alpha, 1.0 if m is None else m, n_train, seeds[:1]
-    )
+    start = {"eta_r": eta_r, "m": m, "n_train": n_train, "seeds": seeds[:1], "paired": paired}
+    one_seed = members_of(task, {"gamma": gamma, "eta_d": eta_d, "alpha": alpha, **start})
     settings = _Settings(task, land, one_seed, seeds, _steps(steps, len(one_seed)), threshold, stop_early)
     rungs: tuple[Rung, ...] = TWO_DIMENSIONAL if task.messiness else ONE_DIMENSIONAL
     if options is not None:
@@ -151,7 +150,6 @@ def ladder(
         "limits": settings.limits.tolist(), "task": task.name, "task_settings": dict(task.settings),
     }  # fmt: skip
     folder = _folder(Path(out), how)
-    machine = {"device": device, "members": members, "workers": workers, "progress": progress}
     t_grok = np.full((len(one_seed), len(seeds), len(rungs)), np.nan)
     status = np.full(t_grok.shape, "", object)
     last = np.full(t_grok.shape, np.nan)
@@ -290,7 +288,7 @@ def _trained(
     training: _Training,
     file: Path,
     resolution: float,
-    machine: Mapping[str, Any],
+    machine: Machine | None,
 ) -> Runs:
     """The runs of some settings, seed by seed within each, trained if their file is not there."""
     if file.exists():
@@ -314,7 +312,7 @@ def _trained(
         resolution=resolution,
         out=file,
         **how,
-        **machine,
+        machine=machine,
     )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Member
 from groktime.fullnet.task import Task
-from groktime.fullnet.training import Member
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
@@ -38,7 +39,7 @@ def sampled(
     seeds: Sequence[int],
     options: Mapping[str, Any],
     folder: Path,
-    machine: Mapping[str, Any],
+    machine: Machine | None,
 ) -> tuple[tuple[DecayPath, ...], list[DecayPath]]:
     """The paths, one for all settings with the same rates, sampled if their file is not there; and which of
     them belongs to each setting. They hold every combination of the starts of their settings."""
@@ -62,7 +63,7 @@ def sampled(
             representation="line" if task.messiness else "fixed",
             out=file,
             **options,
-            **machine,
+            machine=machine,
         )
         paths.append(open_path(file))
     return tuple(paths), [paths[rates.index(_rates(task, c))] for c in settings]

@@ -222,7 +222,7 @@ def test_it_is_sampled(name: str, tmp_path: Path) -> None:
     task = TASKS[name]()
     land = sample(
         task, alpha=[0.25, 0.5, 1, 2], seeds=range(2), n_train=[10, 14], steps=30, out=tmp_path / "land.nc",
-        progress=False,
+        machine=QUIET,
     )  # fmt: skip
     loss = land.dataset["train_loss"]
     assert loss.shape == (2, 2, 3, 1, 4)
@@ -233,7 +233,7 @@ def test_a_training_memorises_and_decay_shrinks_the_weights(tmp_path: Path) -> N
     task = modular_addition(p=7, d_model=16, heads=2)
     runs = train(
         task, gamma=[0, 3], alpha=1, seeds=range(2), steps=300, resolution=0.2, out=tmp_path / "runs.nc",
-        progress=False,
+        machine=QUIET,
     )  # fmt: skip
     last = runs.dataset.isel(time=-1)
     assert bool((last["train_accuracy"] == 1).all())
@@ -244,7 +244,7 @@ def test_a_training_memorises_and_decay_shrinks_the_weights(tmp_path: Path) -> N
 
 def test_training_in_minibatches(tmp_path: Path) -> None:
     task = TASKS["four-operations"]()
-    runs = train(task, gamma=0, alpha=1, seeds=[0], steps=60, out=tmp_path / "runs.nc", progress=False)
+    runs = train(task, gamma=0, alpha=1, seeds=[0], steps=60, out=tmp_path / "runs.nc", machine=QUIET)
     loss = runs.dataset["train_loss"].values[0]
     assert loss[-1] < 0.7 * loss[0]
 

@@ -213,12 +213,12 @@ def test_members_of_an_ensemble_are_as_one_network_alone(made: list[str]) -> Non
 
 def test_it_is_trained_and_sampled(made: list[str], tmp_path: Path) -> None:
     runs = gt.train(
-        tiny(), gamma=[0.1], alpha=[1, 2], seeds=[0], steps=8, out=tmp_path / "r.nc", progress=False
+        tiny(), gamma=[0.1], alpha=[1, 2], seeds=[0], steps=8, out=tmp_path / "r.nc", machine=QUIET
     )
     loss = runs.dataset["train_loss"].values
     assert np.isfinite(loss).all()
     assert (loss[:, -1] < loss[:, 0]).all()
-    land = gt.sample(tiny(), alpha=[1, 2, 3, 4], seeds=[0], steps=4, out=tmp_path / "l.nc", progress=False)
+    land = gt.sample(tiny(), alpha=[1, 2, 3, 4], seeds=[0], steps=4, out=tmp_path / "l.nc", machine=QUIET)
     assert np.isfinite(land.dataset["test_loss"].values).all()
 
 

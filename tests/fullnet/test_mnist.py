@@ -25,7 +25,7 @@ from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import find_task
 from groktime.fullnet.seeding import generator
-from groktime.fullnet.sphere import Cell, minimise
+from groktime.fullnet.procedures.sphere import Cell, minimise
 from groktime.fullnet.tasks import mnist, mnist_representation
 from groktime.fullnet.tasks.mnist import _digits, _first
 from groktime.fullnet.trainer import train

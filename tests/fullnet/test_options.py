@@ -21,7 +21,7 @@ from groktime.fullnet.eq6 import integrate_networks
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.seeding import generator
-from groktime.fullnet.sphere import Cell, minimise
+from groktime.fullnet.procedures.sphere import Cell, minimise
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.trainer import train
 from groktime.fullnet.training import Member, Plan, Training

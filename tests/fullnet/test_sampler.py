@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import groktime.fullnet.sampler
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.seeding import global_seed
-from groktime.fullnet.sphere import Cell, Metrics, minimise
+from groktime.fullnet.procedures.sphere import Cell, Metrics, minimise
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition
 from groktime.reduced.boundary import bracket
@@ -298,19 +298,19 @@ def test_axes_may_be_arrays(tmp_path: Path, change: dict[str, Any]) -> None:
 
 def test_one_dimension_and_default_budgets(tmp_path: Path) -> None:
     task = replace(small_task(), messiness=False)
-    land = sample(task, alpha=ALPHA, seeds=[0], out=tmp_path / "a.nc", progress=False)
+    land = sample(task, alpha=ALPHA, seeds=[0], out=tmp_path / "a.nc", machine=QUIET)
     assert land.budgets == [4, 8, 12]
     assert land.n_train == [20]
     assert not land.two_dimensional
     assert "delta_norm" not in land.dataset
-    shorter = sample(task, alpha=ALPHA, seeds=[0], steps=6, out=tmp_path / "b.nc", progress=False)
+    shorter = sample(task, alpha=ALPHA, seeds=[0], steps=6, out=tmp_path / "b.nc", machine=QUIET)
     assert shorter.budgets == [2, 4, 6]
     np.testing.assert_array_equal(shorter.dataset["train_loss"][:, :, 1], land.dataset["train_loss"][:, :, 0])
 
 
 def test_without_test_samples_the_test_metrics_are_nan(tmp_path: Path) -> None:
     land = sample(
-        addition(p=4, n_train=10), alpha=ALPHA, seeds=[0], steps=3, out=tmp_path / "a.nc", progress=False
+        addition(p=4, n_train=10), alpha=ALPHA, seeds=[0], steps=3, out=tmp_path / "a.nc", machine=QUIET
     )
     assert np.isnan(land.dataset["test_loss"]).all()
     assert np.isnan(land.dataset["test_accuracy"]).all()
