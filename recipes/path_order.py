@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from groktime.fullnet.decay_path import sample_path
 from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.trainer import train
 from groktime.reduced.decay_path import DecayPath
@@ -33,6 +34,7 @@ Floats = NDArray[np.float64]
 SAMPLES, WEIGHTS = 6, 20
 CURVATURES = np.linspace(0.5, 2, SAMPLES)
 TRUTH = np.linspace(0.5, 1.5, SAMPLES)  # in the basis of the row space
+ALONE = Machine(device="cpu", workers=1, progress=False)
 ALPHA, ETA, TAU = 3.0, 0.3, 1.0
 AT = 0.68  # τ of the test loss whose time is asked for; a record of every path
 REFIT = (1, 2, 4, 8, 16, 32)

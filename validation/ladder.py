@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from groktime.fullnet.training import Member
 from numpy.typing import NDArray
 
 from groktime.fullnet.eq6 import integrate_networks
@@ -21,7 +20,7 @@ from groktime.fullnet.members import Member
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.settings import members_of
 from groktime.fullnet.task import Task, whole
-from groktime.fullnet.trainer import members_of, train
+from groktime.fullnet.trainer import train
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing

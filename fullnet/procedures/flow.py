@@ -206,9 +206,7 @@ class Flow:
         u, m, gamma, start = state.u[rows], state.m[rows], state.gamma[rows], state.time[rows]
         in_u = -eta_d * (g_u * np.exp(-2 * u) + gamma)
         in_m = -eta_r * g_m
-        in_m[((m <= 0) & (in_m < 0)) | ((m >= 1) & (in_m > 0))] = (
-            0.0  # m is a share
-        )
+        in_m[((m <= 0) & (in_m < 0)) | ((m >= 1) & (in_m > 0))] = 0.0  # m is a share
         moved, turned = m - state.before[rows, 0], in_m * state.before[rows, 1] < 0
         with np.errstate(divide="ignore", invalid="ignore"):
             secant = (state.before[rows, 1] - in_m) / moved

@@ -20,12 +20,15 @@ from groktime.fullnet.check.task import check_task
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.runs import open_runs
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.task import Split, Task
 from groktime.fullnet.tasks import four_operations, modular_addition
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
+
+QUIET = Machine(progress=False)
 
 SMALL = {"p": 7, "d_model": 8, "heads": 2}
 TASKS: dict[str, Callable[[], Task]] = {

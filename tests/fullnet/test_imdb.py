@@ -18,11 +18,14 @@ import groktime as gt
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.tables import TABLES
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import imdb
 from groktime.fullnet.tasks.imdb import _reviews, encoded, vocabulary_of, words_of
 from groktime.reduced.errors import InputError
+
+QUIET = Machine(progress=False)
 
 WORDS = ["good", "bad", "film", "the", "it's", "plot", "actor", "dull", "fine", "scene"]
 
