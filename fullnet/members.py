@@ -119,6 +119,7 @@ class Members:
     flat, slow : Tensor [row, parameter] and [row, k], the networks and the representations' variables.
     norm : Tensor [row] or None, the norms that the weights are brought back to after every step.
     rows : Tensor [row], which of the piece's members they are.
+    starts : [member], where the piece's members started, retired or not.
     step : optimizer steps done.
     w0 : [member], norms of the networks at α = 1, of all members of the piece.
 
@@ -141,7 +142,7 @@ class Members:
         known = {(c.seed, c.n_train): task.problem(c.seed, c.n_train) for c in starts}
         seeds = [c.seed for c in starts]
         weights = {seed: initial_parameters(task, seed).to(device, dtype) for seed in set(seeds)}
-        self.setup, self.step = setup, 0
+        self.setup, self.starts, self.step = setup, list(starts), 0
         self.problems = [known[c.seed, c.n_train] for c in starts]
         self.representation = representation_of(setup.representation, self.problems[0])
         self.train, self.test = (

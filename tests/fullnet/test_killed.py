@@ -273,8 +273,8 @@ def as_the_command(out: Path, steps: int) -> xr.Dataset:
     grid = {"alpha": np.array([0.5, 0.5 * 8**0.25, 0.5 * 8**0.5, 0.5 * 8**0.75, 4.0])}
     task = teacher_student(n_train=20)
     return sample(
-        task, **grid, seeds=[0, 1], n_train=[10, 20], steps=steps, machine=Machine("cpu", workers=1, progress=False),
-        out=out,
+        task, **grid, seeds=[0, 1], n_train=[10, 20], steps=steps,
+        machine=Machine("cpu", workers=1, progress=False), out=out,
     ).dataset  # fmt: skip
 
 

@@ -461,7 +461,7 @@ class TestFromAbove:
         one, all_ = (
             sample(
                 small_task(),
-                **{**GRID, "machine": Machine(members=n, workers=1, progress=False)},
+                **{**GRID, "machine": replace(GRID["machine"], members=n)},
                 start="above",
                 out=tmp_path / f"{n}.nc",
             ).dataset

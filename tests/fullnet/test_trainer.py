@@ -215,20 +215,21 @@ class Plain:
         return out
 
 
-def steps_equal_the_plain_loop(plan: Plan, members: list[Member], rtol: float = 1e-10) -> None:
+def steps_equal_the_plain_loop(plan: Training, members: list[Member], rtol: float = 1e-10) -> None:
     """Every step, by a training that is evaluated after each."""
-    training = Training(replace(plan, resolution=1e-9), members)
-    plain = [Plain(plan.task, c, plan.optimizer, plan.batch, plan.representation) for c in members]
+    training, setup = replace(plan, resolution=1e-9), plan.setup
+    state = training.init(members)
+    plain = [Plain(setup.task, c, plan.optimizer, setup.batch, setup.representation) for c in members]
     for step in range(plan.steps + 1):
         if step:
-            training.advance()
-        training.evaluate(step)
+            training.step(state)
+        training.record(state)
         for k, one in enumerate(plain):
             if step:
                 one.step()
             expected = one.record()
             for place, name in enumerate(CURVES):
-                assert training.curves[place, k, step] == pytest.approx(expected[name], rel=rtol, abs=1e-13)
+                assert state.curves[place, k, step] == pytest.approx(expected[name], rel=rtol, abs=1e-13)
 
 
 TRIO = [

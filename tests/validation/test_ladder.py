@@ -63,7 +63,8 @@ FLAT = gt.Task(
 )
 SETTINGS: dict[str, Any] = {
     "gamma": [0.1, 0.3], "eta_d": 1e-2, "alpha": 2.0, "steps": 3_000, "seeds": [0],
-    "machine": gt.Machine(workers=1, progress=False), "loop": {"start": 10, "inner": 5, "du": 0.02}, "persist": 1,
+    "machine": gt.Machine(workers=1, progress=False),
+    "loop": {"start": 10, "inner": 5, "du": 0.02}, "persist": 1,
 }  # fmt: skip
 
 
@@ -158,7 +159,8 @@ def test_a_representation_on_all_rungs(tmp_path: Path) -> None:
     )  # fmt: skip
     found = ladder(
         task, land, gamma=1e-2, eta_d=1e-2, eta_r=1e-3, alpha=3.8, m=0.08, steps=20,
-        machine=gt.Machine(workers=1, progress=False), loop={"start": 20, "inner": 5}, threshold=0.95, out=tmp_path,
+        machine=gt.Machine(workers=1, progress=False), loop={"start": 20, "inner": 5},
+        threshold=0.95, out=tmp_path,
     )  # fmt: skip
     assert found.rungs == TWO_DIMENSIONAL
     assert found.table.sizes == {"setting": 1, "seed": 2, "rung": 7, "form": 2}
