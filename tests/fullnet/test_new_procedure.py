@@ -52,7 +52,7 @@ class DecayUntilFitted:
 
     def record(self, state: State) -> None:
         some = state.members
-        state.norms[some.rows, some.step] = weight_norm(some.flat).numpy()
+        state.norms[some.rows.numpy(), some.step] = weight_norm(some.flat).numpy()
         if some.step == self.steps:
             some.retire(np.ones(len(some.rows), bool))
 
