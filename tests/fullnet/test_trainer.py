@@ -262,8 +262,8 @@ def tiny_addition() -> Task:
 def test_the_gradient_of_the_representation_is_autograds(kind: str) -> None:
     task = tiny_addition()
     members = [replace(c, n_train=11) for c in TRIO]
-    training = Training(plan_of(task, representation=kind), members)
-    _, _, slow = training.ensemble.loss_and_gradient(training.train.samples())
+    some = plan_of(task, representation=kind).init(members).members
+    _, _, slow = some.ensemble.loss_and_gradient(some.train.samples())
     assert slow is not None
     for k, c in enumerate(members):
         plain = Plain(task, c, "sgd", kind=kind)
