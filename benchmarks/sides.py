@@ -24,7 +24,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm, vector_to_parameters
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
 from groktime.fullnet.engine.samples import Data, Minibatches
-from groktime.fullnet.sphere import Cell
+from groktime.fullnet.procedures.sphere import Cell
 from groktime.fullnet.task import Task
 
 # The two sides do the same arithmetic in another order, and Adam on a sphere amplifies the last bits

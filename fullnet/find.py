@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -176,6 +176,14 @@ def find_task(
     tasks = importlib.import_module("groktime.fullnet.tasks")
     function: Callable[..., Task] = getattr(tasks, BUILT_IN[name].function)
     return function(**{**chosen, **given, **({} if n_train is None else {"n_train": n_train})})
+
+
+def task_of(task: Task | str, n_train: int | Sequence[int] | None = None) -> Task:
+    """A task, or that of a name (`find_task`), made for the largest of the training sets."""
+    if not isinstance(task, str):
+        return task
+    sizes = [n_train] if isinstance(n_train, int) else list(n_train or [])
+    return find_task(task, n_train=max(sizes, default=None))
 
 
 def _preset(name: str, preset: str | None) -> Mapping[str, Any]:

@@ -1,35 +1,34 @@
-"""`sample`: a landscape file from networks, resumable, in pieces of a few cells each."""
+"""`sample`: a landscape file from networks, on a grid of norms and messiness."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from groktime.fullnet.engine.device import device_of, members_at_once
-from groktime.fullnet.engine.device import workers as default_workers
 from groktime.fullnet.engine.ensemble import initial_parameters
-from groktime.fullnet.engine.parts import Checkpoint, Parts, clean
-from groktime.fullnet.engine.pieces import Arrays, Executor, OnSteps, Piece, run
-from groktime.fullnet.engine.progress import Progress
-from groktime.fullnet.sphere import STOP_RULE, Cell, Metrics, descend, minimise
+from groktime.fullnet.engine.pieces import Arrays
+from groktime.fullnet.find import task_of
+from groktime.fullnet.job import Output, output, run
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Setup
+from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
+from groktime.fullnet.settings import Out, WriteSettings, check_names, setup_of
 from groktime.fullnet.task import Task, whole
 from groktime.reduced.boundary import bracket
 from groktime.reduced.errors import InputError
-from groktime.reduced.files import check_output
 from groktime.reduced.landscape import Landscape
 
 Floats = NDArray[np.float64]
 
 
 def sample(
-    task: Task,
+    task: Task | str,
     *,
     alpha: Sequence[float],
     m: Sequence[float] = (1.0,),
@@ -40,105 +39,63 @@ def sample(
     gradient: str = "tangent",
     start: str = "fresh",
     refine: int = 0,
-    out: str | Path,
-    device: str = "auto",
-    cells_at_once: int | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
-    compiled: bool = False,
-    progress: bool = True,
-    overwrite: bool = False,
+    out: Out = None,
+    machine: Machine | None = None,
+    **settings: Unpack[WriteSettings],
 ) -> Landscape:
     """Sample the reduced train and test losses of a task on a grid of (w, m), one a seed.
 
     Parameters
     ----------
+    task : a `Task`, or the name of one ("teacher-student").
     alpha, m : ascending grids of the relative norm w/w0 and of the messiness.
     seeds, n_train : further axes. A seed fixes data, initial weights and representation.
     steps : optimizer steps per cell (default: the task's). `budgets`: ascending step counts at
         which snapshots are taken (default: a third, two thirds and all of `steps`).
-    gradient : "tangent" or "full" (as published); see `fullnet.sphere.minimise`.
+    gradient : "tangent" or "full" (as published); see `fullnet.procedures.sphere.Spheres`.
     start : where a cell's networks start. "fresh": at their initial weights, scaled to the sphere.
         "above": with the solution on the next larger sphere, as weight decay would bring them there; the
         largest alpha ought to be that of the runs. `steps` a cell are then training at a weight decay
         of about -d ln(alpha)/(steps * rate), d ln(alpha) the grid's.
     refine : rounds of bisection along alpha, after the grid, of the cell in which the foot of the
         wall lies; each halves `foot_low`..`foot_high` of the landscape.
-    device : "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
-    workers : pieces trained side by side (default: one a core on the CPU). `executor`: where to train
-        them instead; anything with the `submit` of concurrent.futures.
-    compiled : have torch compile the networks for this machine, which takes some seconds and can pay for
-        long runs of small networks (docs/results/speed.md). Numbers are the same to rounding.
-    out : the file. It is written whole at the end; until then finished pieces lie beside it, and
-        the same call goes on where it was stopped.
+    machine : where, and how many cells at once; see `Machine`.
+    out : the file (default: none, the landscape is only returned). It appears at the end; until then
+        finished pieces, and the state of those in work, lie beside it, and the same call goes on where it
+        was stopped. One that exists is only replaced with `overwrite` (default: False).
 
     Raises
     ------
     InputError : on axes out of order, an unknown option, or an output that exists.
     """
-    out = Path(out)
-    clean(out)
-    check_output(out, overwrite)
+    check_names("sample", settings, WriteSettings)
+    task, machine = task_of(task, n_train), machine or Machine()
     steps = task.steps if steps is None else whole("steps", steps, 1)
-    where = device_of(device)
-    plan = _Plan(
-        task=task,
+    thirds = sorted({steps // 3, 2 * steps // 3, steps} - {0})
+    grid = _Grid(
+        setup=setup_of(task, machine, "float32"),
         alpha=_axis("alpha", alpha, positive=True),
         m=_axis("m", m) if task.messiness else np.array([1.0]),
         seeds=tuple(int(s) for s in seeds),
         n_train=tuple(int(n) for n in ([task.n_train] if n_train is None else n_train)),
-        budgets=tuple(
-            sorted({steps // 3, 2 * steps // 3, steps} - {0}) if budgets is None else map(int, budgets)
-        ),
+        budgets=tuple(thirds if budgets is None else map(int, budgets)),
         gradient=gradient,
         start=start,
         refine=refine,
-        device=where,
-        workers=default_workers(where) if workers is None else whole("workers", workers, 1),
-        compiled=compiled,
-        most=None if cells_at_once is None else whole("cells_at_once", cells_at_once, 1),
     )
-    plan.check()
-    parts = Parts(out, plan.configuration())
-
-    grid = plan.grid()
-    with Progress(len(grid) * plan.budgets[-1], f"sampling {task.name}", progress) as bar:
-        if start == "above":
-            metrics, order = _descend(plan, parts, bar, executor)
-        else:
-            metrics, order = _run(plan, parts, "grid", grid, bar, executor), plan.order()
-    dataset_shape = (len(plan.seeds), len(plan.n_train), len(plan.m), len(plan.alpha))
-    arrays = {f.name: _unsort(getattr(metrics, f.name), order, dataset_shape) for f in fields(Metrics)}
-    if refine:
-        arrays |= _bisect(plan, parts, arrays["train_loss"][:, :, -1], progress, executor)
-
-    problems = [task.problem(s, plan.n_train[0]) for s in plan.seeds]
-    norms = [torch.linalg.vector_norm(initial_parameters(task, s)) for s in plan.seeds]
-    land = Landscape.assemble(
-        **arrays,
-        coords={
-            "seed": plan.seeds,
-            "n_train": plan.n_train,
-            "budget": plan.budgets,
-            "m": plan.m if task.messiness else None,
-            "alpha": plan.alpha,
-        },
-        w0=np.array([float(n) for n in norms]),
-        delta_norm=np.array([p.delta_norm for p in problems]) if task.messiness else None,
-        task=task.name,
-        loss=task.loss_name,
-        threshold=task.threshold,
-        threshold_relative=task.relative,
-        stop_rule=STOP_RULE,
-        configuration=plan.configuration(),
-    )
-    parts.finish(land.save, overwrite)
-    return land
+    grid.check()
+    with output(out, grid.configuration(), settings.get("overwrite", False)) as where:
+        found = (grid.from_above if start == "above" else grid.fresh)(machine, where)
+        if refine:
+            found |= grid.refined(found["train_loss"][:, :, -1], machine, where)
+        return where.finish(_assembled(grid, found))
 
 
 @dataclass(frozen=True)
-class _Plan:
-    task: Task
+class _Grid:
+    """The cells of a landscape, and how they are sampled."""
+
+    setup: Setup
     alpha: Floats
     m: Floats
     seeds: tuple[int, ...]
@@ -147,10 +104,6 @@ class _Plan:
     gradient: str
     start: str
     refine: int
-    device: torch.device
-    workers: int
-    most: int | None
-    compiled: bool
 
     def check(self) -> None:
         if self.gradient not in ("tangent", "full"):
@@ -174,21 +127,21 @@ class _Plan:
         if not 0 <= self.m[0] <= self.m[-1] <= 1:
             raise InputError(f"m = {self.m[0]:g} to {self.m[-1]:g}: expected values in [0, 1]")
         for n in self.n_train:
-            if n < 1 or (self.task.n_total is not None and n > self.task.n_total):
-                raise InputError(f"n_train = {n}: expected {self.task.sizes}")
+            if n < 1 or (self.setup.task.n_total is not None and n > self.setup.task.n_total):
+                raise InputError(f"n_train = {n}: expected {self.setup.task.sizes}")
 
     def configuration(self) -> dict[str, Any]:
         """Everything that the numbers depend on."""
-        adam = asdict(self.task.optimizer)
+        adam = asdict(self.setup.task.optimizer)
         del adam["warmup"]  # of trainings alone
         return {
-            "task": self.task.name,
-            "settings": dict(self.task.settings),
+            "task": self.setup.task.name,
+            "settings": dict(self.setup.task.settings),
             "optimizer": {"name": "Adam", **adam},
-            **self.task.handling,
+            **self.setup.task.handling,
             "gradient": self.gradient,
             **({"start": self.start} if self.start != "fresh" else {}),
-            "stop_loss": self.task.stop_loss,
+            "stop_loss": self.setup.task.stop_loss,
             "alpha": self.alpha.tolist(),
             "m": self.m.tolist(),
             "seeds": list(self.seeds),
@@ -196,122 +149,99 @@ class _Plan:
             "budgets": list(self.budgets),
             "refine": self.refine,
             "dtype": "float32",
-            "compiled": self.compiled,
+            "compiled": self.setup.compiled,
         }
 
-    def order(self) -> list[tuple[int, int, int, int]]:
-        """(seed, n_train, m, alpha) indices of the cells in the order in which they are trained:
-        cells of one size and like norm together, because those finish together."""
-        sizes = (len(self.n_train), len(self.alpha), len(self.seeds), len(self.m))
-        return [(s, n, j, i) for n, i, s, j in itertools.product(*map(range, sizes))]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[seed, n_train, m, alpha]"""
+        return len(self.seeds), len(self.n_train), len(self.m), len(self.alpha)
 
-    def grid(self) -> list[Cell]:
-        return [self.cell(*indices) for indices in self.order()]
+    def cells(self, alpha: Sequence[float]) -> list[Cell]:
+        """One for each seed, n_train, m and alpha."""
+        axes = itertools.product(self.seeds, self.n_train, self.m.tolist(), alpha)
+        return [Cell(*place) for place in axes]
 
-    def cell(self, s: int, n: int, j: int, i: int) -> Cell:
-        return Cell(self.seeds[s], self.n_train[n], float(self.m[j]), float(self.alpha[i]))
+    def fresh(self, machine: Machine, where: Output) -> Arrays:
+        """Every cell from its initial weights: the metrics [seed, n_train, budget, m, alpha]."""
+        cells = self.cells(self.alpha.tolist())
+        found = self._run(cells, machine, where, key=lambda c: (c.n_train, c.alpha, c.seed, c.m))
+        return {k: v[:, 0].reshape(*self.shape, -1).transpose(0, 1, 4, 2, 3) for k, v in found.items()}
 
-    def at_once(self, cells: int) -> int:
-        """How many cells are trained together."""
-        parameters = len(initial_parameters(self.task, 0))
-        return self.most or members_at_once(self.device, parameters, cells, self.workers)
+    def from_above(self, machine: Machine, where: Output) -> Arrays:
+        """The same from the largest alpha down, each cell from the solution on the sphere above."""
+        down = self.alpha[::-1].tolist()
+        shrink = tuple(b / a for a, b in itertools.pairwise(down))
+        found = self._run(self.cells(down[:1]), machine, where, "above", shrink=shrink)
+        whole = {k: v.reshape(*self.shape[:3], *v.shape[1:])[:, :, :, ::-1] for k, v in found.items()}
+        return {k: v.transpose(0, 1, 4, 2, 3) for k, v in whole.items()}
 
-
-def _run(
-    plan: _Plan, parts: Parts, name: str, cells: Sequence[Cell], bar: Progress, executor: Executor | None
-) -> Metrics:
-    """Train cells piece by piece."""
-
-    def work(piece: Sequence[Cell]) -> Callable[[OnSteps, Checkpoint], Arrays]:
-        def minimised(on_steps: OnSteps, _: Checkpoint) -> Arrays:
-            how = (plan.gradient, plan.device, on_steps, plan.compiled)
-            return asdict(minimise(plan.task, piece, plan.budgets, *how))
-
-        return minimised
-
-    at_once = plan.at_once(len(cells))
-    pieces = [
-        Piece(f"{name}-{at_once}-{k}", len(some) * plan.budgets[-1], work(some))
-        for k, some in enumerate(_pieces(cells, at_once))
-    ]
-    return _joined(run(pieces, parts, bar, plan.workers, executor))
-
-
-def _descend(
-    plan: _Plan, parts: Parts, bar: Progress, executor: Executor | None
-) -> tuple[Metrics, list[tuple[int, int, int, int]]]:
-    """Train the grid from the largest alpha down; returns the cells' indices, too, as `_Plan.order`."""
-    last = len(plan.alpha) - 1
-    columns = sorted((c for c in plan.order() if c[3] == last), key=lambda c: c[1])
-    at_once = plan.at_once(len(columns))
-    pieces: list[Piece] = []
-    order: list[tuple[int, int, int, int]] = []
-
-    def work(piece: Sequence[Cell]) -> Callable[[OnSteps, Checkpoint], Arrays]:
-        def descended(on_steps: OnSteps, _: Checkpoint) -> Arrays:
-            how = (plan.gradient, plan.device, on_steps, plan.compiled)
-            return asdict(descend(plan.task, piece, plan.alpha[::-1].tolist(), plan.budgets, *how))
-
-        return descended
-
-    for _, group in itertools.groupby(columns, key=lambda c: c[1]):
-        same = list(group)
-        for first in range(0, len(same), at_once):
-            some = same[first : first + at_once]
-            cells = [plan.cell(*c) for c in some]
-            steps = len(cells) * len(plan.alpha) * plan.budgets[-1]
-            pieces.append(Piece(f"above-{at_once}-{len(pieces)}", steps, work(cells)))
-            order += [(s, n, j, i) for i in range(last, -1, -1) for s, n, j, _ in some]
-    return _joined(run(pieces, parts, bar, plan.workers, executor)), order
-
-
-def _joined(results: Sequence[Arrays]) -> Metrics:
-    return Metrics(**{f.name: np.concatenate([r[f.name] for r in results], 1) for f in fields(Metrics)})
-
-
-def _pieces(cells: Sequence[Cell], at_once: int) -> Iterator[Sequence[Cell]]:
-    """Consecutive cells of one training-set size, at most `at_once` together."""
-    for _, group in itertools.groupby(cells, key=lambda c: c.n_train):
-        same = list(group)
-        yield from (same[i : i + at_once] for i in range(0, len(same), at_once))
-
-
-def _unsort(values: NDArray[Any], order: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> NDArray[Any]:
-    """[budget, cell] in training order -> [seed, n_train, budget, m, alpha]."""
-    full = np.empty((len(values), *shape), values.dtype)
-    s, n, j, i = np.array(order).T
-    full[:, s, n, j, i] = values
-    return full.transpose(1, 2, 0, 3, 4)
-
-
-def _bisect(
-    plan: _Plan, parts: Parts, train_loss: Floats, progress: bool, executor: Executor | None
-) -> dict[str, Floats]:
-    """Narrow the cell that holds the foot of the wall; [seed, n_train, m] low and high alpha."""
-    low = np.full(train_loss.shape[:3], np.nan)
-    high = np.full_like(low, np.nan)
-    level = np.full(train_loss.shape[:2], np.nan)
-    for s, n in np.ndindex(level.shape):
-        found = bracket(plan.alpha, train_loss[s, n])
-        low[s, n], high[s, n], level[s, n] = found.low, found.high, found.level
-    inside = np.isfinite(low) & np.isfinite(high)
-    rows = [tuple(int(k) for k in row) for row in np.argwhere(inside)]
-    rows.sort(key=lambda row: row[1])  # one training-set size after the other
-    if not rows:
-        return {"foot_low": low, "foot_high": high}
-    total = plan.refine * len(rows) * plan.budgets[-1]
-    with Progress(total, "refining the wall", progress) as bar:
-        for turn in range(plan.refine):
+    def refined(self, train_loss: Floats, machine: Machine, where: Output) -> Arrays:
+        """Narrow the cell that holds the foot of the wall; [seed, n_train, m] low and high alpha."""
+        low, high, level = self._feet(train_loss)
+        rows = [tuple(int(k) for k in row) for row in np.argwhere(np.isfinite(low) & np.isfinite(high))]
+        for turn in range(self.refine if rows else 0):
             middle = np.sqrt(low * high)
             cells = [
-                Cell(plan.seeds[s], plan.n_train[n], float(plan.m[j]), float(middle[s, n, j]))
+                Cell(self.seeds[s], self.n_train[n], float(self.m[j]), float(middle[s, n, j]))
                 for s, n, j in rows
             ]
-            loss = _run(plan, parts, f"refine{turn}", cells, bar, executor).train_loss[-1]
+            title = f"refining the wall, round {turn + 1} of {self.refine}"
+            loss = self._run(cells, machine, where, f"refine{turn}", title)["train_loss"][:, 0, -1]
             for (s, n, j), value in zip(rows, loss, strict=True):
                 side = low if value > level[s, n] else high
                 side[s, n, j] = middle[s, n, j]
-    return {"foot_low": low, "foot_high": high}
+        return {"foot_low": low, "foot_high": high}
+
+    def _feet(self, train_loss: Floats) -> tuple[Floats, Floats, Floats]:
+        """The grid's alpha below and above the foot [seed, n_train, m], and its level [seed, n_train]."""
+        low, high = np.full((2, *self.shape[:3]), np.nan)
+        level = np.full(self.shape[:2], np.nan)
+        for s, n in np.ndindex(level.shape):
+            found = bracket(self.alpha, train_loss[s, n])
+            low[s, n], high[s, n], level[s, n] = found.low, found.high, found.level
+        return low, high, level
+
+    def _run(
+        self,
+        cells: Sequence[Cell],
+        machine: Machine,
+        where: Output,
+        name: str = "grid",
+        title: str = "",
+        shrink: tuple[float, ...] = (),
+        key: Callable[[Cell], tuple[Any, ...]] = lambda c: (c.n_train,),
+    ) -> Arrays:
+        """The metrics [cell, sphere, budget] of cells that shrink so to further spheres."""
+        return run(
+            Spheres(self.setup, self.budgets, self.gradient, shrink), cells, machine, where,
+            steps=(1 + len(shrink)) * self.budgets[-1], title=title or f"sampling {self.setup.task.name}",
+            name=name, key=key,
+        )  # fmt: skip
+
+
+def _assembled(grid: _Grid, found: Arrays) -> Landscape:
+    task = grid.setup.task
+    problems = [task.problem(s, grid.n_train[0]) for s in grid.seeds]
+    norms = [torch.linalg.vector_norm(initial_parameters(task, s)) for s in grid.seeds]
+    return Landscape.assemble(
+        **{name: found[name] for name in (*METRICS, *(("foot_low", "foot_high") if grid.refine else ()))},
+        coords={
+            "seed": grid.seeds,
+            "n_train": grid.n_train,
+            "budget": grid.budgets,
+            "m": grid.m if task.messiness else None,
+            "alpha": grid.alpha,
+        },
+        w0=np.array([float(n) for n in norms]),
+        delta_norm=np.array([p.delta_norm for p in problems]) if task.messiness else None,
+        task=task.name,
+        loss=task.loss_name,
+        threshold=task.threshold,
+        threshold_relative=task.relative,
+        stop_rule=STOP_RULE,
+        configuration=grid.configuration(),
+    )
 
 
 def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from groktime.fullnet.check.finding import Finding
     from groktime.fullnet.check.task import check_task
     from groktime.fullnet.decay_path import sample_path
+    from groktime.fullnet.machine import Machine
     from groktime.fullnet.runs import Runs, open_runs
     from groktime.fullnet.sampler import sample
     from groktime.fullnet.task import Adam, Problem, Split, Task
@@ -59,6 +60,7 @@ _HOME = {
     "sample": "groktime.fullnet.sampler",
     "sample_path": "groktime.fullnet.decay_path",
     "train": "groktime.fullnet.trainer",
+    "Machine": "groktime.fullnet.machine",
     "Finding": "groktime.fullnet.check.finding",
     "check_task": "groktime.fullnet.check.task",
     **dict.fromkeys(("Adam", "Problem", "Split", "Task"), "groktime.fullnet.task"),
@@ -74,6 +76,7 @@ __all__ = [
     "Ladder",
     "Landscape",
     "Lanes",
+    "Machine",
     "Prediction",
     "Problem",
     "Readings",

@@ -121,7 +121,7 @@ def _train(options: argparse.Namespace) -> None:
         if getattr(options, name) is not None
     }
     same = ("n_train", "steps", "paired", "optimizer", "representation", "batch", "resolution", "stop_at")
-    taken = {name: getattr(options, name) for name in (*same, "constrained", "dtype", "members")}
+    taken = {name: getattr(options, name) for name in (*same, "constrained", "dtype")}
     runs = train(task, **lists, **taken, **_work(options))
     diverged = int(runs.dataset["diverged"].sum())
     print(f"{options.output}: {runs.task}, {runs.dataset.sizes['run']} runs, {diverged} diverged")
@@ -178,15 +178,20 @@ def _task(options: argparse.Namespace) -> Task:
 
 def _work(options: argparse.Namespace) -> dict[str, Any]:
     """What `sample` and `train` are told alike."""
+    from groktime.fullnet.machine import Machine
+
     if Path(options.output).suffix != ".nc":
         raise InputError(f"{options.output}: expected a name that ends in .nc")
     return {
         "seeds": range(options.seeds[0]) if len(options.seeds) == 1 else options.seeds,
         "out": options.output,
-        "device": options.device,
-        "workers": options.workers,
-        "compiled": options.compiled,
-        "progress": not options.quiet,
+        "machine": Machine(
+            device=options.device,
+            members=getattr(options, "members", None),  # of `train` alone
+            workers=options.workers,
+            compiled=options.compiled,
+            progress=not options.quiet,
+        ),
         "overwrite": options.overwrite,
     }
 

@@ -25,6 +25,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from groktime.fullnet.find import find_task
+from groktime.fullnet.machine import Machine
 from groktime.reduced.figures.style import PALETTE, new_figure
 from groktime.validation.measure import measure
 from groktime.validation.survival import median_time
@@ -111,7 +112,7 @@ def cells_of(
                 # one ensemble in one thread: at these sizes its members cost little more than one of them
                 runs = trained(
                     file, task, gamma=GAMMAS, alpha=ALPHAS, seeds=seeds, steps=sizes.steps, batch=batch,
-                    resolution=0.1, stop_at=0.95, workers=1,
+                    resolution=0.1, stop_at=0.95, machine=Machine(workers=1),
                 )  # fmt: skip
                 delays = measure(runs)
                 times = np.stack([delays[k].values.astype(float) for k in ("t_mem", "delay", "last")])

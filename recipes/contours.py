@@ -27,9 +27,10 @@ from groktime.fullnet.engine.device import device_of
 from groktime.fullnet.engine.ensemble import Ensemble
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import find_task
+from groktime.fullnet.members import Member, Setup
+from groktime.fullnet.procedures.training import Training
 from groktime.fullnet.seeding import generator, global_seed
 from groktime.fullnet.task import Split, Task
-from groktime.fullnet.training import Member, Plan, Training
 from groktime.reduced.figures.style import new_figure
 
 Floats = NDArray[np.float64]
@@ -46,16 +47,13 @@ SPLITS = ("train", "test")
 def trained_weights(task: Task, seed: int) -> dict[str, Floats]:
     """Flat weights [parameter] of the networks of a seed."""
     rate = task.optimizer.rate
-    plan = Plan(
-        task, LATE, "adamw", "fixed", task.batch, resolution=1.0, stop_at=None, dtype="float32",
-        device=device_of("auto"),
-    )  # fmt: skip
-    both = Training(plan, [Member(gamma, rate, rate, 1.0, 1.0, task.n_train, seed) for gamma in (1.0, 0.0)])
+    training = Training(Setup(task, batch=task.batch, device=device_of("auto")), LATE)
+    both = training.init([Member(gamma, rate, rate, 1.0, 1.0, task.n_train, seed) for gamma in (1.0, 0.0)])
     flat = {}
     for step in range(1, LATE + 1):
-        both.advance()
+        training.step(both)
         if step in (EARLY, LATE):
-            flat[step] = both.flat.detach().cpu().numpy().copy()
+            flat[step] = both.members.flat.detach().cpu().numpy().copy()
     return dict(zip(NETWORKS, (flat[LATE][0], flat[EARLY][0], flat[LATE][1]), strict=True))
 
 

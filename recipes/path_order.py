@@ -15,24 +15,26 @@ from typing import Any
 import numpy as np
 import torch
 from common import folder, number, table
+from groktime.reduced.path_prediction import predict_on_path
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from groktime.fullnet.decay_path import sample_path
 from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.trainer import train
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.figures.file import save
 from groktime.reduced.figures.style import BLACK, PALETTE, new_figure
-from groktime.reduced.path_prediction import predict_on_path
 
 Floats = NDArray[np.float64]
 
 SAMPLES, WEIGHTS = 6, 20
 CURVATURES = np.linspace(0.5, 2, SAMPLES)
 TRUTH = np.linspace(0.5, 1.5, SAMPLES)  # in the basis of the row space
+ALONE = Machine(device="cpu", workers=1, progress=False)
 ALPHA, ETA, TAU = 3.0, 0.3, 1.0
 AT = 0.68  # τ of the test loss whose time is asked for; a record of every path
 REFIT = (1, 2, 4, 8, 16, 32)
@@ -89,7 +91,7 @@ def left_off(dtau: float, refit: int) -> float:
 def follow(out: Path, dtau: float) -> DecayPath:
     return sample_path(
         regression(), alpha=ALPHA, seeds=[0], eta_d=ETA, dtau=dtau, refit=REFIT, tau=TAU, fit="first",
-        fit_loss=1e-24, optimizer="sgd", dtype="float64", workers=1, device="cpu", progress=False, out=out,
+        fit_loss=1e-24, optimizer="sgd", dtype="float64", machine=ALONE, out=out,
         overwrite=True,
     )  # fmt: skip
 
@@ -117,7 +119,7 @@ def times_trained(out: Path) -> Floats:
     """The same of networks trained with decay, [γ]; between steps by a straight line."""
     runs = train(
         regression(), gamma=GAMMA, alpha=ALPHA, eta_d=ETA, seeds=[0], steps=int(1.2 / (ETA * min(GAMMA))),
-        optimizer="sgd", resolution=1e-4, dtype="float64", workers=1, device="cpu", progress=False, out=out,
+        optimizer="sgd", resolution=1e-4, dtype="float64", machine=ALONE, out=out,
         overwrite=True,
     )  # fmt: skip
     ds, level, found = runs.dataset, float(valley(AT)), []

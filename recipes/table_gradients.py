@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 
 from groktime.fullnet.engine.memory import keep_freed_memory
-from groktime.fullnet.sphere import Cell, minimise
+from groktime.fullnet.procedures.sphere import Cell, minimise
 from groktime.fullnet.tasks import addition
 
 ALPHA = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from groktime.fullnet.runs import Runs
 from groktime.reduced.decay_path import DecayPath

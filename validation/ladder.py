@@ -15,9 +15,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from groktime.fullnet.find import find_task
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.runs import Runs
+from groktime.fullnet.settings import members_of
 from groktime.fullnet.task import Task
-from groktime.fullnet.trainer import members_of
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
@@ -126,10 +127,7 @@ def ladder(
     stop_early: bool = True,
     resolution: float = 0.02,
     out: str | Path,
-    device: str = "auto",
-    members: int | None = None,
-    workers: int | None = None,
-    progress: bool = True,
+    machine: Machine | None = None,
 ) -> Ladder:
     """The grokking time of each setting on every rung, seed by seed.
 
@@ -151,7 +149,7 @@ def ladder(
     persist : evaluations that a pass must last.
     stop_early : stop a network when it has passed the highest of its seeds' thresholds, rather than at
         `steps`.
-    out : a folder for the runs files; the same call goes on where it was stopped.
+    out : a folder for the runs files; the same call goes on where it was stopped. machine : as in `gt.train`.
 
     Raises
     ------
@@ -174,9 +172,8 @@ def ladder(
     if not (np.isfinite(adamw_rate) and adamw_rate > 0):
         raise InputError(f"adamw_rate = {adamw_rate}: expected a finite number above 0")
     options = None if path is None else check_options(path)
-    one_seed = members_of(
-        task, paired, gamma, eta_d, eta_r, alpha, 1.0 if m is None else m, n_train, seeds[:1]
-    )
+    start = {"eta_r": eta_r, "m": m, "n_train": n_train, "seeds": seeds[:1], "paired": paired}
+    one_seed = members_of(task, {"gamma": gamma, "eta_d": eta_d, "alpha": alpha, **start})
     settings = Settings(task, land, one_seed, seeds, steps_of(steps, len(one_seed)), threshold, stop_early)
     rungs: tuple[Rung, ...] = TWO_DIMENSIONAL if task.messiness else ONE_DIMENSIONAL
     if options is not None:
@@ -188,7 +185,6 @@ def ladder(
         "limits": settings.limits.tolist(), "task": task.name, "task_settings": dict(task.settings),
     }  # fmt: skip
     folder = folder_of(Path(out), how)
-    machine = {"device": device, "members": members, "workers": workers, "progress": progress}
     by_rung = _ByRung.of((len(one_seed), len(seeds), len(rungs)))
     names = [r.name for r in rungs]
     read, other = of_landscape(settings, level)

@@ -11,10 +11,11 @@ import numpy as np
 
 from groktime.fullnet.decay_path import sample_path
 from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Member
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.task import Task
 from groktime.fullnet.trainer import train
-from groktime.fullnet.training import Member
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
 from groktime.validation.ladder_settings import Settings
@@ -43,7 +44,7 @@ def trained(
     loop: Mapping[str, Any] | None,
     file: Path,
     resolution: float,
-    machine: Mapping[str, Any],
+    machine: Machine | None,
 ) -> Runs:
     """The runs of some settings, seed by seed within each, trained if their file is not there."""
     if file.exists():
@@ -67,7 +68,7 @@ def trained(
         resolution=resolution,
         out=file,
         **how,
-        **machine,
+        machine=machine,
     )
 
 
@@ -89,7 +90,7 @@ def sampled(
     seeds: Sequence[int],
     options: Mapping[str, Any],
     folder: Path,
-    machine: Mapping[str, Any],
+    machine: Machine | None,
 ) -> tuple[tuple[DecayPath, ...], list[DecayPath]]:
     """The paths, one for all settings with the same rates, sampled if their file is not there; and which of
     them belongs to each setting. They hold every combination of the starts of their settings."""
@@ -113,7 +114,7 @@ def sampled(
             representation="line" if task.messiness else "fixed",
             out=file,
             **options,
-            **machine,
+            machine=machine,
         )
         paths.append(open_path(file))
     return tuple(paths), [paths[rates.index(_rates(task, c))] for c in settings]

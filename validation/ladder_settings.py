@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.task import Task, whole
-from groktime.fullnet.training import Member
+from groktime.fullnet.members import Member
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing
 from groktime.reduced.landscape import Landscape

@@ -394,7 +394,7 @@ def _difference(
     named = dict(network.named_parameters())
     sizes = [p.numel() for p in named.values()]
     with torch.no_grad():
-        for p, values in zip(named.values(), weights.split(sizes), strict=True):
+        for p, values in zip(named.values(), torch.split(weights, sizes), strict=True):
             p.copy_(values.reshape(p.shape))
     alone = subject.losses(subject.forward(True, split, network), split).mean()
     if not torch.allclose(alone.detach(), loss, 1e-3, 1e-6):
@@ -402,7 +402,7 @@ def _difference(
         return f"has the loss {both}, with seed {seed}; {_UNSEEN}"
     plain = torch.autograd.grad(alone, list(named.values()), allow_unused=True)
     largest = float(slopes.abs().max())
-    for (name, p), g, mine in zip(named.items(), plain, slopes.split(sizes), strict=True):
+    for (name, p), g, mine in zip(named.items(), plain, torch.split(slopes, sizes), strict=True):
         expected = torch.zeros_like(p) if g is None else g
         if not torch.allclose(mine, expected.reshape(-1), 1e-3, 1e-4 * largest):
             return f"has another gradient by {name!r} beside another member than alone; {_UNSEEN}"

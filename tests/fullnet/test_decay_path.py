@@ -6,6 +6,7 @@ e^(-τ). With the spectrum of the data known, so is what a finite resolution lea
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from groktime.fullnet.decay_path import Walk, Way, sample_path, walk_of
+from groktime.fullnet.decay_path import sample_path
 from groktime.fullnet.engine.ensemble import initial_parameters
 from groktime.fullnet.engine.parts import Checkpoint
-from groktime.fullnet.engine.representation import Line
+from groktime.fullnet.job import drive
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Setup
+from groktime.fullnet.procedures.path import Follower, Following
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition
 from groktime.fullnet.trainer import train
-from groktime.fullnet.training import Member, Plan
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
 from groktime.reduced.prediction import predict
 from groktime.validation.measure import measure
 
 SAMPLES, WEIGHTS = 6, 20
+ALONE = Machine("cpu", workers=1, progress=False)
 CURVATURES = np.linspace(0.5, 2, SAMPLES)
 Floats = NDArray[np.float64]
 
@@ -64,8 +68,7 @@ def regression() -> Task:
 def follow(out: Path, **change: Any) -> DecayPath:
     usual: dict[str, Any] = {
         "alpha": 3.0, "seeds": [0], "eta_d": 0.1, "dtau": 0.02, "refit": 20, "tau": 1.0,
-        "fit": "first", "fit_loss": 1e-20, "optimizer": "sgd", "dtype": "float64", "workers": 1,
-        "device": "cpu", "progress": False,
+        "fit": "first", "fit_loss": 1e-20, "optimizer": "sgd", "dtype": "float64", "machine": ALONE,
     }  # fmt: skip
     return sample_path(regression(), **(usual | change), out=out)
 
@@ -136,7 +139,7 @@ def test_times_are_those_of_training_with_decay(tmp_path: Path, optimizer: str, 
     p = predict(path, gamma=gamma, eta_d=eta, alpha=3.0, metric="loss", threshold=level)
     runs = train(
         regression(), gamma=gamma, alpha=3.0, eta_d=eta, seeds=[0], steps=1000, optimizer=optimizer,
-        resolution=0.002, out=tmp_path / "r.nc", workers=1, progress=False, device="cpu",
+        resolution=0.002, out=tmp_path / "r.nc", machine=ALONE,
     )  # fmt: skip
     measured = float(measure(runs, metric="loss", threshold=level).t_grok[0])
     assert p.tau_c == pytest.approx(0.7, rel=1e-3)
@@ -162,7 +165,14 @@ def test_members_are_functions_of_their_own_settings(tmp_path: Path) -> None:
         ours = many.dataset[name].sel(seed=1, alpha=3.0, refit=7).values
         np.testing.assert_allclose(ours, alone.dataset[name].sel(seed=1, alpha=3.0, refit=7), rtol=1e-9)
     assert many.dataset["t_fit"].sel(seed=1, alpha=3.0).item() == alone.dataset["t_fit"].item()
-    split = follow(tmp_path / "split.nc", alpha=[0.5, 3.0], seeds=[0, 1], refit=[7, 10], tau=0.2, members=1)
+    split = follow(
+        tmp_path / "split.nc",
+        alpha=[0.5, 3.0],
+        seeds=[0, 1],
+        refit=[7, 10],
+        tau=0.2,
+        machine=replace(ALONE, members=1),
+    )
     np.testing.assert_allclose(split.dataset["test_loss"], many.dataset["test_loss"], rtol=1e-9)
     assert open_path(tmp_path / "split.nc").dataset.identical(split.dataset)
 
@@ -188,11 +198,11 @@ def test_a_member_that_passes_while_it_fits_goes_on_until_it_has_fitted(tmp_path
 
 
 def test_a_stopped_piece_goes_on(tmp_path: Path) -> None:
-    plan = Plan(regression(), 1, "momentum", "fixed", 0, 1.0, None, "float64", torch.device("cpu"))
-    way = Way(plan, 0.05, 6, 300, 1e-12, "first")
-    members = [Member(0.0, 0.02, 0.02, alpha, 1.0, SAMPLES, 0) for alpha in (0.5, 3.0)]
+    setup = Setup(regression(), dtype="float64")
+    path = Following(setup, 0.05, 6, 300, 1e-12, "first", "momentum")
+    members = [Follower(0.0, 0.02, 0.02, alpha, 1.0, SAMPLES, 0, 13) for alpha in (0.5, 3.0)]
     checkpoint = Checkpoint(tmp_path / "state.npz")
-    whole = walk_of(way, 13, members)(lambda steps: None, checkpoint)
+    whole = drive(path, members, checkpoint=checkpoint)
     count = 0
 
     def stop(steps: int) -> None:
@@ -202,25 +212,20 @@ def test_a_stopped_piece_goes_on(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        walk_of(way, 13, members)(stop, checkpoint)
+        drive(path, members, stop, checkpoint)
     assert checkpoint.path.exists()
-    resumed = walk_of(way, 13, members)(lambda steps: None, checkpoint)
+    resumed = drive(path, members, checkpoint=checkpoint)
     for name, values in whole.items():
         np.testing.assert_array_equal(resumed[name], values)
 
 
 def test_the_representation_does_not_decay() -> None:
     task = addition()
-    plan = Plan(task, 1, "adamw", "line", 0, 1.0, None, "float32", torch.device("cpu"))
-    walk = Walk(Way(plan, 0.3, 2, 10, None, "along"), 1, [Member(0.0, 1e-9, 0.0, 2.0, 0.5, task.n_train, 0)])
-    assert isinstance(walk.representation, Line)
-    walk.begin()
-    while len(walk.rows):
-        walk.one_step()
-    np.testing.assert_allclose(walk.curves[5, 0], 0.5, rtol=1e-6)
-    np.testing.assert_allclose(
-        walk.curves[4, 0] / walk.curves[4, 0, 0], np.exp(-0.3 * np.arange(3)), rtol=1e-4
-    )
+    path = Following(Setup(task, "line"), 0.3, 2, 10)
+    found = drive(path, [Follower(0.0, 1e-9, 0.0, 2.0, 0.5, task.n_train, 0, 1)])
+    np.testing.assert_allclose(found["m"][0], 0.5, rtol=1e-6)
+    norm = found["weight_norm"][0]
+    np.testing.assert_allclose(norm / norm[0], np.exp(-0.3 * np.arange(3)), rtol=1e-4)
 
 
 def test_a_member_that_diverges_is_a_result(tmp_path: Path) -> None:

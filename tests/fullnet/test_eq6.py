@@ -14,7 +14,9 @@ from scipy.integrate import solve_ivp
 from torch import nn
 
 from groktime.fullnet.engine.optimizer import tangent
-from groktime.fullnet.eq6 import NAME, integrate_networks
+from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.procedures.flow import NAME, Flow, FlowState
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.task import Adam, Problem, Split, Task
 from groktime.reduced.errors import InputError
@@ -60,7 +62,7 @@ def integrated(out: Path, task: Task = TASK, w: float = 2.2, **more: Any) -> Run
     settings: dict[str, Any] = {
         "gamma": GAMMA, "eta_d": ETA, "alpha": alpha_of(w), "seeds": [0], "steps": 24_000, "rate": 3e-2,
         "inner": 30, "du": 0.01, "dm": 0.004, "start": 300,
-        "resolution": 0.05, "dtype": "float64", "workers": 1, "progress": False,
+        "resolution": 0.05, "dtype": "float64", "machine": Machine(workers=1, progress=False),
     }  # fmt: skip
     if task.messiness:
         settings["m"] = 0.8
@@ -152,23 +154,21 @@ def test_members_do_not_hang_on_their_company(tmp_path: Path) -> None:
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
-    from groktime.fullnet import eq6
-
     for name in "ab":
         (tmp_path / name).mkdir()
     whole = integrated(tmp_path / "a", steps=3_000)
-    calls, real = 0, eq6.NetworkFlow.one_step
+    calls, real = 0, Flow.step
 
-    def stops(self: eq6.NetworkFlow) -> int:
+    def stops(self: Flow, state: FlowState) -> int:
         nonlocal calls
         calls += 1
         if calls == 410:  # in the midst of a round
             raise KeyboardInterrupt
-        return real(self)
+        return real(self, state)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(eq6.NetworkFlow, "one_step", stops)
-        patch.setattr("groktime.fullnet.training._CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(Flow, "step", stops)
+        patch.setattr("groktime.fullnet.job.CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             integrated(tmp_path / "b", steps=3_000)
     gone_on = integrated(tmp_path / "b", steps=3_000)

@@ -20,12 +20,15 @@ from groktime.fullnet.check.task import check_task
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.runs import open_runs
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.task import Split, Task
 from groktime.fullnet.tasks import four_operations, modular_addition
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
+
+QUIET = Machine(progress=False)
 
 SMALL = {"p": 7, "d_model": 8, "heads": 2}
 TASKS: dict[str, Callable[[], Task]] = {
@@ -222,7 +225,7 @@ def test_it_is_sampled(name: str, tmp_path: Path) -> None:
     task = TASKS[name]()
     land = sample(
         task, alpha=[0.25, 0.5, 1, 2], seeds=range(2), n_train=[10, 14], steps=30, out=tmp_path / "land.nc",
-        progress=False,
+        machine=QUIET,
     )  # fmt: skip
     loss = land.dataset["train_loss"]
     assert loss.shape == (2, 2, 3, 1, 4)
@@ -233,7 +236,7 @@ def test_a_training_memorises_and_decay_shrinks_the_weights(tmp_path: Path) -> N
     task = modular_addition(p=7, d_model=16, heads=2)
     runs = train(
         task, gamma=[0, 3], alpha=1, seeds=range(2), steps=300, resolution=0.2, out=tmp_path / "runs.nc",
-        progress=False,
+        machine=QUIET,
     )  # fmt: skip
     last = runs.dataset.isel(time=-1)
     assert bool((last["train_accuracy"] == 1).all())
@@ -244,7 +247,7 @@ def test_a_training_memorises_and_decay_shrinks_the_weights(tmp_path: Path) -> N
 
 def test_training_in_minibatches(tmp_path: Path) -> None:
     task = TASKS["four-operations"]()
-    runs = train(task, gamma=0, alpha=1, seeds=[0], steps=60, out=tmp_path / "runs.nc", progress=False)
+    runs = train(task, gamma=0, alpha=1, seeds=[0], steps=60, out=tmp_path / "runs.nc", machine=QUIET)
     loss = runs.dataset["train_loss"].values[0]
     assert loss[-1] < 0.7 * loss[0]
 

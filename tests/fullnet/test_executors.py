@@ -17,10 +17,12 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Member
+from groktime.fullnet.procedures.training import Training, TrainingState
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.trainer import train
-from groktime.fullnet.training import Training
 from groktime.reduced.errors import InputError
 
 TEST = os.getpid()
@@ -28,18 +30,12 @@ SAMPLE: dict[str, Any] = {
     "alpha": [0.5, 1.0, 2.0, 4.0],
     "m": [0.0, 0.3, 0.6, 1.0],
     "seeds": [0, 1],
-    "cells_at_once": 8,
-    "workers": 1,
-    "progress": False,
 }
 TRAIN: dict[str, Any] = {
     "gamma": [0.1, 1.0],
     "alpha": [0.5, 1.0, 2.0],
     "seeds": [0, 1],
     "steps": 40,
-    "members": 3,
-    "workers": 1,
-    "progress": False,
 }
 
 
@@ -80,11 +76,15 @@ def local_task(flag: Path | None = None, ballast: int = 0, deadly: bool = False)
 
 
 def sampled(task: Task, out: Path, executor: Any = None) -> xr.Dataset:
-    return sample(task, **SAMPLE, executor=executor, out=out).dataset
+    return sample(
+        task, **SAMPLE, machine=Machine(members=8, workers=1, executor=executor, progress=False), out=out
+    ).dataset
 
 
 def trained(task: Task, out: Path, executor: Any = None) -> xr.Dataset:
-    return train(task, **TRAIN, executor=executor, out=out).dataset
+    return train(
+        task, **TRAIN, machine=Machine(members=3, workers=1, executor=executor, progress=False), out=out
+    ).dataset
 
 
 Work = Callable[..., xr.Dataset]
@@ -159,33 +159,34 @@ def test_a_piece_that_fails_stops_the_others_which_keep_their_state(
 ) -> None:
     """The reason that is told is its own, though it is the last in the list."""
     whole = trained(local_task(), tmp_path / "whole.nc")
-    advance, reached = Training.advance, threading.Barrier(4, timeout=60)
+    step, reached = Training.step, threading.Barrier(4, timeout=60)
     others = threading.enumerate()  # torch's compiler keeps threads, if another test has used it
 
-    def failing(self: Training) -> None:
-        if self.step == 10:
+    def failing(self: Training, state: TrainingState) -> int:
+        if state.members.step == 10:
             reached.wait()
-            at = self.members[-1]
+            at = state.members.starts[-1]
+            assert isinstance(at, Member)
             if (at.gamma, at.alpha, at.seed) == (1.0, 2.0, 1):  # of the last piece
                 raise kind("its own reason")
-        advance(self)
+        return step(self, state)
 
     out = tmp_path / "a.nc"
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "advance", failing)
+        patch.setattr(Training, "step", failing)
         with pytest.raises(kind, match="its own reason"):
-            train(local_task(), **{**TRAIN, "workers": 4}, out=out)
+            train(local_task(), **TRAIN, machine=Machine(members=3, workers=4, progress=False), out=out)
     kept = {p.name for p in (tmp_path / "a.nc.parts").iterdir()}
     assert kept == {"configuration.json", *(f"train-3-{k}.checkpoint.npz" for k in range(3))}
     assert [t for t in threading.enumerate() if "ThreadPool" in t.name and t not in others] == []
     begun = 0
 
-    def counted(self: Training) -> None:
+    def counted(self: Training, state: TrainingState) -> int:
         nonlocal begun
         begun += 1
-        advance(self)
+        return step(self, state)
 
-    monkeypatch.setattr(Training, "advance", counted)
+    monkeypatch.setattr(Training, "step", counted)
     xr.testing.assert_identical(trained(local_task(), out), whole)
     assert begun < 4 * 40 - 3 * 9
 

@@ -18,11 +18,14 @@ import groktime as gt
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.tables import TABLES
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import imdb
 from groktime.fullnet.tasks.imdb import _reviews, encoded, vocabulary_of, words_of
 from groktime.reduced.errors import InputError
+
+QUIET = Machine(progress=False)
 
 WORDS = ["good", "bad", "film", "the", "it's", "plot", "actor", "dull", "fine", "scene"]
 
@@ -213,12 +216,12 @@ def test_members_of_an_ensemble_are_as_one_network_alone(made: list[str]) -> Non
 
 def test_it_is_trained_and_sampled(made: list[str], tmp_path: Path) -> None:
     runs = gt.train(
-        tiny(), gamma=[0.1], alpha=[1, 2], seeds=[0], steps=8, out=tmp_path / "r.nc", progress=False
+        tiny(), gamma=[0.1], alpha=[1, 2], seeds=[0], steps=8, out=tmp_path / "r.nc", machine=QUIET
     )
     loss = runs.dataset["train_loss"].values
     assert np.isfinite(loss).all()
     assert (loss[:, -1] < loss[:, 0]).all()
-    land = gt.sample(tiny(), alpha=[1, 2, 3, 4], seeds=[0], steps=4, out=tmp_path / "l.nc", progress=False)
+    land = gt.sample(tiny(), alpha=[1, 2, 3, 4], seeds=[0], steps=4, out=tmp_path / "l.nc", machine=QUIET)
     assert np.isfinite(land.dataset["test_loss"].values).all()
 
 

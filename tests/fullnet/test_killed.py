@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from groktime.fullnet.engine.parts import Parts
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.tasks import teacher_student
 from groktime.reduced.errors import InputError
@@ -29,15 +31,16 @@ SERVER = """
 import os, resource, signal, sys
 from pathlib import Path
 import numpy as np
-import groktime.fullnet.training
+import groktime.fullnet.job
 from groktime.fullnet.engine.parts import Parts
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.tasks import teacher_student
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
 
 CHECKPOINT_FAILS = 200_000
-groktime.fullnet.training._CHECKPOINT_SECONDS = 0.05
+groktime.fullnet.job.CHECKPOINT_SECONDS = 0.05
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are without
 save = Parts.save
 
@@ -48,14 +51,14 @@ def logged(self, name, arrays):
 
 Parts.save = logged
 task = teacher_student(n_train=20)
-usual = dict(seeds=[0, 1, 2], workers=2, progress=False)
+usual = dict(seeds=[0, 1, 2], machine=Machine(members=3, workers=2, progress=False))
 
 def work(kind, out):
     if kind == "sample":
-        grid = dict(alpha=np.geomspace(0.25, 4, 6), steps=120, cells_at_once=3)
+        grid = dict(alpha=np.geomspace(0.25, 4, 6), steps=120)
         sample(task, **grid, **usual, refine=1, out=out)
     else:
-        grid = dict(gamma=[0.1, 1.0], alpha=[0.5, 2.0], steps=300, members=3, stop_at=0.5)
+        grid = dict(gamma=[0.1, 1.0], alpha=[0.5, 2.0], steps=300, stop_at=0.5)
         train(task, **grid, **usual, out=out)
 
 for line in sys.stdin:
@@ -67,7 +70,7 @@ for line in sys.stdin:
             if int(limit):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
             if int(limit) not in (0, CHECKPOINT_FAILS):
-                groktime.fullnet.training._CHECKPOINT_SECONDS = 1e9
+                groktime.fullnet.job.CHECKPOINT_SECONDS = 1e9
             work(kind, out)
         except InputError as error:
             code = 2
@@ -270,8 +273,8 @@ def as_the_command(out: Path, steps: int) -> xr.Dataset:
     grid = {"alpha": np.array([0.5, 0.5 * 8**0.25, 0.5 * 8**0.5, 0.5 * 8**0.75, 4.0])}
     task = teacher_student(n_train=20)
     return sample(
-        task, **grid, seeds=[0, 1], n_train=[10, 20], steps=steps, workers=1, device="cpu", progress=False,
-        out=out,
+        task, **grid, seeds=[0, 1], n_train=[10, 20], steps=steps,
+        machine=Machine("cpu", workers=1, progress=False), out=out,
     ).dataset  # fmt: skip
 
 
@@ -369,7 +372,9 @@ def test_a_small_disk_that_is_full(tmp_path: Path) -> None:
     )
 
 
-SMALL = {"alpha": [0.5, 1.0, 2.0, 4.0], "seeds": [0], "steps": 3, "workers": 1, "progress": False}
+SMALL: dict[str, Any] = {
+    "alpha": [0.5, 1.0, 2.0, 4.0], "seeds": [0], "steps": 3, "machine": Machine(workers=1, progress=False),
+}  # fmt: skip
 
 
 class Dead(BaseException):

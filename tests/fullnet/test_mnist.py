@@ -24,8 +24,9 @@ from groktime.fullnet.data import SOURCES, fetch, read_idx
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import find_task
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.procedures.sphere import Cell, minimise
 from groktime.fullnet.seeding import generator
-from groktime.fullnet.sphere import Cell, minimise
 from groktime.fullnet.tasks import mnist, mnist_representation
 from groktime.fullnet.tasks.mnist import _digits, _first
 from groktime.fullnet.trainer import train
@@ -245,7 +246,7 @@ def test_a_training_on_turned_images(made: object, tmp_path: Path) -> None:
     assert [finding for finding in check_task(task) if not finding.note] == []
     one, other = (
         train(
-            t, gamma=0.1, alpha=2.0, seeds=[0, 1], steps=4, workers=1, device="cpu", progress=False,
+            t, gamma=0.1, alpha=2.0, seeds=[0, 1], steps=4, machine=Machine("cpu", workers=1, progress=False),
             out=tmp_path / f"{k}.nc",
         ).dataset
         for k, t in enumerate((task, plain))

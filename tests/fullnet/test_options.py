@@ -4,7 +4,7 @@ are constrained to their first norm. Every member is what a plain loop makes of 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,19 @@ from groktime.fullnet.decay_path import sample_path
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data, Minibatches
 from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Member, Setup
+from groktime.fullnet.procedures.sphere import Cell, minimise
+from groktime.fullnet.procedures.training import Training
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.seeding import generator
-from groktime.fullnet.sphere import Cell, minimise
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.trainer import train
-from groktime.fullnet.training import Member, Plan, Training
 from groktime.reduced.errors import InputError
 from groktime.validation.measure import measure
+
+ALONE = Machine("cpu", workers=1, progress=False)
 
 
 def squared(output: Tensor, targets: Targets) -> Tensor:
@@ -66,25 +70,35 @@ TRIO = [
 ]
 
 
-def plan_of(task: Task, **change: Any) -> Plan:
-    usual: dict[str, Any] = {
-        "steps": 30, "optimizer": "adamw", "representation": "fixed", "batch": 0, "resolution": 1.0,
-        "stop_at": None, "dtype": "float64", "device": torch.device("cpu"),
-    }  # fmt: skip
-    return Plan(task=task, **(usual | change))
+def plan_of(task: Task, **change: Any) -> Training:
+    how: dict[str, Any] = {"steps": 30, "resolution": 1.0, "dtype": "float64"} | change
+    ours = {f.name for f in fields(Setup)}
+    setup = Setup(task, **{k: v for k, v in how.items() if k in ours})
+    return Training(setup, **{k: v for k, v in how.items() if k not in ours})
+
+
+class Started:
+    """Members in plain training, step by step."""
+
+    def __init__(self, plan: Training, members: list[Member]) -> None:
+        self.plan, self.state = plan, plan.init(members)
+        self.members = self.state.members
+
+    def advance(self) -> None:
+        self.plan.step(self.state)
 
 
 class Plain:
     """One network in the loop that anybody would write."""
 
-    def __init__(self, plan: Plan, c: Member) -> None:
-        self.plan, self.task, self.c, self.steps = plan, plan.task, c, 0
-        self.split = plan.task.problem(c.seed, c.n_train).train
-        self.network = plan.task.network().double()
+    def __init__(self, plan: Training, c: Member) -> None:
+        self.plan, self.setup, self.task, self.c, self.steps = plan, plan.setup, plan.setup.task, c, 0
+        self.split = self.task.problem(c.seed, c.n_train).train
+        self.network = self.task.network().double()
         vector_to_parameters(c.alpha * initial_parameters(TASK, c.seed).double(), self.network.parameters())
         self.m = nn.Parameter(torch.tensor(c.m, dtype=torch.float64))
         groups = [{"params": list(self.network.parameters()), "lr": c.eta_d, "weight_decay": c.gamma}]
-        if plan.representation == "line":
+        if plan.setup.representation == "line":
             groups.append({"params": [self.m], "lr": c.eta_r, "weight_decay": 0.0})
         betas, warmup = self.task.optimizer.betas, self.task.optimizer.warmup
         self.optimizer = torch.optim.AdamW(groups, betas=betas, foreach=False)
@@ -97,10 +111,10 @@ class Plain:
 
     def step(self) -> None:
         rows = torch.arange(20)
-        if self.plan.batch:
-            epoch, number = divmod(self.steps, 20 // self.plan.batch)
+        if self.setup.batch:
+            epoch, number = divmod(self.steps, 20 // self.setup.batch)
             order = torch.randperm(20, generator=generator(self.c.seed, f"epoch {epoch}"))
-            rows = order[number * self.plan.batch : (number + 1) * self.plan.batch]
+            rows = order[number * self.setup.batch : (number + 1) * self.setup.batch]
         assert self.split.ordered is not None
         random, ordered = self.split.inputs[rows].double(), self.split.ordered[rows].double()
         inputs = self.m * random + (1 - self.m) * ordered
@@ -139,26 +153,26 @@ ASKED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_every_step_is_that_of_a_plain_loop(asked: str) -> None:
     fields, how = ASKED[asked]
     plan = plan_of(replace(TASK, **fields), **how)
-    training, plain = Training(plan, TRIO), [Plain(plan, c) for c in TRIO]
-    usual = Training(plan_of(TASK, representation=plan.representation, batch=plan.batch), TRIO)
+    training, plain = Started(plan, TRIO), [Plain(plan, c) for c in TRIO]
+    usual = Started(plan_of(TASK, representation=plan.setup.representation, batch=plan.setup.batch), TRIO)
     for _ in range(plan.steps):
         training.advance()
         usual.advance()
         for k, one in enumerate(plain):
             one.step()
-            torch.testing.assert_close(training.flat[k], one.flat, rtol=1e-9, atol=1e-12)
-            torch.testing.assert_close(training.slow[k, 0], one.m.detach(), rtol=1e-9, atol=1e-12)
-    assert all(float((training.flat[k] - usual.flat[k]).norm()) > 1e-3 for k in range(3))
+            torch.testing.assert_close(training.members.flat[k], one.flat, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(training.members.slow[k, 0], one.m.detach(), rtol=1e-9, atol=1e-12)
+    assert all(float((training.members.flat[k] - usual.members.flat[k]).norm()) > 1e-3 for k in range(3))
 
 
 @pytest.mark.parametrize("warmup", [0, 1])
 def test_no_warm_up_is_as_if_there_were_none(warmup: int) -> None:
     plans = [plan_of(replace(TASK, optimizer=Adam(1e-2, warmup=k))) for k in (0, warmup)]
-    one, other = (Training(plan, TRIO) for plan in plans)
+    one, other = (Started(plan, TRIO) for plan in plans)
     for _ in range(5):
         one.advance()
         other.advance()
-    assert torch.equal(one.flat, other.flat)
+    assert torch.equal(one.members.flat, other.members.flat)
     assert plans[0].configuration() == plans[1].configuration()
 
 
@@ -222,16 +236,16 @@ def test_a_cell_is_cut_before_its_tangent_and_augmented(batch: int) -> None:
 def test_a_member_of_many_is_what_it_is_alone(batch: int) -> None:
     task = replace(TASK, clip=0.3, augment=shaken, batch=batch)
     many = [replace(TRIO[k % 3], alpha=0.5 + 0.1 * k, seed=k % 5) for k in range(16)]
-    together = Training(plan_of(task, batch=batch, constrained=True), many)
+    together = Started(plan_of(task, batch=batch, constrained=True), many)
     for step in range(40):
         if step == 20:  # some are retired
-            together.keep(torch.tensor([1, 2, 6, 15]))
+            together.members.keep(torch.tensor([1, 2, 6, 15]))
         together.advance()
     for row, k in enumerate((1, 2, 6, 15)):
-        alone = Training(plan_of(task, batch=batch, constrained=True), [many[k]])
+        alone = Started(plan_of(task, batch=batch, constrained=True), [many[k]])
         for _ in range(40):
             alone.advance()
-        torch.testing.assert_close(together.flat[row], alone.flat[0], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(together.members.flat[row], alone.members.flat[0], rtol=1e-9, atol=1e-12)
 
 
 def test_a_draw_is_made_once_for_all_members_of_a_seed() -> None:
@@ -241,10 +255,10 @@ def test_a_draw_is_made_once_for_all_members_of_a_seed() -> None:
         calls[tuple(inputs.shape)] += 1
         return shaken(inputs, drawn)
 
-    training = Training(plan_of(replace(TASK, augment=counted), batch=6), TRIO)
+    training = Started(plan_of(replace(TASK, augment=counted), batch=6), TRIO)
     training.advance()
     assert calls == {(6, 2): 4}  # two seeds, random and ordered inputs
-    training.evaluate(0)
+    training.members.measured()
     assert calls == {(6, 2): 4}  # metrics are of the inputs as they are
 
 
@@ -292,7 +306,7 @@ PARTS = {"first": ("0.",), "biases": ("0.bias", "2.bias")}
 def short(out: Path, task: Task, **change: Any) -> Runs:
     usual: dict[str, Any] = {
         "gamma": [0.1, 1.0], "alpha": 2.0, "seeds": [0, 1], "steps": 20, "resolution": 0.5,
-        "dtype": "float64", "workers": 1, "device": "cpu", "progress": False,
+        "dtype": "float64", "machine": ALONE,
     }  # fmt: skip
     return train(task, **(usual | change), out=out)
 
@@ -318,7 +332,7 @@ def test_norms_of_parts_are_recorded(tmp_path: Path) -> None:
 
 
 def test_parts_in_eq6_and_not_in_landscapes_and_paths(tmp_path: Path) -> None:
-    task, quiet = replace(TASK, parts=PARTS), {"progress": False, "workers": 1, "device": "cpu"}
+    task, quiet = replace(TASK, parts=PARTS), {"machine": ALONE}
     flow = integrate_networks(
         task, gamma=0.1, alpha=2.0, eta_d=1e-2, m=0.5, seeds=[0], steps=10, start=20, inner=10,
         out=tmp_path / "flow.nc", **quiet,

@@ -18,12 +18,15 @@ import groktime as gt
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import BUILT_IN, find_task
+from groktime.fullnet.machine import Machine
 from groktime.fullnet.molecules import BONDS, FEATURES, LARGEST, graph_of
 from groktime.fullnet.tables import TABLES
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import qm9
 from groktime.fullnet.tasks.qm9 import _molecules
 from groktime.reduced.errors import InputError
+
+QUIET = Machine(progress=False)
 
 SMILES = [
     "C",
@@ -281,12 +284,10 @@ def test_members_of_an_ensemble_are_as_one_network_alone(variant: str, made: Pat
 
 
 def test_it_is_trained_and_sampled(made: Path, tmp_path: Path) -> None:
-    runs = gt.train(
-        tiny(), gamma=[0.0], alpha=[1], seeds=[0], steps=60, out=tmp_path / "r.nc", progress=False
-    )
+    runs = gt.train(tiny(), gamma=[0.0], alpha=[1], seeds=[0], steps=60, out=tmp_path / "r.nc", machine=QUIET)
     loss = runs.dataset["train_loss"].values
     assert (loss[:, -1] < loss[:, 0] / 3).all()
-    land = gt.sample(tiny(), alpha=[1, 2, 3, 4], seeds=[0], steps=4, out=tmp_path / "l.nc", progress=False)
+    land = gt.sample(tiny(), alpha=[1, 2, 3, 4], seeds=[0], steps=4, out=tmp_path / "l.nc", machine=QUIET)
     assert np.isfinite(land.dataset["test_loss"].values).all()
 
 

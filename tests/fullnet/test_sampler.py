@@ -14,15 +14,17 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-import groktime.fullnet.sampler
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.procedures.sphere import Cell, Spheres, SphereState, minimise
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.seeding import global_seed
-from groktime.fullnet.sphere import Cell, Metrics, minimise
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition
 from groktime.reduced.boundary import bracket
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import DIMS, SCHEMA, open_landscape
+
+QUIET = Machine(progress=False)
 
 LOSSES = ("train_loss", "test_loss")
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -65,30 +67,31 @@ def small_task(n_test: int = 10) -> Task:
 ALPHA, M = [0.5, 1.0, 2.0, 3.0, 5.0], [0.0, 0.25, 0.5, 1.0]
 # 5 x 4 cells of 2 seeds and 2 sizes, in pieces of 16: 40 a size, so 3 + 3 pieces.
 GRID: dict[str, Any] = {
-    "workers": 1,
     "alpha": ALPHA,
     "m": M,
     "seeds": [1, 4],
     "n_train": [10, 20],
     "budgets": [4, 12],
-    "cells_at_once": 16,
-    "progress": False,
+    "machine": Machine(members=16, workers=1, progress=False),
 }
 
 
+INIT = Spheres.init
+
+
 class Counted:
-    """`minimise`, counting its calls; the `fail_at`-th one is interrupted."""
+    """Counts the pieces that are begun; the `fail_at`-th one is interrupted."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int = 0) -> None:
         self.pieces: list[list[Cell]] = []
         self.fail_at = fail_at
-        monkeypatch.setattr(groktime.fullnet.sampler, "minimise", self)
+        monkeypatch.setattr(Spheres, "init", lambda spheres, cells: self.begin(spheres, cells))
 
-    def __call__(self, task: Task, cells: list[Cell], *rest: Any) -> Metrics:
+    def begin(self, spheres: Spheres, cells: list[Cell]) -> SphereState:
         self.pieces.append(list(cells))
         if len(self.pieces) == self.fail_at:
             raise KeyboardInterrupt
-        return minimise(task, cells, *rest)
+        return INIT(spheres, cells)
 
 
 def test_the_file_has_the_schema_and_every_cell_is_that_of_minimise(tmp_path: Path) -> None:
@@ -298,19 +301,19 @@ def test_axes_may_be_arrays(tmp_path: Path, change: dict[str, Any]) -> None:
 
 def test_one_dimension_and_default_budgets(tmp_path: Path) -> None:
     task = replace(small_task(), messiness=False)
-    land = sample(task, alpha=ALPHA, seeds=[0], out=tmp_path / "a.nc", progress=False)
+    land = sample(task, alpha=ALPHA, seeds=[0], out=tmp_path / "a.nc", machine=QUIET)
     assert land.budgets == [4, 8, 12]
     assert land.n_train == [20]
     assert not land.two_dimensional
     assert "delta_norm" not in land.dataset
-    shorter = sample(task, alpha=ALPHA, seeds=[0], steps=6, out=tmp_path / "b.nc", progress=False)
+    shorter = sample(task, alpha=ALPHA, seeds=[0], steps=6, out=tmp_path / "b.nc", machine=QUIET)
     assert shorter.budgets == [2, 4, 6]
     np.testing.assert_array_equal(shorter.dataset["train_loss"][:, :, 1], land.dataset["train_loss"][:, :, 0])
 
 
 def test_without_test_samples_the_test_metrics_are_nan(tmp_path: Path) -> None:
     land = sample(
-        addition(p=4, n_train=10), alpha=ALPHA, seeds=[0], steps=3, out=tmp_path / "a.nc", progress=False
+        addition(p=4, n_train=10), alpha=ALPHA, seeds=[0], steps=3, out=tmp_path / "a.nc", machine=QUIET
     )
     assert np.isnan(land.dataset["test_loss"]).all()
     assert np.isnan(land.dataset["test_accuracy"]).all()
@@ -355,13 +358,11 @@ def wall_task() -> Task:
 
 
 WALL: dict[str, Any] = {
-    "workers": 1,
     "alpha": np.geomspace(0.25, 4, 9),
     "m": [0.0, 0.1, 0.2, 1.0],
     "seeds": [0, 1],
     "budgets": [3, 400],  # after 3 steps the wall is not yet where it will be
-    "cells_at_once": 100,
-    "progress": False,
+    "machine": Machine(members=100, workers=1, progress=False),
 }
 
 
@@ -400,7 +401,9 @@ def test_a_row_without_a_foot_on_the_grid_is_left_open(
 def test_the_result_does_not_depend_on_how_many_cells_are_trained_at_once(tmp_path: Path) -> None:
     def with_pieces_of(cells: int) -> xr.Dataset:
         out = tmp_path / f"{cells}.nc"
-        return sample(small_task(), **{**GRID, "cells_at_once": cells}, out=out).dataset
+        return sample(
+            small_task(), **{**GRID, "machine": Machine(members=cells, workers=1, progress=False)}, out=out
+        ).dataset
 
     xr.testing.assert_allclose(with_pieces_of(7), with_pieces_of(1000), rtol=1e-4)
 
@@ -457,7 +460,10 @@ class TestFromAbove:
     def test_a_column_is_the_same_whoever_is_beside_it(self, tmp_path: Path) -> None:
         one, all_ = (
             sample(
-                small_task(), **{**GRID, "cells_at_once": n}, start="above", out=tmp_path / f"{n}.nc"
+                small_task(),
+                **{**GRID, "machine": replace(GRID["machine"], members=n)},
+                start="above",
+                out=tmp_path / f"{n}.nc",
             ).dataset
             for n in (1, 100)
         )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from groktime.fullnet.engine.ensemble import initial_parameters
-from groktime.fullnet.sphere import Cell, Metrics, minimise
+from groktime.fullnet.procedures.sphere import Cell, Metrics, minimise
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-import groktime.fullnet.trainer
-import groktime.fullnet.training
+import groktime.fullnet.job
 from groktime.fullnet.engine.ensemble import initial_parameters
 from groktime.fullnet.engine.optimizer import MOMENTUM
 from groktime.fullnet.engine.parts import Checkpoint
 from groktime.fullnet.engine.samples import Data, Minibatches
+from groktime.fullnet.job import drive
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Member, Setup
+from groktime.fullnet.procedures.training import Training, TrainingState
 from groktime.fullnet.runs import CURVES, Runs, open_runs
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition, teacher_student
 from groktime.fullnet.trainer import train
-from groktime.fullnet.training import Member, Plan, Training, training_of
 from groktime.reduced.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
@@ -37,6 +38,9 @@ ACCURACIES = ("train_accuracy", "test_accuracy")
 
 def squared(output: Tensor, targets: Targets) -> Tensor:
     return (output - targets["y"]).square()
+
+
+QUIET = Machine(workers=1, progress=False)
 
 
 def small_task(n_test: int = 10, layers: int = 2, batch: int = 0) -> Task:
@@ -74,23 +78,17 @@ def small_task(n_test: int = 10, layers: int = 2, batch: int = 0) -> Task:
     )
 
 
-def plan_of(task: Task, **change: Any) -> Plan:
-    usual: dict[str, Any] = {
-        "steps": 200,
-        "optimizer": "adamw",
-        "representation": "fixed",
-        "batch": task.batch,
-        "resolution": 1.0,
-        "stop_at": None,
-        "dtype": "float64",
-        "device": torch.device("cpu"),
-    }
-    return Plan(task=task, **{**usual, **change})
+def plan_of(task: Task, **change: Any) -> Training:
+    usual: dict[str, Any] = {"steps": 200, "batch": task.batch, "resolution": 1.0, "dtype": "float64"}
+    how = usual | change
+    ours = {f.name for f in fields(Setup)}
+    setup = Setup(task, **{k: v for k, v in how.items() if k in ours})
+    return Training(setup, **{k: v for k, v in how.items() if k not in ours})
 
 
-def trained(plan: Plan, members: list[Member], folder: Path) -> Arrays:
+def trained(plan: Training, members: list[Member], folder: Path) -> Arrays:
     """The arrays of one piece."""
-    return training_of(plan, members)(lambda steps: None, Checkpoint(folder / "none.npz"))
+    return drive(plan, members, checkpoint=Checkpoint(folder / "none.npz"))
 
 
 def crowd(count: int, n_train: int = 20) -> list[Member]:
@@ -117,8 +115,9 @@ def of_members(members: list[Member]) -> dict[str, Any]:
 
 
 def fully(task: Task, those: list[Member], out: Path, **change: Any) -> Runs:
-    usual: dict[str, Any] = {"steps": 200, "resolution": 1.0, "dtype": "float64", "progress": False}
-    return train(task, **{**of_members(those), **usual, "workers": 1, **change}, out=out)
+    usual: dict[str, Any] = {"steps": 200, "resolution": 1.0, "dtype": "float64"}
+    machine = Machine(members=change.pop("members", None), workers=1, progress=False)
+    return train(task, **{**of_members(those), **usual, **change}, machine=machine, out=out)
 
 
 def apart(one: NDArray[Any], other: NDArray[Any]) -> float:
@@ -216,20 +215,21 @@ class Plain:
         return out
 
 
-def steps_equal_the_plain_loop(plan: Plan, members: list[Member], rtol: float = 1e-10) -> None:
+def steps_equal_the_plain_loop(plan: Training, members: list[Member], rtol: float = 1e-10) -> None:
     """Every step, by a training that is evaluated after each."""
-    training = Training(replace(plan, resolution=1e-9), members)
-    plain = [Plain(plan.task, c, plan.optimizer, plan.batch, plan.representation) for c in members]
+    training, setup = replace(plan, resolution=1e-9), plan.setup
+    state = training.init(members)
+    plain = [Plain(setup.task, c, plan.optimizer, setup.batch, setup.representation) for c in members]
     for step in range(plan.steps + 1):
         if step:
-            training.advance()
-        training.evaluate(step)
+            training.step(state)
+        training.record(state)
         for k, one in enumerate(plain):
             if step:
                 one.step()
             expected = one.record()
             for place, name in enumerate(CURVES):
-                assert training.curves[place, k, step] == pytest.approx(expected[name], rel=rtol, abs=1e-13)
+                assert state.curves[place, k, step] == pytest.approx(expected[name], rel=rtol, abs=1e-13)
 
 
 TRIO = [
@@ -262,8 +262,8 @@ def tiny_addition() -> Task:
 def test_the_gradient_of_the_representation_is_autograds(kind: str) -> None:
     task = tiny_addition()
     members = [replace(c, n_train=11) for c in TRIO]
-    training = Training(plan_of(task, representation=kind), members)
-    _, _, slow = training.ensemble.loss_and_gradient(training.train.samples())
+    some = plan_of(task, representation=kind).init(members).members
+    _, _, slow = some.ensemble.loss_and_gradient(some.train.samples())
     assert slow is not None
     for k, c in enumerate(members):
         plain = Plain(task, c, "sgd", kind=kind)
@@ -297,7 +297,7 @@ def test_a_task_without_messiness_has_no_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     file = train(
         teacher_student(n_train=5), gamma=0.1, alpha=1, seeds=[0], steps=2, out=tmp_path / "a.nc",
-        progress=False,
+        machine=QUIET,
     ).dataset  # fmt: skip
     assert np.isnan(file["m"]).all()
     assert np.isnan(file["m_start"]).all()
@@ -344,9 +344,7 @@ def test_whatever_is_not_finite_is_a_divergence(broken: str, tmp_path: Path) -> 
         odd, alpha = replace(task, problem=problem), 1.0
     else:
         odd, alpha = replace(task, loss=lambda o, t: torch.tanh(squared(o, t))), 1e25
-    runs = train(
-        odd, gamma=0.1, alpha=alpha, seeds=[0, 1], steps=3, workers=1, progress=False, out=tmp_path / "a.nc"
-    )
+    runs = train(odd, gamma=0.1, alpha=alpha, seeds=[0, 1], steps=3, machine=QUIET, out=tmp_path / "a.nc")
     assert runs.dataset["diverged"].values.all()
     assert runs.dataset["steps_done"].values.tolist() == [0, 0]
 
@@ -439,7 +437,7 @@ def test_a_batch_of_all_samples_is_full_batch(batch: int) -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3, 49, 50, 51, 52, 100, 12_345, 300_000])
 @pytest.mark.parametrize("resolution", [1e-3, 0.02, 0.1, 1.0])
 def test_evaluation_times(steps: int, resolution: float) -> None:
-    times = plan_of(small_task(), steps=steps, resolution=resolution).times()
+    times = plan_of(small_task(), steps=steps, resolution=resolution).times
     assert times[0] == 0
     assert times[-1] == steps
     assert (np.diff(times) > 0).all()
@@ -469,7 +467,7 @@ class Interrupted(Exception):
     """Raised by the tests in the middle of a piece."""
 
 
-def _of_kind(kind: str) -> tuple[Plan, list[Member]]:
+def _of_kind(kind: str) -> tuple[Training, list[Member]]:
     task = tiny_addition() if kind == "free" else small_task()
     members = learners()
     if "augmented" in kind:
@@ -494,20 +492,18 @@ def test_an_interrupted_piece_goes_on_bit_by_bit(
         assert whole["diverged"].tolist() == [k == 2 for k in range(9)]
         assert (whole["steps_done"] < steps).sum() >= 4
     # Told to stop, a piece keeps its state at once; killed, it has what it kept from time to time.
-    monkeypatch.setattr(
-        groktime.fullnet.training, "_CHECKPOINT_SECONDS", 1e9 if how == "told to stop" else -1.0
-    )
+    monkeypatch.setattr(groktime.fullnet.job, "CHECKPOINT_SECONDS", 1e9 if how == "told to stop" else -1.0)
     checkpoint = Checkpoint(tmp_path / "state.npz")
-    advance, begun = Training.advance, 0
+    step, begun = Training.step, 0
 
-    def counted(self: Training) -> None:
+    def counted(self: Training, state: TrainingState) -> int:
         nonlocal begun
         begun += 1
         if how == "killed" and begun in (30, 31, 101):
             raise Interrupted
-        advance(self)
+        return step(self, state)
 
-    monkeypatch.setattr(Training, "advance", counted)
+    monkeypatch.setattr(Training, "step", counted)
 
     moments = [100, 30]
 
@@ -516,13 +512,12 @@ def test_an_interrupted_piece_goes_on_bit_by_bit(
             moments.pop()
             raise Interrupted
 
-    work = training_of(plan, members)
     for _ in range(2 if how == "told to stop" else 3):
         with pytest.raises(Interrupted):
-            work(on_steps, checkpoint)
+            drive(plan, members, on_steps, checkpoint)
         assert sorted(p.name for p in tmp_path.iterdir()) == ["state.npz"]
     begun = 1000
-    again = work(on_steps, checkpoint)
+    again = drive(plan, members, on_steps, checkpoint)
     assert begun - 1000 <= steps - 97  # nothing was trained twice, but for a step that was not kept
     assert whole.keys() == again.keys()
     for name, values in whole.items():
@@ -534,11 +529,11 @@ def test_a_damaged_checkpoint_or_piece_is_computed_again(tmp_path: Path) -> None
     plan, members = _of_kind("sgd")
     whole = trained(plan, members, tmp_path)
     checkpoint = Checkpoint(tmp_path / "state.npz")
-    checkpoint.save(Training(plan, members).state())
+    checkpoint.save(groktime.fullnet.job._kept(plan.init(members), 0))
     content = checkpoint.path.read_bytes()
     for damaged in (b"", content[: len(content) // 2], b"PK\x03\x04 nonsense", b"nonsense"):
         checkpoint.path.write_bytes(damaged)
-        again = training_of(plan, members)(lambda steps: None, checkpoint)
+        again = drive(plan, members, checkpoint=checkpoint)
         for name, values in whole.items():
             np.testing.assert_array_equal(again[name], values, err_msg=name)
 
@@ -561,7 +556,7 @@ def test_initial_weights_do_not_depend_on_what_is_made_beside_them() -> None:
 def test_the_file_has_a_run_for_every_combination_in_the_given_order(tmp_path: Path) -> None:
     runs = train(
         small_task(), gamma=[1.0, 0.1], alpha=[2.0, 1.0], m=[0.5, 0.0], seeds=[3, 1], n_train=[20, 10],
-        steps=5, members=3, workers=2, progress=False, out=tmp_path / "a.nc",
+        steps=5, machine=Machine(members=3, workers=2, progress=False), out=tmp_path / "a.nc",
     ).dataset  # fmt: skip
     assert runs.sizes["run"] == 32
     settings = zip(
@@ -626,13 +621,15 @@ def test_the_file_has_a_run_for_every_combination_in_the_given_order(tmp_path: P
 def test_wrong_arguments_are_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], names: str
 ) -> None:
-    def never(*_: Any) -> Callable[..., Arrays]:
+    def never(*_: Any) -> TrainingState:
         raise AssertionError("no training may begin")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(groktime.fullnet.trainer, "training_of", never)
-    usual: dict[str, Any] = {"gamma": 0.1, "alpha": 1.0, "seeds": [0, 1, 2], "steps": 3, "progress": False}
+    monkeypatch.setattr(Training, "init", never)
+    usual: dict[str, Any] = {"gamma": 0.1, "alpha": 1.0, "seeds": [0, 1, 2], "steps": 3}
     with pytest.raises(InputError, match=rf"^{names}\b") as caught:
-        train(**{"task": small_task(), "out": "small.nc", **usual, **change})
+        machine = {k: change[k] for k in ("device", "members", "workers") if k in change}
+        rest = {k: v for k, v in change.items() if k not in machine}
+        train(**{"task": small_task(), "out": "small.nc", **usual, **rest}, machine=Machine(**machine))
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

@@ -101,7 +101,7 @@ def test_bad_arguments_are_told_by_name(change: dict[str, Any], word: str) -> No
     settings: dict[str, Any] = {"gamma": [0.01], "eta_d": ETA, "alpha": 3.0}
     with pytest.raises(InputError, match=word):
         what_if(made_up(), **(settings | change))
-    with pytest.raises(InputError, match="path.nc: no such file"):
+    with pytest.raises(InputError, match=r"path\.nc: no such file"):
         what_if("path.nc", **settings)  # type: ignore[arg-type]
 
 

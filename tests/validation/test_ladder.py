@@ -62,8 +62,9 @@ FLAT = gt.Task(
     threshold=0.5,
 )
 SETTINGS: dict[str, Any] = {
-    "gamma": [0.1, 0.3], "eta_d": 1e-2, "alpha": 2.0, "steps": 3_000, "seeds": [0], "progress": False,
-    "workers": 1, "loop": {"start": 10, "inner": 5, "du": 0.02}, "persist": 1,
+    "gamma": [0.1, 0.3], "eta_d": 1e-2, "alpha": 2.0, "steps": 3_000, "seeds": [0],
+    "machine": gt.Machine(workers=1, progress=False),
+    "loop": {"start": 10, "inner": 5, "du": 0.02}, "persist": 1,
 }  # fmt: skip
 
 
@@ -158,8 +159,9 @@ def test_a_representation_on_all_rungs(tmp_path: Path) -> None:
         task=task.name, loss=task.loss_name, threshold=0.95,
     )  # fmt: skip
     found = ladder(
-        task, land, gamma=1e-2, eta_d=1e-2, eta_r=1e-3, alpha=3.8, m=0.08, steps=20, progress=False,
-        workers=1, loop={"start": 20, "inner": 5}, threshold=0.95, out=tmp_path,
+        task, land, gamma=1e-2, eta_d=1e-2, eta_r=1e-3, alpha=3.8, m=0.08, steps=20,
+        machine=gt.Machine(workers=1, progress=False), loop={"start": 20, "inner": 5},
+        threshold=0.95, out=tmp_path,
     )  # fmt: skip
     assert found.rungs == TWO_DIMENSIONAL
     assert found.table.sizes == {"setting": 1, "seed": 2, "rung": 7, "form": 2}

@@ -24,6 +24,9 @@ RIGHT = 0.1  # squared error of a test sample
 LIMIT = 0.925  # between 18 and 19 of the 20 test samples
 
 
+ALONE = gt.Machine(workers=1, progress=False)
+
+
 def _rows() -> tuple[torch.Tensor, torch.Tensor]:
     """Samples of curvature 1, and true weights in their span."""
     basis = torch.linalg.qr(torch.randn(WEIGHTS, SAMPLES, generator=torch.Generator().manual_seed(0)))[0]
@@ -64,8 +67,8 @@ def test_on_linear_regression_its_time_is_that_of_gradient_descent(tmp_path: Pat
     )  # fmt: skip
     found = ladder(
         _regression(), land, gamma=[0.004, 0.005], eta_d=0.2, alpha=6.0, seeds=[0], persist=1, steps=1100,
-        resolution=0.005, loop={"start": 10, "inner": 2, "du": 0.2}, adamw_rate=0.01, workers=1,
-        path={"dtau": 0.01, "refit": [10, 20], "tau": 1.1 * exact}, progress=False, out=tmp_path,
+        resolution=0.005, loop={"start": 10, "inner": 2, "du": 0.2}, adamw_rate=0.01,
+        path={"dtau": 0.01, "refit": [10, 20], "tau": 1.1 * exact}, machine=ALONE, out=tmp_path,
     )  # fmt: skip
     assert 0.4 < exact < 1.2
     rung = found.table["t_grok"].sel(rung=["path", "gd"], seed=0)
@@ -87,7 +90,7 @@ def test_with_a_representation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )  # fmt: skip
     settings: dict[str, Any] = {
         "gamma": [1e-2, 2e-2, 1e-2], "eta_d": 0.3, "eta_r": [0.03, 0.03, 0.003], "alpha": [2.0, 1.5, 2.0],
-        "m": 0.08, "paired": True, "steps": 20, "threshold": 0.3, "progress": False, "workers": 1,
+        "m": 0.08, "paired": True, "steps": 20, "threshold": 0.3, "machine": ALONE,
         "loop": {"start": 20, "inner": 5}, "adamw_rate": 0.01,
     }  # fmt: skip
     options = {"dtau": 0.02, "refit": [10, 5], "tau": 0.3}

@@ -1,0 +1,238 @@
+"""The networks of one piece of work: their parameters, moments and data, and who is still in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.norms import wrong_parts
+from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
+from groktime.fullnet.engine.pieces import Arrays
+from groktime.fullnet.engine.representation import representation_of
+from groktime.fullnet.engine.samples import Data, Minibatches
+from groktime.fullnet.runs import CURVES, PART
+from groktime.fullnet.seeding import global_seed
+from groktime.fullnet.task import Task
+from groktime.reduced.errors import InputError
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_CPU = torch.device("cpu")
+
+
+class Start(Protocol):
+    """Where a member starts: seed of its data and weights, number of training samples, messiness m,
+    and relative norm α of its weights."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def n_train(self) -> int: ...
+    @property
+    def m(self) -> float: ...
+    @property
+    def alpha(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run: weight decay γ, learning rates η_D and η_R per step, relative start norm α, start
+    messiness m, number of training samples and seed."""
+
+    gamma: float
+    eta_d: float
+    eta_r: float
+    alpha: float
+    m: float
+    n_train: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all members of a job share: the task, what of it is trained ("fixed": the network alone;
+    "line", "free": the representation, too), samples a step (0: all), number format and device."""
+
+    task: Task
+    representation: str = "fixed"
+    batch: int = 0
+    dtype: str = "float32"
+    device: torch.device = _CPU
+    compiled: bool = False
+
+    def check(self, start: Start) -> None:
+        """Refuse what these networks cannot be; `start` is any of the members."""
+        if self.dtype not in ("float32", "float64"):
+            raise InputError(f"dtype = {self.dtype!r}: expected 'float32' or 'float64'")
+        representation_of(self.representation, self.task.problem(start.seed, start.n_train))
+        if self.representation == "free" and self.task.augment is not None:
+            raise InputError(
+                "representation = 'free': makes inputs of symbols, which the task's augment cannot be done "
+                "to; expected 'fixed' or 'line'"
+            )
+        if self.task.parts:
+            with global_seed(0, "shape"):
+                names = [name for name, _ in self.task.network().named_parameters()]
+            wrong = wrong_parts(self.task.parts, names)
+            if wrong:
+                raise InputError(f"parts: {self.task.name} {wrong}")
+
+    def configuration(self) -> dict[str, Any]:
+        """What the numbers depend on, for the file."""
+        task = self.task
+        made = {
+            "task": task.name,
+            "settings": dict(task.settings),
+            "betas": list(task.optimizer.betas),
+            "representation": self.representation,
+            "batch": self.batch,
+            "dtype": self.dtype,
+            "compiled": self.compiled,
+            **task.handling,
+        }
+        # only what is used, so that files of tasks without are as they always were
+        if task.optimizer.warmup > 1:
+            made["warmup"] = task.optimizer.warmup
+        if task.parts:
+            made["parts"] = {name: list(prefixes) for name, prefixes in task.parts.items()}
+        return made
+
+    @property
+    def curves(self) -> tuple[str, ...]:
+        """Names of the curves that `Members.measured` gives."""
+        return (*CURVES, *(PART + name for name in self.task.parts))
+
+
+class Members:
+    """The members in training; each row of every tensor is one of them.
+
+    Attributes
+    ----------
+    flat, slow : Tensor [row, parameter] and [row, k], the networks and the representations' variables.
+    norm : Tensor [row] or None, the norms that the weights are brought back to after every step.
+    rows : Tensor [row], which of the piece's members they are.
+    starts : [member], where the piece's members started, retired or not.
+    step : optimizer steps done.
+    w0 : [member], norms of the networks at α = 1, of all members of the piece.
+
+    Parameters
+    ----------
+    rule : of the optimizer, one of `fullnet.engine.optimizer.RULES`.
+    settings, slow_settings : of the network's optimizer and of the representation's, one a member; without
+        the latter the representation is not stepped.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        starts: Sequence[Start],
+        rule: str,
+        settings: Sequence[Setting],
+        slow_settings: Sequence[Setting] | None = None,
+    ) -> None:
+        task, device, dtype = setup.task, setup.device, getattr(torch, setup.dtype)
+        known = {(c.seed, c.n_train): task.problem(c.seed, c.n_train) for c in starts}
+        seeds = [c.seed for c in starts]
+        weights = {seed: initial_parameters(task, seed).to(device, dtype) for seed in set(seeds)}
+        self.setup, self.starts, self.step = setup, list(starts), 0
+        self.problems = [known[c.seed, c.n_train] for c in starts]
+        self.representation = representation_of(setup.representation, self.problems[0])
+        self.train, self.test = (
+            Data.of(
+                [getattr(p, name) for p in self.problems],
+                symbols=self.representation.symbols, device=device, dtype=dtype,
+            )
+            for name in ("train", "test")
+        )  # fmt: skip
+        self.batches = Minibatches(seeds, starts[0].n_train, setup.batch, device, task.augment)
+        self.flat = torch.stack([weights[c.seed] * c.alpha for c in starts])
+        slow = [self.representation.initial(p, c.m) for p, c in zip(self.problems, starts, strict=True)]
+        self.slow = torch.stack(slow).to(device, dtype)
+        self.norm: Tensor | None = None
+        self.optimizer = Optimizer(rule, self.flat, settings)
+        self.slow_optimizer = None if slow_settings is None else Optimizer(rule, self.slow, slow_settings)
+        self.ensemble = Ensemble(task, self.flat, self.slow, self.representation, setup.compiled)
+        self.rows = torch.arange(len(starts))
+        self.w0 = np.array([float(torch.linalg.vector_norm(weights[c.seed])) for c in starts])
+
+    def gradient(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Loss [row] on the samples of this step, and its gradients [row, parameter] and [row, k]."""
+        return self.ensemble.loss_and_gradient(self.batches.of_step(self.train, self.step))
+
+    def advance(self, gradient: Tensor, slow: Tensor | None = None, factor: float = 1.0) -> None:
+        """One optimizer step along these gradients, back to `norm` where there is one. `factor` scales the
+        network's rates."""
+        self.optimizer.step(gradient, factor)
+        if self.norm is not None:
+            project(self.flat, self.norm)
+        if slow is not None and self.slow_optimizer is not None:
+            self.slow_optimizer.step(slow)
+        self.step += 1
+
+    def measured(self) -> tuple[Floats, Bools]:
+        """The values of the curves now, [curve, row], and which rows have diverged."""
+        values = [*self.ensemble.metrics(self.train), *self.ensemble.metrics(self.test)]
+        train_loss, train_accuracy, test_loss, test_accuracy = (v.cpu().double().numpy() for v in values)
+        of_m = zip(self.slow, self.rows.tolist(), strict=True)
+        m = [self.representation.messiness(slow, self.problems[row]) for slow, row in of_m]
+        norm = weight_norm(self.flat).cpu().double().numpy()
+        record = np.array((train_loss, test_loss, train_accuracy, test_accuracy, norm, m))
+        if self.setup.task.parts:
+            record = np.concatenate([record, self.ensemble.part_norms().cpu().double().numpy()])
+        watched = [train_loss, norm]  # every number that a runs file takes to be finite
+        watched += [] if self.test.empty else [test_loss]
+        watched += [np.array(m)] if self.representation.trained else []
+        finite: Bools = np.isfinite(np.array(watched)).all(axis=0)
+        return record, ~finite
+
+    def retire(self, gone: Bools) -> Tensor:
+        """Take the rows that are `gone` out of training; returns those that were kept."""
+        kept = torch.as_tensor(np.flatnonzero(~gone))
+        self.keep(kept)
+        return kept
+
+    def keep(self, rows: Tensor) -> None:
+        """Retire all other rows; what is kept goes on as if it had always been alone."""
+        self.rows = self.rows[rows.cpu()]
+        rows = rows.to(self.flat.device)
+        self.flat, self.slow = self.flat[rows].contiguous(), self.slow[rows].contiguous()
+        self.norm = None if self.norm is None else self.norm[rows]
+        self.train, self.test = self.train.keep(rows), self.test.keep(rows)
+        self.batches.keep(rows)
+        self.optimizer.keep(rows, self.flat)
+        if self.slow_optimizer is not None:
+            self.slow_optimizer.keep(rows, self.slow)
+        self.ensemble.adopt(self.flat, self.slow)
+
+    def state(self) -> Arrays:
+        """Everything that a checkpoint needs; minibatches are a function of the step."""
+        tensors = {"rows": self.rows, "flat": self.flat, "slow": self.slow, "step": torch.tensor(self.step)}
+        if self.norm is not None:
+            tensors["norm"] = self.norm
+        for name, optimizer in self._optimizers():
+            tensors |= {f"{name} {k}": v for k, v in optimizer.state().items()}
+        return {k: v.detach().cpu().numpy() for k, v in tensors.items()}
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from a checkpoint, if these are the members as they started."""
+        self.keep(torch.from_numpy(state["rows"]))
+        self.step = int(state["step"])
+        with torch.no_grad():
+            self.flat.copy_(torch.from_numpy(state["flat"]))
+            self.slow.copy_(torch.from_numpy(state["slow"]))
+        if "norm" in state:
+            self.norm = torch.from_numpy(state["norm"]).to(self.flat)
+        for name, optimizer in self._optimizers():
+            optimizer.restore({k: torch.from_numpy(state[f"{name} {k}"]) for k in ("moments", "steps")})
+
+    def _optimizers(self) -> list[tuple[str, Optimizer]]:
+        slow = [] if self.slow_optimizer is None else [("slow", self.slow_optimizer)]
+        return [("network", self.optimizer), *slow]

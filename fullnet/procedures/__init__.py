@@ -1,0 +1,1 @@
+"""What can be done to networks (`fullnet.job.Procedure`), one a file."""

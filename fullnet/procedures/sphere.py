@@ -1,0 +1,175 @@
+"""The inner problem of a reduced loss landscape (Omnigrok, Eq. 1): minimise the training loss over
+all directions at fixed weight norm, for many cells at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from groktime.fullnet.engine.optimizer import Setting, project, tangent, weight_norm
+from groktime.fullnet.engine.pieces import Arrays
+from groktime.fullnet.job import drive
+from groktime.fullnet.members import Bools, Floats, Members, Setup
+from groktime.fullnet.task import Task
+
+# A cell is converged when the mean training loss over the last tenth of the budget is within
+# this share of the mean over the tenth before, or when it met the task's stop_loss.
+CONVERGED_WITHIN = 0.02
+STOP_RULE = (
+    f"converged: mean training loss of the last tenth of the budget within {CONVERGED_WITHIN:.0%} "
+    "of the tenth before, or below stop_loss, where the cell stops"
+)
+METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "converged")
+# Cells below stop_loss are looked for, and the batch compacted, once in so many steps.
+_LOOK_EVERY = 100
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a landscape: relative norm, messiness, and what the data and weights come from."""
+
+    seed: int
+    n_train: int
+    m: float
+    alpha: float
+
+
+@dataclass
+class SphereState:
+    """`history` [row, step]: training losses on this sphere; the metrics [cell, sphere, budget]."""
+
+    members: Members
+    history: Tensor
+    train_loss: Floats
+    test_loss: Floats
+    train_accuracy: Floats
+    test_accuracy: Floats
+    converged: Bools
+
+
+@dataclass(frozen=True)
+class Spheres:
+    """Train all cells on their spheres, with snapshots at the budgets (steps, ascending).
+
+    All weights are rescaled to the target norm after every optimizer step. Metrics are those of the last
+    iterate, never of the best one.
+
+    `gradient` is what Adam is given. At a minimum on the sphere the loss gradient is radial, g = -λw,
+    and Adam, which divides each component by its own size, still moves along sign(w): with the
+    "full" gradient (as published) the iteration does **not** come to rest at the minimum, and stalls
+    at a far higher loss where w is small. With the "tangent" one, g - (g·w)w/|w|², it does.
+
+    `shrink`: where cells go on to further spheres, as weight decay would bring them there, what the norm is
+    multiplied by each time. Such a cell starts on a sphere with the solution on the one before, Adam's
+    moments with it, and never stops before its budget.
+    """
+
+    setup: Setup
+    budgets: tuple[int, ...]
+    gradient: str = "tangent"
+    shrink: tuple[float, ...] = ()
+
+    def init(self, members: Sequence[Cell]) -> SphereState:
+        adam = self.setup.task.optimizer
+        settings = [Setting(adam.rate, betas=adam.betas)] * len(members)
+        some = Members(self.setup, members, "adam", settings)
+        some.norm = weight_norm(some.flat)
+        history = some.flat.new_full((len(members), self.budgets[-1]), torch.nan)
+        shape = (len(members), 1 + len(self.shrink), len(self.budgets))
+        a, b, c, d = np.full((4, *shape), np.nan)
+        return SphereState(some, history, a, b, c, d, np.zeros(shape, bool))
+
+    def step(self, state: SphereState) -> int:
+        some, (sphere, done) = state.members, divmod(state.members.step, self.budgets[-1])
+        assert some.norm is not None
+        if sphere and not done:
+            some.norm = some.norm * self.shrink[sphere - 1]
+            project(some.flat, some.norm)
+            state.history.fill_(torch.nan)
+        loss, gradient, _ = some.gradient()
+        if self.gradient == "tangent":
+            tangent(gradient, some.flat, some.norm)
+        some.advance(gradient, factor=self.setup.task.optimizer.factor_at(done))
+        state.history[:, done] = loss
+        return len(some.rows)
+
+    def record(self, state: SphereState) -> None:
+        some, last = state.members, self.budgets[-1]
+        if not some.step:
+            return
+        sphere, done = (some.step - 1) // last, (some.step - 1) % last + 1
+        if done in self.budgets:
+            at = self.budgets.index(done)
+            everyone = np.ones(len(some.rows), bool)
+            self._write(state, everyone, sphere, slice(at, at + 1), self._settled(state, done))
+        if done == last and sphere == len(self.shrink):
+            some.retire(np.ones(len(some.rows), bool))
+        elif not self.shrink and self.setup.task.stop_loss and done % _LOOK_EVERY == 0:
+            self._retire_fitted(state, done)
+
+    def _retire_fitted(self, state: SphereState, done: int) -> None:
+        fitted = (state.history[:, done - 1] < self.setup.task.stop_loss).cpu().numpy()
+        if fitted.any():
+            later = slice(sum(b <= done for b in self.budgets), len(self.budgets))
+            self._write(state, fitted, 0, later, fitted)
+            kept = state.members.retire(fitted)
+            state.history = state.history[kept.to(state.history.device)]
+
+    def _settled(self, state: SphereState, budget: int) -> Bools:
+        """Which rows have converged by the stated rule."""
+        history, tenth = state.history, max(budget // 10, 1)
+        last = history[:, budget - tenth : budget].mean(1)
+        before = history[:, max(budget - 2 * tenth, 0) : budget - tenth].mean(1)
+        settled = (last - before).abs() <= CONVERGED_WITHIN * before
+        fitted = history[:, budget - 1] < self.setup.task.stop_loss
+        return np.asarray((settled | fitted).cpu().numpy())
+
+    def _write(
+        self, state: SphereState, chosen: Bools, sphere: int, budgets: slice, converged: Bools
+    ) -> None:
+        """Keep the metrics of the chosen rows."""
+        some = state.members
+        cells = some.rows.numpy()[chosen]
+        for split, data in (("train", some.train), ("test", some.test)):
+            for name, values in zip(("loss", "accuracy"), some.ensemble.metrics(data), strict=True):
+                kept = values.cpu().numpy()[chosen, None]
+                getattr(state, f"{split}_{name}")[cells, sphere, budgets] = kept
+        state.converged[cells, sphere, budgets] = converged[chosen, None]
+
+    def result(self, state: SphereState) -> Arrays:
+        return {name: getattr(state, name) for name in METRICS}
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What is kept of the cells: [budget, cell] each."""
+
+    train_loss: Floats
+    test_loss: Floats
+    train_accuracy: Floats
+    test_accuracy: Floats
+    converged: NDArray[np.bool_]
+
+
+def minimise(
+    task: Task,
+    cells: Sequence[Cell],
+    budgets: Sequence[int],
+    gradient: str = "tangent",
+    device: torch.device | str = "cpu",
+    on_steps: Callable[[int], None] = lambda member_steps: None,
+    compiled: bool = False,
+) -> Metrics:
+    """The metrics of cells of one `n_train`, each on its sphere, as one piece (see `Spheres`).
+
+    `on_steps` is given the member-steps done. `compiled`: see `fullnet.engine.ensemble.Ensemble`.
+    """
+    setup = Setup(task, batch=task.batch, device=torch.device(device), compiled=compiled)
+    found = drive(Spheres(setup, tuple(budgets), gradient), cells, on_steps)
+    return Metrics(**{name: values[:, 0].T for name, values in found.items()})

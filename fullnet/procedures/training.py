@@ -1,0 +1,110 @@
+"""Plain training with weight decay, at the end of which every member has its learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groktime.fullnet.engine.optimizer import RULES, Setting, weight_norm
+from groktime.fullnet.engine.pieces import Arrays
+from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
+from groktime.fullnet.procedures.recording import check_curves, evaluation_times, stays_beyond
+from groktime.reduced.errors import InputError
+
+Ints = NDArray[np.int64]
+
+
+@dataclass
+class TrainingState:
+    """`curves` [curve, member, time]; `passed`: evaluations in a row beyond both thresholds; [member]."""
+
+    members: Members
+    curves: Floats
+    passed: Ints
+    steps_done: Ints
+    diverged: Bools
+
+
+@dataclass(frozen=True)
+class Training:
+    """So many steps of an optimizer; with `constrained`, the weights keep the norm they started with."""
+
+    setup: Setup
+    steps: int
+    optimizer: str = "adamw"
+    resolution: float = 0.02
+    stop_at: float | None = None
+    constrained: bool = False
+
+    def check(self, members: Sequence[Member]) -> None:
+        """Refuse bad settings by name."""
+        check_rule(self.optimizer, members)
+        check_curves(self.resolution, self.stop_at)
+        self.setup.check(members[0])
+
+    def configuration(self) -> dict[str, Any]:
+        """Everything that the numbers depend on, but for the runs' own settings."""
+        names = ("optimizer", "steps", "resolution", "stop_at")
+        made = self.setup.configuration() | {name: getattr(self, name) for name in names}
+        return made | ({"constrained": True} if self.constrained else {})
+
+    @cached_property
+    def times(self) -> Ints:
+        """Steps of the evaluations."""
+        return evaluation_times(self.steps, self.resolution)
+
+    @cached_property
+    def _columns(self) -> dict[int, int]:
+        return {int(step): k for k, step in enumerate(self.times)}
+
+    def init(self, members: Sequence[Member]) -> TrainingState:
+        count, betas = len(members), self.setup.task.optimizer.betas
+        settings = [Setting(c.eta_d, c.gamma, betas) for c in members]
+        slow = [Setting(c.eta_r, 0.0, betas) for c in members]
+        some = Members(self.setup, members, self.optimizer, settings, slow)
+        some.norm = weight_norm(some.flat) if self.constrained else None
+        return TrainingState(
+            some,
+            curves=np.full((len(self.setup.curves), count, len(self.times)), np.nan),
+            passed=np.zeros(count, np.int64),
+            steps_done=np.full(count, self.steps),
+            diverged=np.zeros(count, bool),
+        )
+
+    def step(self, state: TrainingState) -> int:
+        some = state.members
+        _, gradient, slow = some.gradient()
+        some.advance(gradient, slow, self.setup.task.optimizer.warmed(some.step))
+        return len(some.rows)
+
+    def record(self, state: TrainingState) -> None:
+        some = state.members
+        column = self._columns.get(some.step)
+        if column is None:
+            return
+        record, lost = some.measured()
+        rows = some.rows.numpy()
+        state.curves[:, rows, column] = record
+        done = lost | stays_beyond(record, state.passed, rows, self.stop_at) | (some.step == self.steps)
+        if done.any():
+            state.diverged[rows[lost]] = True
+            state.steps_done[rows[done]] = some.step
+            some.retire(done)
+
+    def result(self, state: TrainingState) -> Arrays:
+        curves = dict(zip(self.setup.curves, state.curves, strict=True))
+        ends = {"steps_done": state.steps_done, "diverged": state.diverged, "w0": state.members.w0}
+        return curves | ends
+
+
+def check_rule(optimizer: str, members: Sequence[Member]) -> None:
+    """Refuse an optimizer that there is not, or that cannot decay where it is to."""
+    if optimizer not in RULES:
+        raise InputError(f"optimizer = {optimizer!r}: expected one of {', '.join(RULES)}")
+    if optimizer == "adam" and any(c.gamma for c in members):
+        raise InputError("optimizer = 'adam': is without decay; expected gamma = 0, or 'adamw'")
