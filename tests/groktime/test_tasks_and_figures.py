@@ -44,7 +44,8 @@ def test_a_typical_run_costs_what_is_told(name: str) -> None:
     settings = {k: getattr(options, k) for k in task.settings}
     made = find_task(options.task, settings, options.n_train and max(options.n_train), options.preset)
     counted = [options.n_train or [made.n_train]]
-    counted += [range(options.seeds[0]) if len(options.seeds) == 1 else options.seeds]
+    seeds = options.seeds or [4]
+    counted += [range(seeds[0]) if len(seeds) == 1 else seeds]
     swept = [getattr(options, k, None) for k in ("gamma", "alpha", "eta_d", "eta_r", "m")]
     counted += [values("x", texts) for texts in swept if texts]
     members = prod(len(list(x)) for x in counted)
