@@ -288,7 +288,7 @@ def completed(line: str, tmp_path: Path) -> set[str]:
         "COMP_LINE": line,
         "COMP_POINT": str(len(line)),
         "COMP_TYPE": "63",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": os.pathsep.join(sys.path),
     }
     code = "import sys; sys.argv[0] = 'groktime'; from groktime.cli import main; main()"
     subprocess.run(
