@@ -31,6 +31,7 @@ lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks/house.py
 
 .venv/train: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

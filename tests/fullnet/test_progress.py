@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from groktime.fullnet.engine import progress
 from groktime.fullnet.engine.progress import Progress
 
 
@@ -20,7 +19,7 @@ class Terminal(io.StringIO):
 def minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock on which every look takes half a minute."""
     now = iter(range(0, 10_000, 30))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr("groktime.fullnet.engine.progress.time.monotonic", lambda: float(next(now)))
 
 
 @pytest.mark.usefixtures("minutes")
@@ -51,7 +50,7 @@ def test_short_work_leaves_no_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(progress, "tqdm", lambda **words: bars.append(words) or Bar())
+    monkeypatch.setattr("groktime.fullnet.engine.progress.tqdm", lambda **words: bars.append(words) or Bar())
     bars: list[dict[str, object]] = []
     with Progress(1000, "sampling") as bar:
         bar.add(1000)

@@ -20,7 +20,6 @@ import pytest
 import xarray as xr
 
 import groktime.fullnet.tasks
-import groktime.recipe
 from groktime import recipes
 from groktime.cli import main, parser
 from groktime.fullnet.find import BUILT_IN, find_task
@@ -212,7 +211,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shipped.mkdir()
     (shipped / "mine.py").write_text(SCRIPT)
     (shipped / "common.py").write_text((RECIPES / "common.py").read_text())
-    monkeypatch.setattr(groktime.recipe.recipes, "__file__", str(shipped / "__init__.py"))
+    monkeypatch.setattr(recipes, "__file__", str(shipped / "__init__.py"))
     monkeypatch.setitem(FIGURES, "mine", Figure("ours", "mine.py", 3, full=True, data="nothing"))
     monkeypatch.delitem(sys.modules, "common", raising=False)
     (tmp_path / "here").mkdir()

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import NAN, flat, grid, law, planted
 
-from groktime.validation.baselines import inverse_gamma, nearest, norm_separation
+from groktime.validation.baselines import BASELINES, inverse_gamma, nearest, norm_separation
 from groktime.validation.compare import Comparison, compare
-from groktime.validation.score import BASELINES, column
+from groktime.validation.score import column
 
 
 def rows(**columns: Any) -> xr.Dataset:
