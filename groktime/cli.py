@@ -33,7 +33,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The commands and their options; those of `only` one command, if its name is given."""
+    """The commands and their options; or the options of `only` one, for speed."""
     top = _Parser(
         prog="groktime",
         description="Predict how long a network will take to grok, before the long run is started.",
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         argcomplete.autocomplete(parser(), always_complete_options="long")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    top = parser(only=given[0] if given and given[0] in COMMANDS else None)
+    top = parser(only=given[0] if given else "")
     options = top.parse_args(given)
     if options.command is None:
         top.print_help()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from importlib.resources import files as resources
 from typing import Any
 
 
@@ -25,6 +24,8 @@ def files(*suffixes: str) -> Callable[..., list[str]]:
 
 def landscapes(prefix: str, **_: Any) -> list[str]:
     """Landscapes that ship, and files."""
+    from importlib.resources import files as resources
+
     shipped = (entry.name for entry in (resources("groktime.reduced") / "landscapes").iterdir())
     return [name.removesuffix(".nc") for name in shipped if name.endswith(".nc")] + files(".nc")(prefix)
 
