@@ -1,11 +1,12 @@
 # make run   predict when networks grok, train eight that the landscape has not seen, compare
 # make test  run the tests
+# make coverage  the same, with the lines that no test runs
 # Each makes its own virtual environment in .venv; both need torch, for which constraints.txt names a version.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test lint clean
+.PHONY: run test coverage lint clean
 
 # The landscape holds seeds 0 to 7: the networks of seeds 100 to 103 are new to it.
 run: .venv/train
@@ -23,10 +24,14 @@ run: .venv/train
 test: .venv/test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
+coverage: .venv/test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+
 lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks/house.py
 
 .venv/train: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -10,130 +10,20 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from groktime.fullnet.built_in import BUILT_IN
 from groktime.fullnet.check.finding import said
 from groktime.reduced.errors import InputError
 
 if TYPE_CHECKING:
     from groktime.fullnet.task import Task
 
+__all__ = ["BUILT_IN", "find_task", "own"]
+
 _OURS = "groktime"
-
-
-@dataclass(frozen=True)
-class BuiltIn:
-    """A built-in task: its function in `fullnet.tasks`, one line on it, those of the function's
-    arguments that the command line sets, and presets of them by name ("small": for two cores).
-
-    `figures`: where it is from, P the paper. `run`: the command of a typical run, without its output; of
-    `member_steps` optimizer steps of one network in all, at `speed` of them a second on two cores
-    (docs/results/speed.md; None: not measured)."""
-
-    function: str
-    line: str
-    settings: tuple[str, ...]
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    figures: str = ""
-    run: str = ""
-    member_steps: int = 0
-    speed: float | None = None
-
-    @property
-    def minutes(self) -> float | None:
-        """Of the typical run, on two cores."""
-        return None if self.speed is None else self.member_steps / self.speed / 60
-
-
-BUILT_IN = {
-    "teacher-student": BuiltIn(
-        "teacher_student",
-        "tanh network learns another one",
-        ("tolerance",),
-        presets={"official": {"tolerance": 0.001}},
-        figures="P Fig. 2",
-        run="train teacher-student --gamma 0.1 0.3 --alpha 3 --seeds 4 --steps 30000",
-        member_steps=240_000,
-        speed=7531,
-    ),
-    "addition": BuiltIn(
-        "addition",
-        "toy addition with a representation; variant paper or official",
-        ("variant", "dim"),
-        presets={"official": {"variant": "official"}, "sizes": {"variant": "official", "n_train": 54}},
-        figures="P Fig. 6",
-        run="sample addition --preset official --alpha 2.5:4:21:lin --m 0:0.1:21 --seeds 4",
-        member_steps=26_460_000,
-        speed=5030,
-    ),
-    "mnist": BuiltIn(
-        "mnist",
-        "MLP 784-200-200-10 on a thousand handwritten digits; loss mse or ce; augment rotate-blur",
-        ("loss", "augment"),
-        presets={"small": {"n_test": 1000}, "fig12": {"loss": "ce", "n_train": 200}},
-        figures="P Figs. 3, 10b, 11 and 12",
-        run="train mnist --gamma 0.1 --alpha 8 --seeds 3 --steps 10000",
-        member_steps=30_000,
-        speed=640,
-    ),
-    "mnist-representation": BuiltIn(
-        "mnist_representation",
-        "the same on digits that fade into templates of their labels; variant paper or official",
-        ("variant",),
-        presets={"small": {"n_train": 1000, "n_test": 1000}},
-        figures="P Fig. 8",
-        run="sample mnist-representation --preset small --alpha 1:9:5 --m 0:1:5 --seeds 2 --steps 1000",
-        member_steps=50_000,
-        speed=790,
-    ),
-    "modular-addition": BuiltIn(
-        "modular_addition",
-        "one-layer transformer on (a + b) mod p",
-        ("p", "d_model"),
-        # 45 % of the pairs: fewer symbols need a larger share than the paper's 30 %
-        presets={"small": {"p": 41, "d_model": 64, "n_train": 756}},
-        figures="P Figs. 7, 9 and 10a",
-        run="train modular-addition --preset small --gamma 1 --alpha 1 --seeds 3 --steps 6000",
-        member_steps=18_000,
-        speed=275,
-    ),
-    "four-operations": BuiltIn(
-        "four_operations",
-        "two-block decoder on (x ∘ y) mod p; operation + - * or /",
-        ("operation", "p", "noise", "d_model"),
-        # half of the equations
-        presets={"small": {"p": 41, "d_model": 64, "n_train": 820, "batch": 128}},
-        figures="the poster's",
-        run="train four-operations --preset small --gamma 1 --alpha 1 --seeds 2 --steps 6000",
-        member_steps=12_000,
-        speed=350,
-    ),
-    "imdb": BuiltIn(
-        "imdb",
-        "LSTM on a thousand film reviews; needs the file: docs/data.md",
-        ("length", "hidden", "embedding", "n_test"),
-        # A seventh of the time. Not fewer or shorter reviews: from 1000 of 250 words a linear model gets 77 %
-        # right, from 500 of 100 words only 70 %.
-        presets={"small": {"n_train": 1000, "length": 250, "hidden": 32, "embedding": 32, "n_test": 500}},
-        figures="P Fig. 4",
-        run="train imdb --preset small --gamma 1 --alpha 6 --seeds 2 --steps 2000",
-        member_steps=4_000,
-        speed=25,
-    ),
-    "qm9": BuiltIn(
-        "qm9",
-        "graph network on the polarizability of molecules; needs the file: docs/data.md",
-        ("variant", "tolerance", "n_test"),
-        presets={"small": {"n_test": 200}},
-        figures="P Fig. 5",
-        run="train qm9 --preset small --gamma 0 --alpha 3 --seeds 2 --steps 10000",
-        member_steps=20_000,
-        speed=1370,
-    ),
-}
 
 
 def own(name: str) -> bool:

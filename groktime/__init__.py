@@ -1,7 +1,7 @@
-"""groktime: how long a network will take to grok, told before the long run is started.
+"""groktime: predict how long a network will take to grok, before the long run is started.
 
 The public names are loaded when they are first used; `import groktime` itself costs nothing, and
-PyTorch is imported only by what samples.
+PyTorch is imported only by what samples and trains.
 """
 
 from __future__ import annotations

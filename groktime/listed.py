@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groktime.fullnet.find import BUILT_IN, BuiltIn
+from groktime.fullnet.built_in import BUILT_IN, BuiltIn
 from groktime.reduced.landscape import open_landscape, shipped
 
 

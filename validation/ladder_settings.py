@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groktime.fullnet.task import Task, whole
 from groktime.fullnet.members import Member
+from groktime.fullnet.task import Task, whole
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing
 from groktime.reduced.landscape import Landscape

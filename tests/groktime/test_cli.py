@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import inspect
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +18,25 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import groktime
+import groktime.fullnet.decay_path
+import groktime.fullnet.sampler
+import groktime.fullnet.tasks
+import groktime.fullnet.trainer
+import groktime.reduced.prediction
+import groktime.reduced.what_if
+import groktime.validation.compare
+import groktime.validation.measure
 from groktime.cli import main, parser
-from groktime.fullnet.find import BUILT_IN
+from groktime.commands import COMMANDS, sample, whatif
+from groktime.fullnet.built_in import BUILT_IN
+from groktime.networks import task_settings
+from groktime.option import Command, given, shown_default
+from groktime.options import WHICH
 from groktime.ranges import values
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 
-COMMANDS = (
-    "predict",
-    "whatif",
-    "recommend",
-    "sample",
-    "sample-path",
-    "train",
-    "figure",
-    "measure",
-    "compare",
-    "tasks",
-)
 START = ["--gamma", "1e-3", "--eta-d", "1e-3", "--alpha", "9"]
 ONE = ["teacher-student", "--seed", "0"]
 SLOPE = ["--eta-d", "1e-2", "--alpha", "3.6", "--m", "0.06"]
@@ -197,6 +202,127 @@ def test_the_public_names_without_torch(name: str, without_torch: dict[str, str]
     assert "groktime[train]" in done.stdout
 
 
+def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"groktime {groktime.__version__}\n"
+    assert main([]) == 0
+    assert capsys.readouterr().out == parser().format_help()
+
+
+# --- options, each declared once ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_every_command_has_a_description_and_an_example_that_runs(command: Command) -> None:
+    assert command.help and command.description.endswith(".")
+    _, name, *words = shlex.split(command.example)
+    assert parser().parse_args([name, *words]).command == name == command.name
+
+
+FUNCTIONS: dict[str, list[Callable[..., Any]]] = {
+    "predict": [groktime.reduced.prediction.predict],
+    "whatif": [groktime.reduced.what_if.what_if],
+    "sample": [groktime.fullnet.sampler.sample],
+    "sample-path": [groktime.fullnet.decay_path.sample_path],
+    "train": [groktime.fullnet.trainer.train],
+    "measure": [groktime.validation.measure.measure],
+    "compare": [groktime.validation.compare.compare],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_help_shows_the_defaults_of_the_functions(name: str) -> None:
+    for function in FUNCTIONS[name]:
+        parameters = inspect.signature(function).parameters
+        shown = {o.name: o.default for group in COMMANDS[name].options.values() for o in group}
+        for option in set(shown) & set(parameters) - {"seeds"}:
+            default = parameters[option].default
+            if isinstance(default, str | float | int | tuple) and not isinstance(default, bool):
+                expected = default[0] if default == (1.0,) else default
+                assert shown_default(shown[option]) == shown_default(expected), option
+
+
+@pytest.mark.parametrize(("task", "name"), [(t, n) for t, b in BUILT_IN.items() for n in b.settings])
+def test_help_shows_the_defaults_of_the_tasks(task: str, name: str) -> None:
+    setting = BUILT_IN[task].settings[name]
+    function = getattr(groktime.fullnet.tasks, BUILT_IN[task].function)
+    default = inspect.signature(function).parameters[name].default
+    if default is not None:
+        assert default == setting.default
+    assert not setting.choices or default in (None, *setting.choices)
+
+
+def test_options_of_the_tasks_come_from_the_tasks() -> None:
+    """One of each name, however many tasks have it; of one type."""
+    options = task_settings()
+    assert [o.name for o in options] == list(dict.fromkeys(n for b in BUILT_IN.values() for n in b.settings))
+    for option in options:
+        settings = [b.settings[option.name] for b in BUILT_IN.values() if option.name in b.settings]
+        assert len({setting.type for setting in settings}) == 1
+        assert all(f"{task}" in option.help for task, b in BUILT_IN.items() if option.name in b.settings)
+
+
+def test_only_what_is_given_is_handed_on() -> None:
+    words = "whatif x.nc --gamma 0 1e-2:1:3 --eta-d 1e-3 --alpha 2 --seed 0"
+    options = parser().parse_args(words.split())
+    assert given(options, whatif.LANES) == {
+        "gamma": pytest.approx([0, 0.01, 0.1, 1]),
+        "eta_d": [1e-3],
+        "alpha": [2.0],
+    }
+    assert given(options, WHICH) == {"seed": 0}
+    assert given(
+        parser().parse_args(["sample", "x", "--alpha", "1", "--refine", "0", "-o", "x.nc"]), sample.SPHERES
+    ) == {"refine": 0}
+
+
+def completed(line: str, tmp_path: Path) -> set[str]:
+    """What argcomplete offers at the end of a line, as a shell asks for it."""
+    out = tmp_path / "offered"
+    environment = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(out),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "COMP_TYPE": "63",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    code = "import sys; sys.argv[0] = 'groktime'; from groktime.cli import main; main()"
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    )
+    return {word.strip() for word in out.read_text().split("\n")}
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("groktime ", set(COMMANDS)),
+        ("groktime sample-path ", set(BUILT_IN)),
+        ("groktime predict teacher-student --metric ", {"accuracy", "loss"}),
+        ("groktime predict ", {"teacher-student", "addition", "mine.nc"}),
+        ("groktime measure ", {"mine.nc"}),
+        ("groktime train mnist --preset ", {"small", "fig12"}),
+        ("groktime train mnist --opt", {"--optimizer"}),
+        ("groktime figure fig1", {"fig10a", "fig10b"}),
+    ],
+)
+def test_a_shell_completes(line: str, offered: set[str], tmp_path: Path) -> None:
+    pytest.importorskip("argcomplete")
+    for name in ("mine.nc", "notes.txt"):
+        (tmp_path / name).touch()
+    found = completed(line, tmp_path)
+    assert offered <= found
+    assert not any("notes" in word for word in found)
+
+
 # --- JSON and text ----------------------------------------------------------------------------
 
 
@@ -304,6 +430,23 @@ def test_what_if_data_opens_in_xarray(slope: Path, tmp_path: Path) -> None:
         assert opened["t_grok"].shape == (3, 2)
         assert opened["status"].values.ravel().tolist() == ["generalizes"] * 6
     assert [p.name for p in tmp_path.iterdir()] == ["map.nc"]
+
+
+def test_what_if_as_csv(slope: Path, tmp_path: Path) -> None:
+    """A row for each point, its settings first; what is swept and what is not."""
+    asked = ["whatif", str(slope), "--eta-d", "1e-2", "--alpha", "3.6", "--m", "0.06"]
+    many, one = tmp_path / "many.csv", tmp_path / "one.csv"
+    assert main([*asked, "--gamma", "1e-3:1e-2:3", "-o", str(many)]) == 0
+    assert main([*asked, "--gamma", "1e-3", "-o", str(one)]) == 0
+    with many.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["gamma"]) for row in rows] == pytest.approx([1e-3, 10**-2.5, 1e-2])
+    assert {row["status"] for row in rows} == {"generalizes"}
+    with one.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["t_grok"]) == pytest.approx(float(rows[0]["t_grok"]))
+    assert {p.name for p in tmp_path.iterdir()} == {"many.csv", "one.csv"}
+    assert main([*asked, "--gamma", "1e-3", "-o", str(one)]) == 2
 
 
 def test_overwrite(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ import pytest
 import xarray as xr
 
 import groktime.fullnet.tasks
-import groktime.recipe
 from groktime import recipes
 from groktime.cli import main, parser
 from groktime.fullnet.find import BUILT_IN, find_task
@@ -44,7 +43,8 @@ def test_a_typical_run_costs_what_is_told(name: str) -> None:
     settings = {k: getattr(options, k) for k in task.settings}
     made = find_task(options.task, settings, options.n_train and max(options.n_train), options.preset)
     counted = [options.n_train or [made.n_train]]
-    counted += [range(options.seeds[0]) if len(options.seeds) == 1 else options.seeds]
+    seeds = options.seeds or [4]
+    counted += [range(seeds[0]) if len(seeds) == 1 else seeds]
     swept = [getattr(options, k, None) for k in ("gamma", "alpha", "eta_d", "eta_r", "m")]
     counted += [values("x", texts) for texts in swept if texts]
     members = prod(len(list(x)) for x in counted)
@@ -211,7 +211,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shipped.mkdir()
     (shipped / "mine.py").write_text(SCRIPT)
     (shipped / "common.py").write_text((RECIPES / "common.py").read_text())
-    monkeypatch.setattr(groktime.recipe.recipes, "__file__", str(shipped / "__init__.py"))
+    monkeypatch.setattr(recipes, "__file__", str(shipped / "__init__.py"))
     monkeypatch.setitem(FIGURES, "mine", Figure("ours", "mine.py", 3, full=True, data="nothing"))
     monkeypatch.delitem(sys.modules, "common", raising=False)
     (tmp_path / "here").mkdir()

@@ -87,7 +87,7 @@ def test_options_are_heeded(folder: Path, capsys: pytest.CaptureFixture[str]) ->
         ("land.nc missing.nc", "missing.nc: no such file"),
         ("land.nc runs.nc --threshold 2", "threshold = 2"),
         ("land.nc runs.nc --threshold high", "--threshold"),
-        ("land.nc runs.nc --rule last", "rule = 'last'"),
+        ("land.nc runs.nc --rule last", "--rule: invalid choice: 'last'"),
         ("land.nc runs.nc --sampled-steps 9", "budget = 9"),
         ("land.nc runs.nc -o nowhere/report", "nowhere"),
         ("land.nc runs.nc -o runs.nc --overwrite", "not a folder"),

@@ -169,13 +169,13 @@ def test_bad_file(
         ("--threshold 1.5", "threshold = 1.5"),
         ("--threshold high", "--threshold"),
         ("--train-threshold 0", "train_threshold = 0"),
-        ("--metric taste", "metric = 'taste'"),
+        ("--metric taste", "--metric: invalid choice: 'taste'"),
         ("--metric loss", "threshold"),
-        ("--rule last", "rule = 'last'"),
+        ("--rule last", "--rule: invalid choice: 'last'"),
         ("--persist 0", "persist = 0"),
         ("--persist some", "--persist"),
         ("-o exists.nc", "exists.nc"),
-        ("-o delays.csv", "delays.csv"),
+        ("-o delays.txt", "delays.txt"),
         ("-o nowhere/delays.nc", "nowhere"),
         ("-o folder.nc --overwrite", "folder.nc"),
     ],
@@ -248,6 +248,11 @@ def test_output(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == 0
+    table = tmp_path / "delays.csv"
+    assert main(["measure", str(folder / "good.nc"), "-o", str(table)]) == 0
+    head, *rows = table.read_text().splitlines()
+    assert head.startswith("gamma,") and ",t_mem," in head
+    assert len(rows) == read_dataset(out, "delays").sizes["run"]
 
 
 def test_needs_no_torch(folder: Path) -> None:

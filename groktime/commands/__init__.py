@@ -1,0 +1,35 @@
+"""The commands, a module each, in the order of `groktime --help`.
+
+A module imports what its command needs when the command runs, so that none pays for another.
+"""
+
+from __future__ import annotations
+
+from groktime.commands import (
+    compare,
+    figure,
+    measure,
+    predict,
+    recommend,
+    sample,
+    sample_path,
+    tasks,
+    train,
+    whatif,
+)
+
+COMMANDS = {
+    module.COMMAND.name: module.COMMAND
+    for module in (
+        predict,
+        whatif,
+        recommend,
+        sample,
+        sample_path,
+        train,
+        measure,
+        compare,
+        figure,
+        tasks,
+    )
+}

@@ -1,0 +1,57 @@
+"""`groktime compare`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from groktime.completion import files
+from groktime.option import Command, Option, given
+from groktime.options import JSON, LEVEL, M_RATE, MEASURING, RUNS, SAMPLED_STEPS, SOURCE, output
+from groktime.output import print_json
+
+PATH = Option(
+    "path",
+    "further sources, one more predictor each: decay paths, landscapes (.nc)",
+    metavar="FILE",
+    many=True,
+    completer=files(".nc"),
+)
+PREDICTING = (LEVEL, M_RATE, SAMPLED_STEPS)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Predict and measure every run; print the comparison, write its report."""
+    from groktime.validation.compare import compare
+    from groktime.validation.folder import check_folder
+
+    if options.output:
+        check_folder(Path(options.output), options.overwrite)
+    sources = [options.landscape, *(options.path or ())]
+    comparison = compare(sources, options.runs, **given(options, MEASURING, PREDICTING))
+    if options.output:
+        comparison.write_report(options.output, overwrite=options.overwrite)
+    if options.json:
+        print_json(comparison.to_dict())
+    else:
+        print(comparison.report())
+        if options.output:
+            print(f"\nReport      {options.output}")
+
+
+FOLDER, OVERWRITE = output("folder of the report: page, table (.csv and .nc), summary and figures")
+
+COMMAND = Command(
+    name="compare",
+    help="predicted beside measured times, run by run, and scores",
+    description="Predict every run from its settings alone, measure it, and score the predictions "
+    "beside fitted baselines.",
+    example="groktime compare teacher-student runs.nc -o report",
+    options={
+        "": (SOURCE, RUNS, PATH),
+        "what counts": MEASURING,
+        "how runs are predicted": PREDICTING,
+        "output": (FOLDER.but(metavar="FOLDER"), OVERWRITE, JSON),
+    },
+    run=run,
+)

@@ -1,0 +1,53 @@
+"""What a shell may complete where there are no choices: names that ship, tasks, presets and files.
+
+argcomplete calls these; nothing here imports more than names, so that a key press is answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+
+def files(*suffixes: str) -> Callable[..., list[str]]:
+    """Files that end in one of the suffixes, and folders."""
+
+    def complete(prefix: str, **_: Any) -> list[str]:
+        from argcomplete.completers import FilesCompleter
+
+        found = FilesCompleter([suffix.lstrip(".") for suffix in suffixes])(prefix)
+        return [str(name) for name in found]
+
+    return complete
+
+
+def landscapes(prefix: str, **_: Any) -> list[str]:
+    """Landscapes that ship, and files."""
+    from importlib.resources import files as resources
+
+    shipped = (entry.name for entry in (resources("groktime.reduced") / "landscapes").iterdir())
+    return [name.removesuffix(".nc") for name in shipped if name.endswith(".nc")] + files(".nc")(prefix)
+
+
+def tasks(**_: Any) -> list[str]:
+    """The built-in tasks."""
+    from groktime.fullnet.built_in import BUILT_IN
+
+    return list(BUILT_IN)
+
+
+def presets(parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """Those of the task that the line has already."""
+    from groktime.fullnet.built_in import BUILT_IN
+
+    task = BUILT_IN.get(getattr(parsed_args, "task", None) or "")
+    return list(task.presets) if task else []
+
+
+def figures(**_: Any) -> list[str]:
+    """The published figures, and the kinds that are drawn of a landscape."""
+    from groktime.commands.figure import KINDS
+    from groktime.recipes import FIGURES
+
+    return [*FIGURES, *KINDS]
