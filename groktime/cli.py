@@ -118,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     figure.add_argument("--m", type=_number, help="start, messiness (the largest sampled)")
     figure.add_argument("--full", action="store_true", help="recipe: the paper's sizes, for a GPU")
     figure.add_argument("--seeds", type=int, metavar="N", help="recipe: how many (its own)")
+    figure.add_argument("--write", metavar="FILE", help="recipe: a file in which to replace its tables")
     figure.add_argument("-o", "--output", help="recipe: folder (out/NAME); else .png, .pdf or .svg")
     figure.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     figure.add_argument("--json", action="store_true", help="the list as one JSON object and nothing else")

@@ -194,31 +194,38 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _figure(options: argparse.Namespace) -> None:
-    """The list of figures, a figure's recipe, or a drawing of a landscape."""
+    """The list of recipes, one of them, or a drawing of a landscape."""
     of_landscape = ("gamma", "eta_d", "eta_r", "alpha", "m", "seed", "n_train", "threshold", "sampled_steps")
     if options.name in _KINDS:
-        _refuse(options, "full", "seeds", "json", why="is for recipes and their list")
+        _refuse(options, "full", "seeds", "write", "json", why="is for recipes and their list")
         _draw(options)
         return
-    from groktime.recipe import list_of_figures, run_recipe
-    from groktime.recipes import FIGURES
+    from groktime.recipes.listing import list_of_recipes
+    from groktime.recipes.registry import catalogue
 
-    if options.name is not None and options.name not in FIGURES:
+    recipes = catalogue()
+    if options.name is not None and options.name not in recipes:
         raise InputError(
-            f"figure {options.name!r}: expected one of {', '.join(FIGURES)}, or {', '.join(_KINDS)}"
+            f"figure {options.name!r}: expected one of {', '.join(recipes)}, or {', '.join(_KINDS)}"
         )
     _refuse(options, "landscape", *of_landscape, why="is for lu, sizes and gradients, drawn of a landscape")
     if options.name is None:
-        _refuse(options, "output", "full", "seeds", why="is for one figure; expected its name")
-        figures = {name: asdict(figure) for name, figure in FIGURES.items()}
-        print(json.dumps({"figures": figures}) if options.json else list_of_figures())
+        _refuse(options, "output", "full", "seeds", "write", why="is for one figure; expected its name")
+        figures = {name: asdict(recipe) for name, recipe in recipes.items()}
+        print(json.dumps({"figures": figures}) if options.json else f"{list_of_recipes()}\n{_OF_LANDSCAPES}")
         return
     _refuse(options, "json", why="is for the list; leave out the figure's name")
-    stem = Path(FIGURES[options.name].recipe).stem
+    out, write = (Path(given) if given else None for given in (options.output, options.write))
+    from groktime.recipes.runner import run_recipe
+
     with _needs_torch():
-        run_recipe(options.name, Path(options.output or f"out/{stem}"), options.seeds, options.full)
+        run_recipe(options.name, out, options.seeds, options.full, write)
 
 
+_OF_LANDSCAPES = """Figures of a landscape (groktime figure KIND LANDSCAPE -o FILE)
+  lu         P Fig. 2a, of a landscape of w alone
+  sizes      P Fig. 6e, of a landscape of (w, m)
+  gradients  P Fig. 6d, of a landscape of (w, m)"""
 _KINDS = ("lu", "sizes", "gradients")
 
 
