@@ -7,6 +7,7 @@ once with decay acting from the first step and once after a fit without decay.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from groktime.fullnet.tasks import teacher_student
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import of, pathed, there
 from groktime.recipes.shared.rivals import RIVALS, rivals, size
-from groktime.recipes.shared.tables import number, table
+from groktime.recipes.shared.tables import keep, markdown, number, table
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.path_prediction import predict_on_path
@@ -26,6 +27,10 @@ from groktime.validation.measure import measure
 
 REFIT = (25, 50, 100, 200, 400)
 TAU = 0.75
+# as docs/decay-path.md has the tables of times and rivals
+TIMES = ["α", "γ", "delay/t_mem", "measured", "path", "error by seed, %", "mean"]
+TIMES += ["fitted first: error by seed, %", "mean"]
+SIDES = ["α", "of the path, γ_eff", "steps", "error, %", "real runs, γ", "steps", "error, %"]
 _GRID = 0.02  # to which a measured time is known
 
 
@@ -99,6 +104,16 @@ def coarser(delays: xr.Dataset, path: DecayPath) -> list[list[str]]:
     return out
 
 
+def side_by_side(made: list[list[str]]) -> list[list[str]]:
+    """Of the rows of `rivals`: the path's on the left, those of runs on the right, alike in α and count."""
+    out = []
+    for alpha in dict.fromkeys(row[0] for row in made):
+        for left, right in (("one path", "one run"), ("two paths", "two runs")):
+            sides = ([row[2:] for row in made if row[:2] == [alpha, what]] for what in (left, right))
+            out += [[alpha, *a, *b] for a, b in zip_longest(*sides, fillvalue=["", "", ""])]
+    return out
+
+
 @recipe("table_path", "teacher–student: the decay path beside the runs of fig2", seeds=4)
 def run(
     out: Path,
@@ -116,9 +131,9 @@ def run(
     of_path = ["steps", "error by seed, %", "mean absolute error, %"]
     table(
         ["α", "γ", "delay/t_mem", "measured", *of_path, *(f"{x} (fitted first)" for x in of_path)],
-        rows(delays, paths),
-        "times",
+        made := rows(delays, paths),
     )
+    keep("times", markdown(TIMES, [[*row[:7], *row[8:]] for row in made]))
     head = ["α", "refit", "γ_eff", "steps of the path, mean", "τ_c by seed"]
     table(head, resolutions(paths[0]), "resolutions")
     table(
@@ -126,4 +141,6 @@ def run(
         coarser(delays, paths[0]),
         "coarser",
     )
-    table(RIVALS, rivals(delays, paths[0]), "rivals")
+    beside = rivals(delays, paths[0])
+    table(RIVALS, beside)
+    keep("rivals", markdown(SIDES, side_by_side(beside)))

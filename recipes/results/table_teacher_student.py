@@ -19,7 +19,7 @@ import numpy as np
 from groktime.fullnet.tasks import teacher_student
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import by, coverage, from_above, headline, pathed, sampled, took, trained
-from groktime.recipes.shared.tables import table
+from groktime.recipes.shared.tables import keep, markdown, table
 from groktime.reduced.landscape import open_landscape
 from groktime.validation.compare import Comparison, compare
 
@@ -119,7 +119,8 @@ def run(out: Path, seeds: int, full: bool) -> None:
     chosen = range(FIRST, FIRST + (20 if full else seeds))
     for part in PARTS:
         print(f"\n## {part.title}")
-        for name, which, made in compared(part, out, chosen, full):
+        every = compared(part, out, chosen, full)
+        for name, which, made in every:
             print(f"\n### {which}")
             table(*headline(made), f"{part.name}{name}-scores")
             table(["90 % interval of", "long delays", "all"], coverage(made), f"{part.name}{name}-coverage")
@@ -128,3 +129,24 @@ def run(out: Path, seeds: int, full: bool) -> None:
             report = out / f"{part.name}-report{name}"
             made.report(report, overwrite=True)
             print(f"\nReport: {report}")
+        if part.fresh:
+            by_name = {"from above": every[0][-1], "fresh networks": every[1][-1]}
+            keep(f"{part.name}-spheres", markdown(SPHERES, [spheres(*one) for one in by_name.items()]))
+
+
+# as docs/predicted.md sets the two beside each other
+SPHERES = ["landscape of the runs' own seeds", "long delays: mean error, %", "all", "slope"]
+SPHERES += ["interval of the seeds, long", "all"]
+
+
+def spheres(name: str, made: Comparison) -> list[str]:
+    """Errors, slope and coverage of Eq. 6 on one landscape, from its other tables."""
+    (scores,) = (row for row in headline(made)[1] if row[0] == "flow")
+    (shares,) = (row[1:] for row in coverage(made) if row[0] == "landscape's seeds")
+    return [
+        name,
+        scores[2],
+        scores[5],
+        scores[7].split(" ")[0],
+        *(share.split(" of ")[0] for share in shares),
+    ]
