@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from groktime.recipes.paper.fig6 import descents
 from groktime.recipes.poster import band
+from groktime.recipes.results import table_teacher_student
+from groktime.recipes.results.table_path import side_by_side
 
 
 def test_descents_of_a_known_curve() -> None:
@@ -41,3 +44,32 @@ def test_cells_of_the_band_count_what_is_censored() -> None:
     assert failed[2] == "1 of 1 cells; outside 0 of 1"
     none = [replace(cell, delay=np.full(3, nan)) for cell in (inside, outside)]
     assert band.claims(none)[0][1] == "cannot be told"
+
+
+def test_paths_and_runs_side_by_side() -> None:
+    rows = [["2", "one path", "1", "10", "5"], ["2", "two paths", "1, 0.5", "30", "2"]]
+    rows += [["2", "one run", "1", "12", "4"], ["2", "one run", "0.5", "20", "3"]]
+    assert side_by_side(rows) == [
+        ["2", "1", "10", "5", "1", "12", "4"],
+        ["2", "", "", "", "0.5", "20", "3"],
+        ["2", "1, 0.5", "30", "2", "", "", ""],
+    ]
+
+
+def test_spheres_are_set_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = [
+        "flow",
+        295.0,
+        "4.2 (3.3 – 5.7)",
+        "2.0",
+        450.0,
+        "7.6 (6.7 – 8.6)",
+        "3.1",
+        "1.040 (1.034 – 1.045)",
+    ]
+    shares = [["own seed's landscape", "–", "–"], ["landscape's seeds", "85 % of 295", "70 % of 450"]]
+    monkeypatch.setattr(table_teacher_student, "headline", lambda made: ([], [scores]))
+    monkeypatch.setattr(table_teacher_student, "coverage", lambda made: shares)
+    made: Any = None
+    told = table_teacher_student.spheres("from above", made)
+    assert told == ["from above", "4.2 (3.3 – 5.7)", "7.6 (6.7 – 8.6)", "1.040", "85 %", "70 %"]
