@@ -48,6 +48,6 @@ def presets(parsed_args: argparse.Namespace, **_: Any) -> list[str]:
 def figures(**_: Any) -> list[str]:
     """The published figures, and the kinds that are drawn of a landscape."""
     from groktime.commands.figure import KINDS
-    from groktime.recipes import FIGURES
+    from groktime.recipes.registry import catalogue
 
-    return [*FIGURES, *KINDS]
+    return [*catalogue(), *KINDS]

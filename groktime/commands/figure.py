@@ -16,6 +16,10 @@ from groktime.output import FIGURES, check
 from groktime.reduced.errors import InputError
 
 KINDS = ("lu", "sizes", "gradients")
+DRAWINGS = """Figures of a landscape (groktime figure KIND LANDSCAPE -o FILE)
+  lu         P Fig. 2a, of a landscape of w alone
+  sizes      P Fig. 6e, of a landscape of (w, m)
+  gradients  P Fig. 6d, of a landscape of (w, m)"""
 
 NAME = Option(
     "name", f"one of the list that comes without; or {', '.join(KINDS)}", positional=True, completer=names
@@ -31,6 +35,7 @@ LANE = (
 RECIPE = (
     Option("full", "the paper's sizes, for a GPU", bool),
     Option("seeds", "how many seeds", int, default="the recipe's", metavar="N"),
+    Option("write", "a file in which to replace the recipe's tables", metavar="FILE"),
 )
 OUTPUT = output(
     "of a recipe its folder (out/NAME), of a landscape a file: .png, .pdf or .svg", suffixes=FIGURES
@@ -43,22 +48,25 @@ def run(options: argparse.Namespace) -> None:
         _refuse(options, (*RECIPE, JSON), why="is for recipes and their list")
         _draw(options)
         return
-    from groktime.recipe import list_of_figures, run_recipe
-    from groktime.recipes import FIGURES as RECIPES
+    from groktime.recipes.listing import list_of_recipes
+    from groktime.recipes.registry import catalogue
 
-    if options.name is not None and options.name not in RECIPES:
-        expected = f"{', '.join(RECIPES)}, or {', '.join(KINDS)}"
+    recipes = catalogue()
+    if options.name is not None and options.name not in recipes:
+        expected = f"{', '.join(recipes)}, or {', '.join(KINDS)}"
         raise InputError(f"figure {options.name!r}: expected one of {expected}")
     _refuse(options, (DRAWN, *LANE, *WHICH), why="is for lu, sizes and gradients, drawn of a landscape")
     if options.name is None:
         _refuse(options, (OUTPUT[0], *RECIPE), why="is for one figure; expected its name")
-        found = {name: asdict(figure) for name, figure in RECIPES.items()}
-        print(json.dumps({"figures": found}) if options.json else list_of_figures())
+        found = {name: asdict(recipe) for name, recipe in recipes.items()}
+        print(json.dumps({"figures": found}) if options.json else f"{list_of_recipes()}\n{DRAWINGS}")
         return
     _refuse(options, (JSON,), why="is for the list; leave out the figure's name")
-    stem = Path(RECIPES[options.name].recipe).stem
+    out, write = (Path(given) if given else None for given in (options.output, options.write))
+    from groktime.recipes.runner import run_recipe
+
     with needs_torch():
-        run_recipe(options.name, Path(options.output or f"out/{stem}"), options.seeds, options.full)
+        run_recipe(options.name, out, options.seeds, options.full, write)
 
 
 def _refuse(options: argparse.Namespace, those: Iterable[Option], why: str) -> None:

@@ -1,7 +1,6 @@
-"""Lets the tests of this folder import `walls`, and the studies that the recipes print as tables."""
+"""Lets the tests of this folder import `made_up_path`."""
 
 import sys
 from pathlib import Path
 
-_HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE), str(_HERE.parents[1] / "recipes")]
+sys.path[:0] = [str(Path(__file__).parent)]

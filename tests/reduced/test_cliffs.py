@@ -1,12 +1,12 @@
-"""The flow on sampled cliffs of known boundary: `python recipes/table_cliffs.py` prints all of it."""
+"""The flow on sampled cliffs of known boundary: `groktime figure table_cliffs` prints all of it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import table_cliffs as study
-from walls import ridge
 
+from groktime.recipes.results import table_cliffs as study
+from groktime.recipes.shared.walls import ridge
 from groktime.reduced.boundary import Boundary
 from groktime.reduced.flow import Status
 from groktime.reduced.spline import UniformSpline

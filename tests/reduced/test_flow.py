@@ -6,13 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import table_flow as study
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
-from walls import ExponentialWall, Flat, Floats, KnownCliff, Scaled, ridge, straight_cliff
 
+from groktime.recipes.results import table_flow as study
+from groktime.recipes.shared.walls import (
+    ExponentialWall,
+    Flat,
+    Floats,
+    KnownCliff,
+    Scaled,
+    ridge,
+    straight_cliff,
+)
 from groktime.reduced import closed_form, geometry
 from groktime.reduced.flow import FlowResult, Status, Test, integrate
 from groktime.reduced.surface import Domain

@@ -1,0 +1,1 @@
+"""Studies and tables of our own."""
