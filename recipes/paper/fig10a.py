@@ -12,7 +12,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from groktime.reduced.path_prediction import predict_on_path
 from matplotlib.ticker import NullFormatter
 
 from groktime.recipes.registry import recipe
@@ -21,6 +20,7 @@ from groktime.recipes.shared.modular import FULL, SIZES, free_runs, transformer
 from groktime.recipes.shared.tables import number, span, table
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.figures.style import BLACK, PALETTE
+from groktime.reduced.prediction import predict
 from groktime.validation.measure import measure
 from groktime.validation.survival import slope
 
@@ -34,10 +34,7 @@ def told(path: DecayPath, delays: xr.Dataset) -> np.ndarray:
     """What the path of each run's seed says of its t_grok, [run]."""
     settings = zip(delays["gamma"].values, delays["alpha"].values, delays["seed"].values, strict=True)
     return np.array(
-        [
-            predict_on_path(path, gamma=float(g), eta_d=ETA, alpha=float(a), seed=int(s)).t_grok
-            for g, a, s in settings
-        ]
+        [predict(path, gamma=float(g), eta_d=ETA, alpha=float(a), seed=int(s)).t_grok for g, a, s in settings]
     )
 
 

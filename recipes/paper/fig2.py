@@ -12,7 +12,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from groktime.reduced.figures.curves import draw_lu
 from matplotlib.axes import Axes
 
 from groktime.fullnet.runs import Runs
@@ -20,6 +19,7 @@ from groktime.fullnet.tasks import teacher_student
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import of, took, trained
 from groktime.recipes.shared.tables import number, span, table
+from groktime.reduced.figures.lu import draw_lu
 from groktime.reduced.figures.style import BLUE, GREEN, PALETTE, VERMILLION
 from groktime.reduced.landscape import open_landscape
 from groktime.reduced.prediction import predict

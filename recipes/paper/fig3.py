@@ -56,7 +56,7 @@ def critical(land: Landscape) -> None:
                 n_train=N, sampled_steps=budget,
             )  # fmt: skip
             w0 = {s: float(land.dataset["w0"].sel(seed=s)) for s in land.seeds}
-            found = [q.geometry.w_end / w0[q.seed] for q in p.seeds]
+            found = [q.detail.geometry.w_end / w0[q.seed] for q in p.seeds]
             one = land.dataset.sel(budget=budget, n_train=N)
             rows.append([budget, f"{threshold:.0%}", *found, f"{float(one['converged'].mean()):.0%}"])
     table(["budget", "accuracy", *(f"α_c, seed {s}" for s in land.seeds), "cells converged"], rows, "alpha_c")

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.landscapes import ETA_D, ETA_R, GAMMA, REACHED, along_m
 from groktime.recipes.shared.tables import number, span, table
-from groktime.reduced.figures.landscape import draw_landscape, draw_path, points
+from groktime.reduced.figures.landscape import draw_landscape, draw_trajectory
 from groktime.reduced.figures.prediction import draw_threshold
 from groktime.reduced.figures.sizes import draw_sizes
 from groktime.reduced.figures.style import BLACK, PALETTE, new_figure
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.phases import points
 from groktime.reduced.prediction import Prediction, predict
 from groktime.reduced.system import LEVEL
 
@@ -43,11 +44,11 @@ Floats = NDArray[np.float64]
 
 def along(p: Prediction) -> tuple[Floats, Floats, Floats]:
     """s = η_D t, the way in grid cells and the test loss at points of the path."""
-    field = p.system.surface.test_loss
-    assert p.path is not None and field is not None
-    s = np.linspace(0, p.path.end, 20_001)
-    u, m = p.path.at(s)
-    half_u, half_m = p.system.move
+    field = p.detail.system.surface.test_loss
+    assert p.detail.trajectory is not None and field is not None
+    s = np.linspace(0, p.detail.trajectory.end, 20_001)
+    u, m = p.detail.trajectory.at(s)
+    half_u, half_m = p.detail.system.move
     steps = np.hypot(np.diff(u) / (2 * half_u), np.diff(m) / (2 * half_m))
     return s, np.concatenate([[0.0], np.cumsum(steps)]), field.derivatives(u, m, second=False)[0]
 
@@ -116,12 +117,12 @@ def way(by_seed: list[Prediction]) -> list[list[str | float]]:
     """Each path's points, with the test loss there."""
     rows: list[list[str | float]] = []
     for p in by_seed:
-        row: list[str | float] = [p.landscape.source, str(p.typical.seed), p.status.value]
-        if p.path is not None:
+        row: list[str | float] = [p.source.land.source, str(p.typical.seed), p.status.value]
+        if p.detail.trajectory is not None:
             s, _, loss = along(p)
             at = {x.name: (x, float(np.interp(x.s, s, loss))) for x in points(p)}
             row += [
-                f"{at[n][0].s / ETA_D:,.0f}: {at[n][0].alpha:.2f}, {at[n][0].m:.3f}, {at[n][1]:.2f}"
+                f"{at[n][0].s / ETA_D:,.0f}: {at[n][0].w / p.detail.system.w0:.2f}, {at[n][0].m:.3f}, {at[n][1]:.2f}"
                 if n in at
                 else "–"
                 for n in "ACDE"
@@ -144,7 +145,7 @@ def sizes(land: Landscape, count: int) -> tuple[list[list[str]], dict[int, Predi
         drawn[n] = each[-1]
         reach[n] = sum(p.status in GOT_THERE for p in each)
         time[n] = np.array([p.t_grok for p in each])
-        walls = [p.system.surface.boundary for p in each]
+        walls = [p.detail.system.surface.boundary for p in each]
         theta[n] = np.array([math.degrees(b.angle(land.m[0], SIZES_START[1])) for b in walls])
     few, many = (sum(reach[n] for n in ns) for ns in ((25, 35), (45, 54)))
     got = f"test accuracy {REACHED:g}, seeds: " + ", ".join(
@@ -205,15 +206,15 @@ def draw(by_seed: list[Prediction], by_size: dict[int, Prediction], file: Path) 
     """(a) and (b) with the path of a seed that arrives, (c) of all that do, and (e)."""
     arrived = _arrive(by_seed)
     p = arrived[len(arrived) // 2]
-    one = p.landscape.one(p.typical.seed)
+    one = p.source.land.one(p.typical.seed)
     figure = new_figure(13, 11)
     upper, lower = np.ravel(np.asarray(figure.subfigures(2, 1, height_ratios=(1.08, 1)), object))
     train, test = upper.subplots(1, 2)
-    handles = draw_landscape(train, one, p.system.surface, "train_loss", (LEVEL,))
-    draw_landscape(test, one, p.system.surface, "test_loss", ())
+    handles = draw_landscape(train, one, p.detail.system.surface, "train_loss", (LEVEL,))
+    draw_landscape(test, one, p.detail.system.surface, "test_loss", ())
     handles += draw_threshold(test, p)
     for ax in (train, test):
-        path = draw_path(ax, p)
+        path = draw_trajectory(ax, p)
     handles += path
     train.set_title(f"(a) seed {p.typical.seed}: training loss")
     test.set_title(f"(b) seed {p.typical.seed}: test loss")

@@ -18,7 +18,7 @@ from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import sampled, took
 from groktime.recipes.shared.landscapes import along_m
 from groktime.recipes.shared.tables import number, table
-from groktime.reduced.figures.landscape import draw_landscape, draw_path
+from groktime.reduced.figures.landscape import draw_landscape, draw_trajectory
 from groktime.reduced.figures.prediction import draw_along
 from groktime.reduced.figures.style import new_figure
 from groktime.reduced.landscape import Landscape
@@ -38,10 +38,12 @@ def path_to_the_end(land: Landscape, n: int) -> Prediction:
 
 def rise(p: Prediction) -> float:
     """The most by which the test loss rises on the way, as a factor."""
-    field = p.system.surface.test_loss
-    if p.path is None or field is None:
+    field = p.detail.system.surface.test_loss
+    if p.detail.trajectory is None or field is None:
         return float("nan")
-    u, m = p.path.at(p.path.end * np.concatenate([[0], np.geomspace(1e-9, 1, 2000)]))
+    u, m = p.detail.trajectory.at(
+        p.detail.trajectory.end * np.concatenate([[0], np.geomspace(1e-9, 1, 2000)])
+    )
     loss = field.derivatives(u, m, second=False)[0]
     return float(np.max(loss / np.minimum.accumulate(loss)))
 
@@ -127,10 +129,10 @@ def draw(land: Landscape, file: Path) -> None:
     for part, n in zip(parts, land.n_train, strict=True):
         left, right = part.subfigures(1, 2, width_ratios=(2, 1))
         p = path_to_the_end(land, n)
-        one = land.one(p.system.seed, n, land.budgets[-1])
+        one = land.one(p.detail.system.seed, n, land.budgets[-1])
         for ax, name, letter in zip(left.subplots(1, 2), ("train_loss", "test_loss"), "ab", strict=True):
-            draw_landscape(ax, one, p.system.surface, name, ())
-            draw_path(ax, p)
+            draw_landscape(ax, one, p.detail.system.surface, name, ())
+            draw_trajectory(ax, p)
             ax.set_title(f"({letter}) N = {n:,}: {name.replace('_', ' ')}")
         ax = right.subplots()
         draw_along(ax, p)

@@ -18,7 +18,8 @@ from groktime.fullnet.tasks import teacher_student
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import pathed, took, trained
 from groktime.recipes.shared.tables import number, table
-from groktime.validation.collapse import collapse, plot_collapse
+from groktime.validation.collapse import collapse
+from groktime.validation.figures import plot
 
 REFIT = (50, 100, 200)
 SAMPLED_AT = 3e-4
@@ -56,7 +57,7 @@ def run(
     by_seed = [found.isel(run=found["seed"].values == s)["tau"].values for s in chosen]
     spread = max(float(np.nanmax(t) / np.nanmin(t)) for t in by_seed)
     print(f"\nof one seed, τ varies by a factor of up to {spread:.3f}; t by {_factor(found):.0f}")
-    plot_collapse(runs, path, alpha, out / "collapse.png", overwrite=True)
+    plot(runs, out / "collapse.png", kind="collapse", path=path, alpha=alpha, overwrite=True)
     took(files[0])
 
 

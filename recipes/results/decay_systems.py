@@ -15,7 +15,8 @@ from groktime.fullnet.tasks import addition, mnist, mnist_representation, teache
 from groktime.recipes.shared.common import from_above, pathed, trained
 from groktime.recipes.shared.modular import transformer
 from groktime.reduced.landscape import open_landscape
-from groktime.validation.compare import Comparison, compare
+from groktime.validation.compare import compare
+from groktime.validation.comparison import Comparison
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,14 @@ class System:
         runs = trained(out / "runs.nc", task, **start, gamma=self.gamma, steps=self.steps, **self.run)
         path = pathed(out / "path.nc", task, **start, **self.path)
         if self.lowest is None:
-            return compare(open_landscape(task.name), runs, path, threshold=self.threshold)
+            return compare([open_landscape(task.name), path], runs, threshold=self.threshold)
         sphere: dict[str, Any] = {**self.sphere, "budgets": [self.sphere["steps"]]}
         if "m" in self.start:
             sphere["m"] = [self.start["m"]]
         lands = from_above(
             out / "above-{:g}.nc", task, alpha=[self.alpha], lowest=self.lowest, seeds=seeds, **sphere
         )
-        return compare(lands, runs, path, threshold=self.threshold)
+        return compare([*lands, path], runs, threshold=self.threshold)
 
 
 def imdb() -> Task:

@@ -16,20 +16,21 @@ from typing import Annotated
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from groktime.reduced.path_prediction import predict_on_path
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import SYSTEMS
-from groktime.recipes.shared.common import took
+from groktime.recipes.shared.common import path_of, predicted, took
 from groktime.recipes.shared.drawing import in_plain
 from groktime.recipes.shared.tables import number, spread, table
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures.style import BLACK, BLUE, GREEN, ORANGE, VERMILLION
-from groktime.validation.compare import Comparison
+from groktime.reduced.path_text import tau_c
+from groktime.reduced.prediction import predict
+from groktime.validation.comparison import Comparison
 from groktime.validation.survival import slope
 
 Floats = NDArray[np.float64]
@@ -37,15 +38,19 @@ Floats = NDArray[np.float64]
 LAW = 0.1  # by which a slope may differ from -1
 TOLD = 0.1  # mean error up to which a path tells the times
 FITTED = "1/γ, fitted"
-PREDICTORS = {"Eq. 6": "", "closed form": "_printed", "corrected": "_corrected", "path": "_path",
-              FITTED: "_inverse_gamma"}  # fmt: skip
+PREDICTORS = {
+    "Eq. 6": "flow",
+    "closed form": "printed",
+    "corrected": "corrected",
+    "path": "path",
+    FITTED: "inverse_gamma",
+}
 
 
 def one_resolution(made: Comparison) -> tuple[float, Floats]:
     """The decay that lies, of the path's resolutions, nearest to the middle of the runs' in ln γ; and the
     times that its τ_c alone tells of the runs, as if it held for every γ."""
-    path, runs = made.path, made.table
-    assert path is not None
+    path, runs = path_of(made), made.table
     gamma = runs["gamma"].values
     middle = float(np.exp(np.mean(np.log(np.unique(gamma)))))
     alone = float(path.gamma_eff[np.argmin(np.abs(np.log(path.gamma_eff / middle)))])
@@ -55,10 +60,8 @@ def one_resolution(made: Comparison) -> tuple[float, Floats]:
 
 
 def _tau(path: DecayPath, gamma: float, seed: int, threshold: float) -> float:
-    found = predict_on_path(
-        path, gamma=gamma, eta_d=path.eta_d, alpha=path.alpha[0], seed=seed, threshold=threshold
-    )
-    return found.tau_c
+    found = predict(path, gamma=gamma, eta_d=path.eta_d, alpha=path.alpha[0], seed=seed, threshold=threshold)
+    return tau_c(found)
 
 
 def lawful(name: str, made: Comparison) -> xr.Dataset:
@@ -101,8 +104,8 @@ def errors(name: str, made: Comparison) -> list[str]:
     runs = made.table
     t = runs["measured_t_grok"].values
     alone, rescaled = one_resolution(made)
-    told = {key: runs[f"predicted_t_grok{end}"].values for key, end in PREDICTORS.items()}
-    told[FITTED] = np.where(runs["fitted_inverse_gamma"].values, np.nan, told[FITTED])
+    told = {key: predicted(runs, name) for key, name in PREDICTORS.items()}
+    told[FITTED] = np.where(runs["fitted"].sel(predictor=PREDICTORS[FITTED]).values, np.nan, told[FITTED])
     wrong = ", ".join(str(sum(_missed(runs, told[key]))) for key in ("Eq. 6", "path"))
     one = f"{_error(rescaled, t)}, γ_eff = {number(alone)}"
     return [SYSTEMS[name].name, *(_error(x, t) for x in told.values()), one, wrong]
@@ -130,7 +133,7 @@ def by_gamma(name: str, made: Comparison) -> list[list[str]]:
         own = runs["gamma"].values == gamma
         t = runs["measured_t_grok"].values[own]
         tau = runs["eta_d"].values[own] * gamma * t
-        told = (runs["predicted_t_grok"].values, runs["predicted_t_grok_path"].values, rescaled)
+        told = (predicted(runs, "flow"), predicted(runs, "path"), rescaled)
         row = [_middle(runs["measured_t_mem"].values[own]), _middle(t), _middle(tau)]
         reached = f"{np.isfinite(t).sum()} of {own.sum()}"
         rows.append(
@@ -149,12 +152,12 @@ def claims(compared: Mapping[str, Comparison]) -> list[list[str]]:
     kept, told = {}, {}
     for name, made in compared.items():
         runs = lawful(name, made)
-        off = np.abs(runs["predicted_t_grok_path"].values / runs["measured_t_grok"].values - 1)
+        off = np.abs(predicted(runs, "path") / runs["measured_t_grok"].values - 1)
         reached = np.isfinite(runs["measured_t_grok"].values)
         kept[name] = abs(slopes(name, made)[0] + 1) <= LAW
         # a run that has a time, and is told none, is not told; the mean of NaN is above nothing
         close = bool(reached.any() and np.mean(off[reached]) <= TOLD)
-        told[name] = close and not _missed(runs, runs["predicted_t_grok_path"].values).any()
+        told[name] = close and not _missed(runs, predicted(runs, "path")).any()
     return [
         ["t ∝ 1/γ, a slope within 0.1 of −1", *_sides(kept)],
         ["one path tells every γ, within 10 % in the mean", *_sides(told)],
@@ -171,8 +174,8 @@ def draw(ax: Axes, name: str, made: Comparison) -> None:
     runs = made.table
     gamma, t = runs["gamma"].values, runs["measured_t_grok"].values
     ax.plot(gamma, runs["measured_t_mem"], ".", color=GREEN, alpha=0.6, label="fitted")
-    ax.plot(gamma, runs["predicted_t_grok"], "s", color=ORANGE, fillstyle="none", label="Eq. 6")
-    ax.plot(gamma, runs["predicted_t_grok_path"], "x", color=VERMILLION, markersize=8, label="decay path")
+    ax.plot(gamma, predicted(runs, "flow"), "s", color=ORANGE, fillstyle="none", label="Eq. 6")
+    ax.plot(gamma, predicted(runs, "path"), "x", color=VERMILLION, markersize=8, label="decay path")
     ax.plot(gamma, t, "o", color=BLUE, markersize=4, label="generalised")
     missed = np.isnan(t)
     ax.plot(

@@ -36,12 +36,11 @@ Mask = NDArray[np.bool_]
 
 def error(compared: xr.Dataset, some: Callable[[xr.Dataset], Mask], predictor: str) -> str:
     """Mean absolute error of t_grok in %, and how many runs it leaves out."""
-    name = "log_error" if predictor == "flow" else f"log_error_{predictor}"
     chosen = some(compared)
-    if f"fitted_{predictor}" in compared:
-        chosen &= ~compared[f"fitted_{predictor}"].values.astype(bool)
-    known = chosen & np.isfinite(compared[name].values)
-    mean = 100 * np.mean(np.abs(np.expm1(compared[name].values[known])))
+    chosen &= ~compared["fitted"].sel(predictor=predictor).values.astype(bool)
+    errors = compared["log_error"].sel(predictor=predictor).values
+    known = chosen & np.isfinite(errors)
+    mean = 100 * np.mean(np.abs(np.expm1(errors[known])))
     told = f"{mean:.1f} %" if mean < 10 else f"{mean:.0f} %"
     missing = int(chosen.sum() - known.sum())
     return f"{told} ({missing} not predicted)" if missing else told

@@ -55,11 +55,11 @@ def path(found: Ladder, k: int, rung: str, seed: int) -> tuple[np.ndarray, np.nd
             m=c["m_start"], n_train=int(c["n_train"]), seed=seed, metric="loss",
             threshold=NOWHERE,
         )  # fmt: skip
-        if p.path is None:
+        if p.detail.trajectory is None:
             return np.zeros(0), np.zeros(0), np.zeros(0)
-        s = np.linspace(0, p.path.end, 400)
-        u, m = p.path.at(s)
-        return s * c["gamma"], np.exp(u) / p.system.w0, m
+        s = np.linspace(0, p.detail.trajectory.end, 400)
+        u, m = p.detail.trajectory.at(s)
+        return s * c["gamma"], np.exp(u) / p.detail.system.w0, m
     if rung == "path":
         return on_path(found, c, seed)
     for runs in found.runs[rung]:
@@ -90,7 +90,7 @@ def shown(found: Ladder) -> dict[str, tuple[str, str]]:
     return {k: v for k, v in COLOURS.items() if k != "path" or found.paths}
 
 
-def draw_paths(found: Ladder, n: int, file: Path) -> None:
+def draw_trajectorys(found: Ladder, n: int, file: Path) -> None:
     """One panel a setting: the landscape of one seed and the paths of all rungs on it."""
     rows = found.table
     chosen = [k for k in range(rows.sizes["setting"]) if rows["n_train"].values[k] == n]
@@ -113,7 +113,9 @@ def draw_one(ax: Axes, found: Ladder, k: int, seed: int) -> list[object]:
         alpha=float(one["alpha"]), m=float(one["m_start"]), n_train=n, seed=seed,
     )  # fmt: skip
     handles: list[object] = list(
-        draw_landscape(ax, found.land.one(seed, n, found.land.budgets[-1]), at.system.surface, levels=(0.05,))
+        draw_landscape(
+            ax, found.land.one(seed, n, found.land.budgets[-1]), at.detail.system.surface, levels=(0.05,)
+        )
     )
     for rung, (colour, words) in shown(found).items():
         tau, alpha, m = path(found, k, rung, seed)

@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
-from groktime.reduced.path_prediction import predict_on_path
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.figures.file import save
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE, PURPLE, VERMILLION, new_figure
 from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.path_text import tau_c
 from groktime.reduced.prediction import predict
 from groktime.reduced.system import systems
 from groktime.validation.measure import measure
@@ -79,7 +79,7 @@ class Case:
         settings |= {"n_train": N, "seed": seed, "m_rate": M_RATE[self.representation]}
         if threshold is not None:
             return predict(self.land, **settings, threshold=threshold).t_grok, _NONE, _NONE
-        way = predict(self.land, **settings, metric="loss", threshold=NOWHERE).path
+        way = predict(self.land, **settings, metric="loss", threshold=NOWHERE).detail.trajectory
         if way is None:
             return float("nan"), _NONE, _NONE
         s = np.linspace(0, way.end, 400)
@@ -182,11 +182,9 @@ def ceilings(case: Case) -> list[list[str]]:
     for gamma, times in case.times.items():
         path, eq6, tau_error = [], [], []
         for seed, limit in case.limits.items():
-            p = predict_on_path(
-                case.path, gamma=gamma, eta_d=ETA, alpha=ALPHA, m=M, seed=seed, threshold=limit
-            )
+            p = predict(case.path, gamma=gamma, eta_d=ETA, alpha=ALPHA, m=M, seed=seed, threshold=limit)
             path.append(p.t_grok)
-            tau_error.append(p.seeds[0].tau_error / p.tau_c)
+            tau_error.append(p.seeds[0].detail.tau_error / tau_c(p))
             eq6.append(case.eq6(gamma, seed, limit)[0])
         row = [case.name, number(gamma), ", ".join(map(number, times.tolist()))]
         for told in (path, eq6):

@@ -16,7 +16,7 @@ from groktime.fullnet.tasks import mnist
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import of, pathed, took, trained
 from groktime.recipes.shared.tables import span, table
-from groktime.validation.collapse import plot_collapse
+from groktime.validation.figures import plot
 
 N, ALPHA, ETA = 200, 100.0, 1e-3
 GAMMA = (0.3, 1.0)
@@ -52,7 +52,9 @@ def run(out: Path, seeds: int) -> None:
             rows.append([what.replace("_", " "), f"path, γ_eff = {decay:.2g}", *_spans(np.array(each))])
     print("Least and greatest of the seeds, at τ =")
     table(["", "", *(f"{t:g}" for t in at)], rows, "curves")
-    print(f"\nFigure: {plot_collapse(runs, path, ALPHA, out / 'collapse.png', overwrite=True)}")
+    file = out / "collapse.png"
+    plot(runs, file, kind="collapse", path=path, alpha=ALPHA, overwrite=True)
+    print(f"\nFigure: {file}")
     took(*files)
 
 

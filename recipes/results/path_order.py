@@ -28,6 +28,8 @@ from groktime.recipes.shared.tables import number, table
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.figures.file import save
 from groktime.reduced.figures.style import BLACK, PALETTE, new_figure
+from groktime.reduced.path_text import tau_c
+from groktime.reduced.prediction import predict
 
 Floats = NDArray[np.float64]
 
@@ -107,11 +109,11 @@ def times_on(path: DecayPath) -> Floats:
     each = []
     for k in range(len(path.refit)):
         one = DecayPath(path.dataset.isel(refit=[k]))
-        p = predict_on_path(
+        p = predict(
             one, gamma=float(one.gamma_eff[0]), eta_d=ETA, alpha=ALPHA, metric="loss",
             threshold=float(valley(AT)),
         )  # fmt: skip
-        each.append(p.tau_c)
+        each.append(tau_c(p))
     return np.array(each)
 
 

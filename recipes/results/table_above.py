@@ -18,10 +18,9 @@ import xarray as xr
 from groktime.fullnet.runs import open_runs
 from groktime.fullnet.tasks import teacher_student
 from groktime.recipes.registry import recipe
-from groktime.recipes.shared.common import from_above, there
+from groktime.recipes.shared.common import from_above, predicted, there
 from groktime.recipes.shared.tables import table
 from groktime.reduced.decay_path import open_path
-from groktime.reduced.landscape import open_landscape
 from groktime.validation.compare import compare
 
 BUDGETS = (250, 500, 1000)
@@ -31,12 +30,12 @@ LOWEST = 0.9
 def rows(name: str, compared: xr.Dataset) -> list[list[str]]:
     """Mean absolute and mean signed error, long and short delays of each α."""
     measured, long = compared["measured_t_grok"].values, ~compared["short"].values.astype(bool)
-    told = {"": compared["predicted_t_grok"].values}
-    if "predicted_t_mem_path" in compared:
-        told[" + fit"] = told[""] + compared["predicted_t_mem_path"].values
+    told = {"": predicted(compared, "flow")}
+    if "path" in compared["predictor"].values:
+        told[" + fit"] = told[""] + compared["predicted_t_mem"].sel(predictor="path").values
     out = []
-    for more, predicted in told.items():
-        row, error = [name + more], 100 * (predicted / measured - 1)
+    for more, times in told.items():
+        row, error = [name + more], 100 * (times / measured - 1)
         for alpha in np.unique(compared["alpha"]):
             for some in (long, ~long):
                 own = error[some & (compared["alpha"].values == alpha)]
@@ -53,16 +52,16 @@ def run(
     path: Annotated[Path | None, "a decay path of the same starts and seeds (none)"] = None,
 ) -> None:
     measured = open_runs(there(runs, "groktime figure fig2"))
-    walked = open_path(path) if path else None
+    more = [open_path(path)] if path else []
     data, task = measured.dataset, teacher_student()
     alpha = [float(a) for a in np.unique(data["alpha"])]
     seeds = [int(s) for s in np.unique(data["seed"])]
-    found = rows("fresh (ships)", compare(open_landscape("teacher-student"), measured, walked).table)
+    found = rows("fresh (ships)", compare(["teacher-student", *more], measured).table)
     for steps in BUDGETS:
         lands = from_above(
             out / f"{steps}-{{:g}}.nc", task, alpha=alpha, lowest=LOWEST, seeds=seeds, steps=steps,
             budgets=[steps],
         )  # fmt: skip
-        found += rows(f"from above, {steps} steps a sphere", compare(lands, measured, walked).table)
+        found += rows(f"from above, {steps} steps a sphere", compare([*lands, *more], measured).table)
     each = [f"α = {a:g}, {what} delays" for a in alpha for what in ("long", "short")]
     table(["landscape", *(f"{text}: mean error, %" for text in each)], found, "errors")

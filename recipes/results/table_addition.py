@@ -25,7 +25,7 @@ from groktime.fullnet.eq6 import integrate_networks
 from groktime.fullnet.runs import open_runs
 from groktime.fullnet.tasks import addition
 from groktime.recipes.registry import recipe
-from groktime.recipes.results.ladder_paths import describe, draw_paths, path, shown
+from groktime.recipes.results.ladder_paths import describe, draw_trajectorys, path, shown
 from groktime.recipes.shared.common import sampled
 from groktime.recipes.shared.tables import table
 from groktime.reduced.landscape import Landscape, open_landscape
@@ -191,7 +191,7 @@ def climb(name: str, asked: Asked, out: Path) -> Ladder:
     )  # fmt: skip
     found.plot(out / "ladder.png", overwrite=True)
     for size in sorted(set(n)):
-        draw_paths(found, size, out / f"paths-{size}.png")
+        draw_trajectorys(found, size, out / f"paths-{size}.png")
     return found
 
 
@@ -219,7 +219,7 @@ def run(
         print("# The ladder on toy addition")
         for k, name in enumerate(landscapes):
             found = climb(name, asked, out / name)
-            print(f"\n## {name}\n\n```\n{found.text()}\n```")
+            print(f"\n## {name}\n\n```\n{found.report()}\n```")
             answers(found, name)
             if k == 0:
                 resolution(found, inner, out / name)

@@ -20,7 +20,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
-from groktime.reduced.path_what_if import what_if_on_path
 from numpy.typing import NDArray
 
 from groktime.fullnet.decay_path import sample_path
@@ -31,6 +30,7 @@ from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import machine
 from groktime.recipes.shared.tables import number, table
 from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.what_if import what_if
 from groktime.validation.measure import measure
 
 Floats = NDArray[np.float64]
@@ -71,8 +71,7 @@ def walked(path: DecayPath) -> Floats:
 def map_of(path: DecayPath, gamma: Floats, eta: Floats) -> Floats:
     """Grokking times, [seed, γ, η]."""
     each = [
-        what_if_on_path(path, gamma=gamma, eta_d=eta, alpha=ALPHA, seed=seed)["t_grok"].values
-        for seed in path.seeds
+        what_if(path, gamma=gamma, eta_d=eta, alpha=ALPHA, seed=seed)["t_grok"].values for seed in path.seeds
     ]
     return np.array(each)
 

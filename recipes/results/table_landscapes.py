@@ -37,7 +37,9 @@ def lu_shape(land: Landscape) -> None:
         left = alpha[np.flatnonzero(train < FITTED)[0]]
         p = predict(land, gamma=0.1, eta_d=3e-4, alpha=float(alpha[-2]), seed=seed)
         best = float(alpha[np.argmin(one["test_loss"].values)])
-        rows.append([f"{seed}", f"{best:.3g}", f"{left:.3g}", f"{p.geometry.w_end / p.system.w0:.3f}"])
+        rows.append(
+            [f"{seed}", f"{best:.3g}", f"{left:.3g}", f"{p.detail.geometry.w_end / p.detail.system.w0:.3f}"]
+        )
     print(keep(f"{land.source}-seeds", markdown(head, rows, right=range(4))))
 
 
@@ -59,7 +61,9 @@ def by_train_size(land: Landscape, alpha: float, m: float) -> None:
             ceiling = q.threshold / float(land.dataset.attrs["accuracy_threshold"])
             row = [f"{n}", f"{q.seed}", f"{low:.2f}", f"{high:.2f}", f"{theta:.1f}", f"{ceiling:.2f}"]
             row += [q.status.value, _n(q.t_grok), f"{_n(q.low)} – {_n(q.high)}"]
-            rows.append([*row, _n(q.closed_form), _n(q.corrected), r.status.value, _n(r.t_grok)])
+            rows.append(
+                [*row, _n(q.forms["printed"]), _n(q.forms["corrected"]), r.status.value, _n(r.t_grok)]
+            )
     print(
         keep(
             f"{land.source}-seeds",

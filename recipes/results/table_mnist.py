@@ -15,7 +15,8 @@ from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import by, coverage, from_above, headline, pathed, took, trained
 from groktime.recipes.shared.rivals import RIVALS, rivals
 from groktime.recipes.shared.tables import table
-from groktime.validation.compare import Comparison, compare
+from groktime.validation.compare import compare
+from groktime.validation.comparison import Comparison
 from groktime.validation.measure import measure
 
 FIRST = 3  # fig3 and fig10b hold the seeds 0 to 2
@@ -42,7 +43,7 @@ def compared(
     )
     took(runs_file, path_file, *(Path(land.source) for land in lands))
     return [
-        (t, compare(lands, runs, path, threshold=t), rivals(measure(runs, t), path, t)) for t in THRESHOLDS
+        (t, compare([*lands, path], runs, threshold=t), rivals(measure(runs, t), path, t)) for t in THRESHOLDS
     ]
 
 
@@ -70,4 +71,4 @@ def run(
         for name in ("gamma", "alpha"):
             table(*by(made, name), f"{part}-{name}")
         table(RIVALS, beside, f"{part}-rivals")
-        made.report(out / f"report-{part}", overwrite=True)
+        made.write_report(out / f"report-{part}", overwrite=True)

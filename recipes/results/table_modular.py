@@ -18,7 +18,8 @@ from groktime.recipes.shared.common import from_above, headline, there, took
 from groktime.recipes.shared.modular import transformer
 from groktime.recipes.shared.tables import number, table
 from groktime.reduced.decay_path import open_path
-from groktime.validation.compare import Comparison, compare
+from groktime.validation.compare import compare
+from groktime.validation.comparison import Comparison
 
 STEPS = 200  # a sphere, of 0.14 in ln α: a weight decay of 0.7
 
@@ -35,9 +36,11 @@ def by_run(made: Comparison) -> list[list[Any]]:
         one = made.table.isel(run=k)
         measured = float(one["measured_t_grok"])
         row: list[Any] = [float(one["gamma"]), number(int(one["seed"])), measured]
-        for name in ("predicted_t_grok", "predicted_t_grok_path"):
-            row += [float(one[name]), measured / float(one[name])]
-        rows.append([*row, *(float(one[n]) / w0[k] for n in ("predicted_norm_at_grok", "norm_at_grok"))])
+        for name in ("flow", "path"):
+            told = float(one["predicted"].sel(predictor=name))
+            row += [told, measured / told]
+        norms = float(one["predicted_norm"].sel(predictor="flow")), float(one["norm_at_grok"])
+        rows.append([*row, *(norm / w0[k] for norm in norms)])
     return rows
 
 
@@ -55,18 +58,18 @@ def run(
         out / "above-{:g}.nc", transformer(full=False), alpha=[1.0], lowest=0.5, step=0.14,
         seeds=path.seeds, steps=STEPS, budgets=[STEPS],
     )  # fmt: skip
-    compared = [compare(lands, runs, path) for runs in every]
+    compared = [compare([*lands, path], runs) for runs in every]
     made = compared[-1]
-    land = made.land.dataset.isel(n_train=0, budget=-1, m=0)
+    land = made.lands[-1].dataset.isel(n_train=0, budget=-1, m=0)
     print(f"## The landscape: training / test accuracy after {STEPS} steps a sphere")
     both = (land[f"{name}_accuracy"].values for name in ("train", "test"))
     cells = [[f"{a:.2f} / {b:.2f}" for a, b in zip(*two, strict=True)] for two in zip(*both, strict=True)]
-    rows = [[f"{seed}", *row] for seed, row in zip(made.land.seeds, cells, strict=True)]
-    table(["seed", *(f"α = {a:.2f}" for a in made.land.alpha)], rows, "landscape")
+    rows = [[f"{seed}", *row] for seed, row in zip(made.lands[-1].seeds, cells, strict=True)]
+    table(["seed", *(f"α = {a:.2f}" for a in made.lands[-1].alpha)], rows, "landscape")
     print("\n## Predicted against measured")
     table(HEAD, [row for one in compared for row in by_run(one)], "runs")
     table(*headline(made), "scores")
     for one in compared:
         print("\n" + (one.table.attrs["remarks"] or "No remarks."))
     took(*(Path(land.source) for land in lands))
-    made.report(out / "report", overwrite=True)
+    made.write_report(out / "report", overwrite=True)

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import numpy as np
 import xarray as xr
-from groktime.reduced.path_prediction import predict_on_path
 
 from groktime.fullnet.runs import open_runs
 from groktime.fullnet.tasks import teacher_student
@@ -23,6 +22,7 @@ from groktime.recipes.shared.rivals import RIVALS, rivals, size
 from groktime.recipes.shared.tables import keep, markdown, number, table
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
+from groktime.reduced.prediction import predict
 from groktime.validation.measure import measure
 
 REFIT = (25, 50, 100, 200, 400)
@@ -58,7 +58,7 @@ def rows(delays: xr.Dataset, paths: list[DecayPath]) -> list[list[str]]:
         row.append(number(float(own["t_grok"].median())))
         for path in paths:
             told = [
-                predict_on_path(path, gamma=gamma, eta_d=float(eta), alpha=alpha, seed=int(s)).t_grok
+                predict(path, gamma=gamma, eta_d=float(eta), alpha=alpha, seed=int(s)).t_grok
                 for eta, s in zip(own["eta_d"], own["seed"], strict=True)
             ]
             errors = [t / float(x) - 1 for t, x in zip(told, own["t_grok"], strict=True)]
@@ -72,8 +72,8 @@ def resolutions(path: DecayPath) -> list[list[str]]:
     out = []
     for alpha in path.alpha:
         for k, gamma in zip(path.refit, path.gamma_eff, strict=True):
-            p = predict_on_path(path, gamma=float(gamma), eta_d=path.eta_d, alpha=float(alpha))
-            each = ", ".join(number(q.tau_c) for q in p.seeds)
+            p = predict(path, gamma=float(gamma), eta_d=path.eta_d, alpha=float(alpha))
+            each = ", ".join(number(q.detail.tau_c) for q in p.seeds)
             known = xr.apply_ufunc(np.isfinite, path.dataset["test_loss"].sel(alpha=alpha, refit=k))
             steps = known.sum("tau") - 1
             out.append([number(alpha), str(k), number(gamma), number(float(steps.mean()) * k), each])
@@ -92,7 +92,7 @@ def coarser(delays: xr.Dataset, path: DecayPath) -> list[list[str]]:
             errors, below, inside = [], [], 0
             for run in (own.isel(run=k) for k in range(own.sizes["run"])):
                 gamma, eta_d, t = (float(run[name]) for name in ("gamma", "eta_d", "t_grok"))
-                p = predict_on_path(some, gamma=gamma, eta_d=eta_d, alpha=float(alpha), seed=int(run["seed"]))
+                p = predict(some, gamma=gamma, eta_d=eta_d, alpha=float(alpha), seed=int(run["seed"]))
                 errors.append(p.t_grok / t - 1)
                 inside += p.interval[0] / (1 + _GRID) <= t <= p.interval[1] * (1 + _GRID)
                 if gamma < some.gamma_eff[-1]:

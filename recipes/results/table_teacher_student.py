@@ -21,7 +21,8 @@ from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import by, coverage, from_above, headline, pathed, sampled, took, trained
 from groktime.recipes.shared.tables import keep, markdown, table
 from groktime.reduced.landscape import open_landscape
-from groktime.validation.compare import Comparison, compare
+from groktime.validation.compare import compare
+from groktime.validation.comparison import Comparison
 
 FIRST = 20  # the landscape that ships holds the seeds 0 to 7
 ALPHAS = (2.0, 2.5, 3.0, 4.0, 5.0)
@@ -92,7 +93,7 @@ def compared(
         path_file, task, alpha=part.alpha, seeds=seeds, eta_d=part.eta_d, refit=refit, tau=1.5,
         optimizer=part.optimizer, stop_at=task.threshold,
     )  # fmt: skip
-    made = [("", "Landscapes of the same seeds, sampled from above", compare(lands, runs, path))]
+    made = [("", "Landscapes of the same seeds, sampled from above", compare([*lands, path], runs))]
     if part.fresh:
         # the spheres, the budget and the stop of the landscape that ships
         fresh = sampled(fresh_file, task, alpha=np.geomspace(0.1, 10, 25), seeds=seeds)
@@ -127,7 +128,7 @@ def run(out: Path, seeds: int, full: bool) -> None:
             for setting in ("alpha", "gamma", "eta_d"):
                 table(*by(made, setting), f"{part.name}{name}-{setting}")
             report = out / f"{part.name}-report{name}"
-            made.report(report, overwrite=True)
+            made.write_report(report, overwrite=True)
             print(f"\nReport: {report}")
         if part.fresh:
             by_name = {"from above": every[0][-1], "fresh networks": every[1][-1]}

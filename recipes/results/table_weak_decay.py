@@ -17,13 +17,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
-from groktime.reduced.path_prediction import predict_on_path
 
 from groktime.fullnet.tasks import mnist
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import of, pathed, took, trained
 from groktime.recipes.shared.tables import number, table
 from groktime.reduced.decay_path import DecayPath, open_path
+from groktime.reduced.prediction import predict
 from groktime.validation.drift import ImplicitDecay, implicit_decay
 from groktime.validation.measure import measure
 
@@ -42,7 +42,7 @@ def told(
         slopes = [float("nan")]
 
     def at(decay: float, implicit: float) -> float:
-        p = predict_on_path(
+        p = predict(
             path, gamma=decay, eta_d=ETA, alpha=ALPHA, seed=seed, threshold=threshold, implicit=implicit
         )
         return p.t_grok

@@ -22,7 +22,8 @@ from groktime.fullnet.trainer import train
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape, open_landscape
-from groktime.validation.compare import Comparison
+from groktime.reduced.path_source import PathSource
+from groktime.validation.comparison import Comparison
 
 
 def there(path: Path, maker: str) -> Path:
@@ -83,6 +84,17 @@ def from_above(
     return lands
 
 
+def predicted(table: xr.Dataset, predictor: str) -> NDArray[np.float64]:
+    """What a predictor says of t_grok, [run]."""
+    return np.asarray(table["predicted"].sel(predictor=predictor).values, float)
+
+
+def path_of(made: Comparison) -> DecayPath:
+    """The decay path among the sources of a comparison."""
+    each = (source for predictor in made.predictors for source in predictor.sources)
+    return next(source.path for source in each if isinstance(source, PathSource))
+
+
 def headline(made: Comparison) -> tuple[list[str], list[list[Any]]]:
     """The scores of a comparison in one line a predictor, of t_grok; and what was left out."""
     rows: list[list[Any]] = []
@@ -105,12 +117,16 @@ def headline(made: Comparison) -> tuple[list[str], list[list[Any]]]:
 
 def coverage(made: Comparison) -> list[list[Any]]:
     """Shares of the runs that generalised within the 90 % intervals, long delays and all."""
-    names = {"": "own seed's landscape", "_spread": "landscape's seeds", "_path": "path"}
+    names = {
+        ("flow", "seed"): "own seed's landscape",
+        ("flow", "seeds"): "landscape's seeds",
+        ("path", "seed"): "path",
+    }
     rows: list[list[Any]] = []
-    for end, name in names.items():
-        if f"coverage{end}" in made.summary:
-            shares = made.summary[f"coverage{end}"].sel(runs=["long", "all"]).values
-            counts = made.summary[f"n_interval{end}"].sel(runs=["long", "all"]).values
+    for (predictor, which), name in names.items():
+        if predictor in made.summary["predictor"].values:
+            one = made.summary.sel(predictor=predictor, interval=which, runs=["long", "all"])
+            shares, counts = one["coverage"].values, one["n_interval"].values
             told = [f"{100 * x:.0f} % of {n}" if n else "–" for x, n in zip(shares, counts, strict=True)]
             rows.append([name, *told])
     return rows
@@ -119,7 +135,7 @@ def coverage(made: Comparison) -> list[list[Any]]:
 def by(made: Comparison, name: str) -> tuple[list[str], list[list[Any]]]:
     """Mean absolute (and signed) error of t_grok by one setting, of long and short delays."""
     table = made.table
-    columns = [c for c in ("log_error", "log_error_path") if c in table]
+    columns = [p for p in ("flow", "path") if p in table["predictor"].values]
     rows: list[list[Any]] = []
     for value in np.unique(table[name]):
         row: list[Any] = [float(value)]
@@ -127,13 +143,15 @@ def by(made: Comparison, name: str) -> tuple[list[str], list[list[Any]]]:
             mine = (table[name].values == value) & (table["short"].values.astype(bool) == short)
             row.append(float(mine.sum()))
             for column in columns:
-                error = 100 * np.expm1(table[column].values[mine])
+                error = 100 * np.expm1(table["log_error"].sel(predictor=column).values[mine])
                 error = error[np.isfinite(error)]
                 known = f"{np.mean(np.abs(error)):.1f} ({np.mean(error):+.1f})" if len(error) else "–"
                 row.append(known)
         rows.append(row)
-    own = ["flow", "path"][: len(columns)]
-    return [name, *(x for what in ("long", "short") for x in (f"{what}: n", *(f"{p}, %" for p in own)))], rows
+    return [
+        name,
+        *(x for what in ("long", "short") for x in (f"{what}: n", *(f"{p}, %" for p in columns))),
+    ], rows
 
 
 def _left_out(scores: xr.Dataset) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from groktime.reduced.path_prediction import predict_on_path
 from numpy.typing import NDArray
 
 from groktime.recipes.shared.common import of
 from groktime.recipes.shared.tables import number
 from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.prediction import predict
 
 Floats = NDArray[np.float64]
 
@@ -33,10 +33,8 @@ def rivals(delays: xr.Dataset, path: DecayPath, threshold: float | None = None) 
         target = _tau(of(own, gamma=weakest), path.seeds)
         found = {}
         for k, gamma in zip(path.refit, path.gamma_eff, strict=True):
-            p = predict_on_path(
-                path, gamma=float(gamma), eta_d=path.eta_d, alpha=float(alpha), threshold=threshold
-            )
-            found[float(gamma)] = np.array([q.tau_c for q in p.seeds]), k / path.dtau
+            p = predict(path, gamma=float(gamma), eta_d=path.eta_d, alpha=float(alpha), threshold=threshold)
+            found[float(gamma)] = np.array([q.detail.tau_c for q in p.seeds]), k / path.dtau
         out += _singly_and_in_pairs(alpha, "path", found, target, weakest)
         stronger = [float(g) for g in np.unique(own["gamma"]) if g > weakest]
         found = {g: (_tau(of(own, gamma=g), path.seeds), 1 / (path.eta_d * g)) for g in stronger}
