@@ -27,7 +27,7 @@ from groktime.reduced.figures.sizes import draw_sizes
 from groktime.reduced.figures.style import BLACK, PALETTE, new_figure
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape, open_landscape
-from groktime.reduced.phases import points
+from groktime.reduced.phases import Point, points
 from groktime.reduced.prediction import Prediction, predict
 from groktime.reduced.system import LEVEL
 
@@ -113,6 +113,10 @@ def _arrive(by_seed: list[Prediction]) -> list[Prediction]:
     return [p for p in by_seed if p.status is Status.GENERALIZES]
 
 
+def _point(point: Point, loss: float, w0: float) -> str:
+    return f"{point.s / ETA_D:,.0f}: {point.w / w0:.2f}, {point.m:.3f}, {loss:.2f}"
+
+
 def way(by_seed: list[Prediction]) -> list[list[str | float]]:
     """Each path's points, with the test loss there."""
     rows: list[list[str | float]] = []
@@ -121,12 +125,7 @@ def way(by_seed: list[Prediction]) -> list[list[str | float]]:
         if p.detail.trajectory is not None:
             s, _, loss = along(p)
             at = {x.name: (x, float(np.interp(x.s, s, loss))) for x in points(p)}
-            row += [
-                f"{at[n][0].s / ETA_D:,.0f}: {at[n][0].w / p.detail.system.w0:.2f}, {at[n][0].m:.3f}, {at[n][1]:.2f}"
-                if n in at
-                else "–"
-                for n in "ACDE"
-            ]
+            row += [_point(*at[n], p.detail.system.w0) if n in at else "–" for n in "ACDE"]
         rows.append(row)
     return rows
 
