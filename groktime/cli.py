@@ -77,10 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         COMMANDS[options.command].run(options)
+        sys.stdout.flush()
     except InputError as error:
         print(f"groktime {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"groktime {options.command}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, `head` perhaps, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -211,6 +211,15 @@ def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == parser().format_help()
 
 
+def test_a_reader_may_stop_reading() -> None:
+    command = [sys.executable, "-m", "groktime", "tasks"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 # --- options, each declared once ---------------------------------------------------------------
 
 
