@@ -218,8 +218,7 @@ def _figure(options: argparse.Namespace) -> None:
     out, write = (Path(given) if given else None for given in (options.output, options.write))
     from groktime.recipes.runner import run_recipe
 
-    with _needs_torch():
-        run_recipe(options.name, out, options.seeds, options.full, write)
+    run_recipe(options.name, out, options.seeds, options.full, write)
 
 
 _OF_LANDSCAPES = """Figures of a landscape (groktime figure KIND LANDSCAPE -o FILE)
