@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
+from groktime.reduced.errors import InputError
+
 FOLDERS = {"paper": "of the paper (P)", "poster": "of the poster (Q)", "results": "of our own"}
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -81,8 +83,18 @@ def catalogue() -> dict[str, Recipe]:
 
 
 def function_of(name: str) -> Callable[..., None]:
-    """The function of a recipe of the catalogue; imports its module."""
-    import_module(f"groktime.recipes.{catalogue()[name].module}")
+    """The function of a recipe of the catalogue; imports its module.
+
+    Raises
+    ------
+    InputError : it needs PyTorch, which is not installed.
+    """
+    try:
+        import_module(f"groktime.recipes.{catalogue()[name].module}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "tqdm", "cloudpickle"):
+            raise
+        raise InputError(f"recipe {name} needs PyTorch: pip install 'groktime[train]'") from error
     return _functions[name]
 
 

@@ -156,3 +156,13 @@ def test_python_m_lists_them() -> None:
     code = [sys.executable, "-m", "groktime.recipes"]
     text = subprocess.run(code, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "Figures and tables of the poster" in text
+
+
+def test_without_torch_it_is_a_sentence() -> None:
+    code = (
+        "import sys\nsys.modules['torch'] = None\n"
+        "from groktime.recipes.__main__ import main\nsys.exit(main(['fig2']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.endswith("recipe fig2 needs PyTorch: pip install 'groktime[train]'\n")
