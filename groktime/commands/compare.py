@@ -12,7 +12,7 @@ from groktime.output import print_json
 
 PATH = Option(
     "path",
-    "further sources, one more predictor each: decay paths, landscapes (.nc)",
+    "decay paths, one more predictor (.nc)",
     metavar="FILE",
     many=True,
     completer=files(".nc"),
@@ -22,12 +22,13 @@ PREDICTING = (LEVEL, M_RATE, SAMPLED_STEPS)
 
 def run(options: argparse.Namespace) -> None:
     """Predict and measure every run; print the comparison, write its report."""
+    from groktime.reduced.decay_path import open_path
     from groktime.validation.compare import compare
     from groktime.validation.folder import check_folder
 
     if options.output:
         check_folder(Path(options.output), options.overwrite)
-    sources = [options.landscape, *(options.path or ())]
+    sources = [options.landscape, *map(open_path, options.path or ())]
     comparison = compare(sources, options.runs, **given(options, MEASURING, PREDICTING))
     if options.output:
         comparison.write_report(options.output, overwrite=options.overwrite)

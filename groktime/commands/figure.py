@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from groktime.completion import figures as names
-from groktime.networks import needs_torch
 from groktime.option import Command, Option, given
 from groktime.options import ALPHA, ETA_D, ETA_R, GAMMA, JSON, LANDSCAPE, MESSINESS, WHICH, output
 from groktime.output import FIGURES, check
@@ -65,8 +64,7 @@ def run(options: argparse.Namespace) -> None:
     out, write = (Path(given) if given else None for given in (options.output, options.write))
     from groktime.recipes.runner import run_recipe
 
-    with needs_torch():
-        run_recipe(options.name, out, options.seeds, options.full, write)
+    run_recipe(options.name, out, options.seeds, options.full, write)
 
 
 def _refuse(options: argparse.Namespace, those: Iterable[Option], why: str) -> None:

@@ -28,6 +28,7 @@ from groktime.fullnet.tasks import addition
 from groktime.fullnet.trainer import train
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
+from groktime.reduced.path_text import tau_c
 from groktime.reduced.prediction import predict
 from groktime.validation.measure import measure
 
@@ -142,7 +143,7 @@ def test_times_are_those_of_training_with_decay(tmp_path: Path, optimizer: str, 
         resolution=0.002, out=tmp_path / "r.nc", machine=ALONE,
     )  # fmt: skip
     measured = float(measure(runs, metric="loss", threshold=level).t_grok[0])
-    assert p.tau_c == pytest.approx(0.7, rel=1e-3)
+    assert tau_c(p) == pytest.approx(0.7, rel=1e-3)
     assert p.t_grok == pytest.approx(measured, rel=0.01)
     assert measured * eta * gamma * path.speed == pytest.approx(0.7, rel=0.01)  # of the exact path
 
@@ -183,7 +184,7 @@ def test_a_member_that_is_done_ends_for_itself(tmp_path: Path) -> None:
     assert ends[0] < ends[1]
     for curve, end in zip(path.dataset["test_accuracy"].values.reshape(2, -1), ends, strict=True):
         assert np.all(curve[end - 5 : end] >= 0.9)
-    assert predict(path, gamma=0.01, eta_d=0.1, alpha=3.0, threshold=0.9).tau_c > 0
+    assert tau_c(predict(path, gamma=0.01, eta_d=0.1, alpha=3.0, threshold=0.9)) > 0
 
 
 def test_a_member_that_passes_while_it_fits_goes_on_until_it_has_fitted(tmp_path: Path) -> None:

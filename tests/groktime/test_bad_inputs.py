@@ -135,7 +135,7 @@ def refused(
     for words in named:
         assert words in err
     assert "Traceback" not in err
-    assert len(err) < 400
+    assert len(err) < 500
 
 
 START = "--gamma 1e-3 --eta-d 1e-2 --alpha 3.6 --m 0.06"

@@ -303,7 +303,7 @@ def test_figures_of_one_panel_return_their_axes_or_draw_into_others(
     x, kind = values(grown)[name]
     drawn = plot(x, kind=kind)
     assert isinstance(drawn, Axes)
-    assert drawn._repr_png_().startswith(b"\x89PNG")
+    assert drawn._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
     left, right = Figure().subplots(1, 2)
     assert plot(x, ax=right, kind=kind) is right
     assert right.get_title()
@@ -324,7 +324,7 @@ def test_figures_of_several_panels_return_figure_and_axes(
     assert isinstance(figure, Figure)
     assert len(axes) >= 2
     assert all(isinstance(ax, Axes) for ax in axes)
-    assert drawn._repr_png_().startswith(b"\x89PNG")
+    assert drawn._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
     with pytest.raises(InputError, match=r"ax: the figure '.*' has several panels"):
         plot(x, ax=Figure().subplots(), kind=kind)
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ import groktime as gt
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow_source import FlowSource
 from groktime.validation.comparison import Comparison
-from groktime.validation.figures import times
+from groktime.validation.figures.columns import errors_shown
 
 RUNS = grid()
 PUBLISHED = Law(c=np.log(2), t_mem=1.0)
@@ -40,7 +40,7 @@ def test_in_the_table_and_the_scores(found: Comparison) -> None:
     assert int(scores["n_interval"].sum()) == 0
 
 
-def test_in_text_page_and_figures(found: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_text_page_and_figures(found: Comparison, tmp_path: Path) -> None:
     text = found.report()
     assert "law predicts t_grok of 8 of 9 runs" in text
     assert "Predicted by law (rows)" in text
@@ -50,11 +50,9 @@ def test_in_text_page_and_figures(found: Comparison, tmp_path: Path, monkeypatch
     assert html.count('<th scope="row">law</th>') == html.count('<th scope="row">flow</th>') > 4
     assert "predicted by law" in html
     assert ",law," in (folder / "table.csv").read_text()
-    drawn: list[str] = []
-    draw = times._draw_predicted
-    monkeypatch.setattr(times, "_draw_predicted", lambda ax, t, name: drawn.append(name) or draw(ax, t, name))
-    times.plot_predicted(found, tmp_path / "predicted.png")
-    assert drawn == ["flow", "path", "law"]
+    assert errors_shown(found.table) == ["flow", "path", "law"]
+    ax = gt.plot(found, tmp_path / "predicted.png", predictor="law")
+    assert ax.get_ylabel().startswith("predicted by law")
 
 
 def test_alone_and_from_files(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from groktime.reduced.errors import InputError
 from groktime.reduced.figures.landscape import draw_landscape, draw_trajectory
 from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.prediction import draw_threshold
@@ -69,15 +68,10 @@ def trajectory_figure(comparison: Comparison) -> Figure:
     Landscapes of (w, m): the training landscape of one seed with the trajectory of Eq. 6 and the runs of the
     same setting, four settings at most. Landscapes of w alone: w/w0 against ηγt, where free decay is
     one straight line for each start, beside the reduced loss over the same norms.
-
-    Raises
-    ------
-    InputError : for a comparison without a landscape.
+    Without a landscape, the norms alone.
     """
-    if not comparison.lands:
-        raise InputError("plot: this comparison has no landscape; expected one for the figure 'trajectory'")
-    over = _over_landscapes if comparison.lands[-1].two_dimensional else _over_decay
-    return over(comparison)
+    plane = bool(comparison.lands) and comparison.lands[-1].two_dimensional
+    return _over_landscapes(comparison) if plane else _over_decay(comparison)
 
 
 # --- landscapes of (w, m) ------------------------------------------------------------------------
@@ -186,7 +180,7 @@ def _over_decay(comparison: Comparison) -> Figure:
     span = np.array([0.0, right])
     for a in colors:
         ax.plot(span, a * np.exp(-span), color=BLACK, linewidth=1.1, linestyle="--", zorder=2.5)
-    low, high = _draw_critical((ax, losses), table)
+    low, high = _draw_critical((ax, losses), table) if comparison.lands else (np.inf, 0.0)
     ax.set(yscale="log", xlim=(0, right), xlabel=r"decay  $\eta\gamma t$", ylabel=ALPHA)
     passed = alpha[decays] * np.exp(-(rate * measured(table))[decays])
     there = np.concatenate([[low], passed])
@@ -197,8 +191,11 @@ def _over_decay(comparison: Comparison) -> Figure:
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.25)
     ax.set_title("norm of trained networks", fontsize="medium")
-    _draw_loss(losses, comparison)
-    legend_below(figure, _handles(colors), 4)
+    if comparison.lands:
+        _draw_loss(losses, comparison)
+    else:
+        remark(losses, "no landscape was compared")
+    legend_below(figure, _handles(colors, bool(comparison.lands)), 4)
     some = f"; {len(drawn)} of {len(decays)} drawn" if len(drawn) < len(decays) else ""
     none = len(rate) - len(decays)
     some += f"; {none} without decay not drawn" if none else ""
@@ -209,7 +206,8 @@ def _over_decay(comparison: Comparison) -> Figure:
 def _end(table: xr.Dataset, decays: NDArray[np.intp]) -> float:
     """ηγt to which the decay is drawn: a little beyond the last time."""
     rate = table["decay_rate"].values
-    every = [measured(table), predicted(table, closed_form(table)), predicted(table, shown(table, None))]
+    every = [measured(table), predicted(table, shown(table, None))]
+    every += [predicted(table, closed_form(table))] if "form" in table["role"].values else []
     times = np.concatenate([(rate * time)[decays] for time in every])
     known = times[np.isfinite(times)]
     return _AFTER * float(known.max(initial=0)) or float((rate * table["last"].values).max())
@@ -227,15 +225,18 @@ def _draw_norm(ax: Axes, comparison: Comparison, run: int, right: float, color: 
         ax.plot(rate * time, curve[np.searchsorted(step, time)], "o", color=color, markersize=4.5, zorder=3)
 
 
-def _handles(colors: dict[float, str]) -> list[Artist]:
-    return [
+def _handles(colors: dict[float, str], landscape: bool) -> list[Artist]:
+    of_runs: list[Artist] = [
         *(Line2D([], [], color=c, label=f"runs, α = {a:g}") for a, c in colors.items()),
         Line2D([], [], color=BLACK, marker="o", linestyle="", markersize=4.5, label="measured t_grok"),
-        Line2D([], [], color=BLACK, linestyle="--", label=r"predicted: $\alpha\,e^{-\eta\gamma t}$"),
+        Line2D([], [], color=BLACK, linestyle="--", label=r"free decay: $\alpha\,e^{-\eta\gamma t}$"),
+    ]
+    of_landscape: list[Artist] = [
         Patch(color=PURPLE, alpha=0.3, label=r"predicted t_grok: at $\alpha_c$ (median; 90 % over seeds)"),
         Line2D([], [], color=BLUE, label="training loss, sampled"),
         Line2D([], [], color=VERMILLION, label="test loss, sampled"),
     ]
+    return of_runs + of_landscape if landscape else of_runs
 
 
 def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float, float]:
