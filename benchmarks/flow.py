@@ -63,7 +63,7 @@ class Lanes:
 
 @dataclass(frozen=True)
 class End:
-    """How a lane of the rival ended, and s = η_D t of generalising (NaN: never)."""
+    """How a lane of the rival ended, and s = η_D t of generalizing (NaN: never)."""
 
     status: str
     time: float

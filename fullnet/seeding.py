@@ -30,7 +30,7 @@ def generator(seed: int, purpose: str) -> torch.Generator:
 
 @contextmanager
 def global_seed(seed: int, purpose: str) -> Iterator[None]:
-    """Seed torch's global generator, which `nn.Module` initialisers draw from, and restore it."""
+    """Seed torch's global generator, which `nn.Module` initializers draw from, and restore it."""
     with _GLOBAL, torch.random.fork_rng(devices=[]):
         torch.manual_seed(_entropy(seed, purpose))
         yield

@@ -88,7 +88,7 @@ class Task:
     Attributes
     ----------
     network : () -> nn.Module
-        A fresh module, initialised from torch's global generator (which the ensemble seeds).
+        A fresh module, initialized from torch's global generator (which the ensemble seeds).
     problem : (seed, n_train) -> Problem
         The data of one seed.
     loss, right : (output, targets) -> [sample]
@@ -104,7 +104,7 @@ class Task:
     stop_loss : float
         A sampled cell whose training loss falls below this is done (0: never).
     threshold : float
-        Test accuracy that counts as generalised. `relative`: as a share of the landscape's
+        Test accuracy that counts as generalized. `relative`: as a share of the landscape's
         ceiling, for tasks whose test accuracy cannot reach 1.
     clip : float
         The gradient of a network that is longer than this is cut to it (0: never), as by

@@ -193,7 +193,7 @@ class DecayPath(Gridded):
         return str(self.attrs["fit"])
 
     def w0(self, seed: int) -> float:
-        """Norm of a seed's network as it was initialised."""
+        """Norm of a seed's network as it was initialized."""
         return float(self["w0"].values[self.place("seed", seed)])
 
 

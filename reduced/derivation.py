@@ -21,7 +21,7 @@ Expr = Any  # sympy publishes no types
 L, h, θ, w, s, t = sp.symbols("L h theta w s t", positive=True)
 η_D, η_R, γ, ρ = sp.symbols("eta_D eta_R gamma rho", positive=True)  # ρ = η_R / η_D
 f = sp.Symbol("f", positive=True)  # |∂l/∂u| on the wall
-w_start, w_c = sp.symbols("w_start w_c", positive=True)  # norm at C, largest norm that generalises
+w_start, w_c = sp.symbols("w_start w_c", positive=True)  # norm at C, largest norm that generalizes
 m, m_E = sp.symbols("m m_E", nonnegative=True)  # messiness, and its value at E
 l_u, l_m = sp.symbols("l_u l_m", real=True)  # partial derivatives of the training loss in u and m
 u_dot = sp.Symbol("udot", real=True)  # du/dt along the wall

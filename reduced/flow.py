@@ -100,7 +100,7 @@ def integrate(
     largest_move: tuple[float, float] = (0.02, 0.02),
     record: bool = False,
 ) -> FlowResult:
-    """Integrate Eq. 6 for all lanes until each generalises, comes to rest or leaves the domain.
+    """Integrate Eq. 6 for all lanes until each generalizes, comes to rest or leaves the domain.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class Geometry:
     """L and h: distance from the start to E in u = ln w and in m. θ: angle (radians) between the
     boundary contour and the u axis. Norms are absolute. `u`, `m`: the contour between E and the
     start's m; `slide` is ∫ |dm/du| / w² dm along it, infinite where the contour folds back.
-    NaN where the contour does not lead to a generalising point.
+    NaN where the contour does not lead to a generalizing point.
     """
 
     level: float
@@ -145,7 +145,7 @@ def _geometry(
     w_start, w_boundary = float(np.exp(u)), float(np.exp(at_start))
     if not passed.any() or not known[-1]:
         return Geometry(level, nan, nan, nan, w_start, w_boundary, nan, m, nan, nan, place, rows)
-    end = int(np.flatnonzero(passed)[-1])  # the messiest solution on the contour that generalises
+    end = int(np.flatnonzero(passed)[-1])  # the messiest solution on the contour that generalizes
     curve, line = place[end:].copy(), rows[end:].copy()
     if end + 1 < len(rows) and known[end + 1]:  # E lies between this row and the next
         low, high = 0.0, 1.0

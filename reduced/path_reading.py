@@ -6,7 +6,7 @@ it is γ alone that is set beside γ_eff, which holds the η that the path was s
 scales the time, and t_fit.
 
 τ_c is linear in γ between the two resolutions next to the run's γ, and through the two finest below them,
-where no run is taken to generalise sooner than at the finest: less decay does not help.
+where no run is taken to generalize sooner than at the finest: less decay does not help.
 
 An implicit decay γ0, a drift along the valley that goes on without decay and counts per step, adds to γ, and
 in the refit to γ_eff: a path that went τ came τ(1 + γ0/γ_eff) far, at γ_eff + γ0; t = τ_c/(η(γ + γ0)).
@@ -34,7 +34,7 @@ class Readings:
     """What each seed of a path says of each lane, a (γ, η_D, α); [seed, lane] but for the last two.
 
     Times in optimizer steps, NaN where there are none; `low` and `high` of the numerical error, infinite
-    where the seed does not generalise. `tau_error` is NaN where nothing tells it. `gamma_eff` [lane, 2]:
+    where the seed does not generalize. `tau_error` is NaN where nothing tells it. `gamma_eff` [lane, 2]:
     the two resolutions that were read, NaN where there was one; `resolved` [lane]: whether γ lies among
     the sampled resolutions or below.
     """
@@ -112,7 +112,7 @@ def _at_gamma(
     first. `share` [lane]: where γ lies between the two, 1 at the coarse one, 0 at the fine one, below 0
     under the finest, and above 1 over the coarsest, which is read there. `above`: the same between the
     first two of the three, NaN where there is none before. `least` [lane]: τ_c over that at the fine one
-    below which a run would generalise sooner than with the finest one's stronger decay; 0 above the finest.
+    below which a run would generalize sooner than with the finest one's stronger decay; 0 above the finest.
 
     The error is half the difference of the two; further from them than that, what their slope makes of
     the distance. Under the finest it is no less than what the pair before would have said otherwise,

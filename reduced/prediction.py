@@ -10,6 +10,7 @@ from groktime.reduced.flow import Status
 from groktime.reduced.source import Lanes, Options, Source, about, check_options, refuse
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import check_settings
+from groktime.reduced.value import Value
 
 if TYPE_CHECKING:
     from groktime.reduced.figures import Panels
@@ -37,8 +38,8 @@ class SeedPrediction:
     detail: Any = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Value):
     """What `predict` returns; times in optimizer steps.
 
     `t_grok` is the median over seeds, of which those that never generalize count as infinite; NaN with a
@@ -79,6 +80,20 @@ class Prediction:
     def detail(self) -> Any:
         """What is behind the typical seed: a `FlowDetail` or a `PathDetail`."""
         return self.typical.detail
+
+    def facts(self) -> dict[str, object]:
+        """Status and times, for the short repr and the head of the table in a notebook."""
+        names = ("t_grok", "t_mem", "low", "high")
+        return {"source": about(self.source).file, "status": self.status.value} | {
+            name: getattr(self, name) for name in names
+        }
+
+    def columns(self) -> dict[str, list[object]]:
+        """One row a seed."""
+        names = ("seed", "status", "t_grok", "t_mem", "low", "high")
+        table: dict[str, list[object]] = {name: [getattr(q, name) for q in self.seeds] for name in names}
+        table["status"] = [q.status.value for q in self.seeds]
+        return table | {name: [q.forms[name] for q in self.seeds] for name in self.forms}
 
     def report(self) -> str:
         """The prediction as a page that a person can read."""

@@ -14,14 +14,15 @@ from groktime.reduced.prediction import Prediction, predict
 from groktime.reduced.source import Lanes, Options, about, check_each, check_options, refuse
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import check_settings
+from groktime.reduced.value import Value
 
 Floats = NDArray[np.float64]
 
 _DECAYS = np.geomspace(1e-7, 1e3, 121)
 
 
-@dataclass(frozen=True)
-class Recommendation:
+@dataclass(frozen=True, repr=False)
+class Recommendation(Value):
     """The weakest decay that groks within a budget.
 
     `gamma`: by the median prediction, which is `prediction`; `cautious`: by the upper end of its 90 %
@@ -34,6 +35,14 @@ class Recommendation:
     cautious: float
     strongest: float
     prediction: Prediction = field(repr=False)
+
+    def facts(self) -> dict[str, object]:
+        """The decays, for the short repr and the head of the table in a notebook."""
+        return {name: getattr(self, name) for name in ("budget", "gamma", "cautious", "strongest")}
+
+    def columns(self) -> dict[str, list[object]]:
+        """The prediction at the recommended decay, one row a seed."""
+        return self.prediction.columns()
 
     def report(self) -> str:
         """Two or three sentences for a person."""

@@ -112,7 +112,7 @@ def _within(index: NDArray[np.intp], count: int) -> NDArray[np.intp]:
 
 class GridSmoother:
     """Tensor product of natural cubic smoothing splines on a grid (Reinsch 1967; Green & Silverman
-    1994, §2.3), its two strengths chosen by generalised cross-validation.
+    1994, §2.3), its two strengths chosen by generalized cross-validation.
 
     GCV counts each degree of freedom 1.4 times, the usual guard against following the noise.
     """

@@ -228,7 +228,7 @@ def _foot_width(loss: Field) -> float:
 
 
 def _floor(y: Floats, fit: Floats) -> float:
-    """The level below which differences are the optimiser's noise and no force.
+    """The level below which differences are the optimizer's noise and no force.
 
     The lowest fitted value, raised by what the fit still varies among the cells within one e-folding
     of it, as far as their scatter about the fit explains that. Without this, the noise of a floor of

@@ -1,4 +1,4 @@
-"""One seed of a landscape as a system to integrate: its surface, what "generalised" and "memorised"
+"""One seed of a landscape as a system to integrate: its surface, what "generalized" and "memorized"
 mean on it, and Eq. 6 with and without its wall moved.
 """
 
@@ -17,7 +17,7 @@ from groktime.reduced.surface import Field, Surface, surface_of
 Floats = NDArray[np.float64]
 
 LEVEL = 0.05  # the training loss that divides the two regions of P Fig. 6a
-# The share of training samples that counts as memorised; without accuracies, a loss below LEVEL does.
+# The share of training samples that counts as memorized; without accuracies, a loss below LEVEL does.
 MEMORIZED = 0.95
 # The wall is moved by -, 0, + so many standard deviations: with the seeds, a 90 % interval.
 QUANTILE = 1.645
@@ -46,7 +46,7 @@ class System:
         wall: bool,
         record: bool = False,
     ) -> tuple[FlowResult, Floats, Floats]:
-        """Eq. 6 for all lanes, and the s = η_D t within which each generalises, infinite where it does not.
+        """Eq. 6 for all lanes, and the s = η_D t within which each generalizes, infinite where it does not.
 
         With `wall`, those are the ends that the wall's uncertainty makes (90 %): the lanes are integrated
         with the wall at its place and at either end of it, side by side. A path is recorded of the first.
@@ -121,7 +121,7 @@ def _system(
         )
     if threshold is None:
         if metric == "loss":
-            raise InputError("threshold: expected the test loss below which a network has generalised")
+            raise InputError("threshold: expected the test loss below which a network has generalized")
         threshold = float(land.attrs["accuracy_threshold"])
         if land.attrs["threshold_relative"]:
             threshold *= _ceiling(surface, tested, land)
@@ -144,13 +144,20 @@ def _system(
     )
 
 
+@dataclass(frozen=True)
+class _Margin:
+    """By how much a metric passes its threshold: a value, so that a prediction can be pickled."""
+
+    tested: Field
+    threshold: float
+    sign: float
+
+    def __call__(self, u: Floats, m: Floats) -> Floats:
+        return self.sign * (self.tested.derivatives(u, m, second=False)[0] - self.threshold)
+
+
 def _passes(tested: Field, threshold: float, metric: str) -> Test:
-    sign = 1.0 if metric == "accuracy" else -1.0
-
-    def margin(u: Floats, m: Floats) -> Floats:
-        return sign * (tested.derivatives(u, m, second=False)[0] - threshold)
-
-    return margin
+    return _Margin(tested, threshold, 1.0 if metric == "accuracy" else -1.0)
 
 
 def _ceiling(surface: Surface, tested: Field, land: Landscape) -> float:

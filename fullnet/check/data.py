@@ -30,7 +30,7 @@ def data_findings(task: Task, seed: int, data: Callable[[int, int], Any]) -> Fin
             return
     if not len(problem.test):
         yield Finding(
-            "problem", "gives no test samples, so that nothing tells when it generalises", note=True
+            "problem", "gives no test samples, so that nothing tells when it generalizes", note=True
         )
     if not _same(problem, data(seed, task.n_train)):
         yield Finding(

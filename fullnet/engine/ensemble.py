@@ -29,7 +29,7 @@ OfOne = Callable[[Tensor, Named], Tensor]  # (output, targets) of one member -> 
 
 
 def initial_parameters(task: Task, seed: int) -> Tensor:
-    """The flat parameters [parameter] of a freshly initialised network, each tensor once."""
+    """The flat parameters [parameter] of a freshly initialized network, each tensor once."""
     with global_seed(seed, "weights"):
         network = task.network()
     return torch.cat([p.detach().reshape(-1) for p in network.parameters()])

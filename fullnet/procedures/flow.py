@@ -3,7 +3,7 @@
     dw/dt = -η_D (∂l/∂w + γ w)        dm/dt = -η_R ∂l/∂m
 
 l is the reduced training loss. It is not looked up: in each turn the direction of a member's weights is
-minimised anew on the sphere |w|, from where it was, and the two slopes are read off the network there.
+minimized anew on the sphere |w|, from where it was, and the two slopes are read off the network there.
 """
 
 from __future__ import annotations

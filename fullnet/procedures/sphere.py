@@ -1,4 +1,4 @@
-"""The inner problem of a reduced loss landscape (Omnigrok, Eq. 1): minimise the training loss over
+"""The inner problem of a reduced loss landscape (Omnigrok, Eq. 1): minimize the training loss over
 all directions at fixed weight norm, for many cells at once.
 """
 
@@ -157,7 +157,7 @@ class Metrics:
     converged: NDArray[np.bool_]
 
 
-def minimise(
+def minimize(
     task: Task,
     cells: Sequence[Cell],
     budgets: Sequence[int],

@@ -1,6 +1,6 @@
 """Transformer, time against weight decay, P Fig. 10a.
 
-P claims: the time to generalise goes as 1/γ over two decades, and the prefactor depends on the seed. Beside
+P claims: the time to generalize goes as 1/γ over two decades, and the prefactor depends on the seed. Beside
 it what the decay path of the same seeds says, sampled at decays of 4.2 to 0.5. γ = 1 is
 that of fig7, from the folder fig7 beside this one's; what is not there is trained.
 """
@@ -62,7 +62,7 @@ def claims(delays: xr.Dataset) -> list[list[str]]:
     t, censored = delays["t_grok"].values, delays["test_censored"].values
     lawful = [abs(x + 1) <= LAW for x in each]  # the last ones, of t_grok
     text = f"slopes {', '.join(f'{x:.2f}' for x in each)}, γ from {gamma.min():g} to {gamma.max():g}"
-    text += f"; {censored.sum()} of {len(t)} runs had not generalised, and are left out"
+    text += f"; {censored.sum()} of {len(t)} runs had not generalized, and are left out"
     least = np.where(censored, delays["last"].values, t)  # a censored run takes longer than it was watched
     ratios = [f"{least[gamma == g].max() / least[gamma == g].min():.2f}" for g in np.unique(gamma)]
     spread = min(map(float, ratios)) > 1 + LAW
@@ -115,7 +115,7 @@ def draw(delays: xr.Dataset, predicted: np.ndarray, sizes: str, file: Path) -> N
     ax.plot(decays, middle / decays, "--", color=BLACK, label="1/γ")
     missed = delays.isel(run=delays["test_censored"].values)
     if missed.sizes["run"]:
-        label = "not generalised by then"
+        label = "not generalized by then"
         ax.plot(missed["gamma"], missed["last"], "^", color=BLACK, fillstyle="none", label=label)
     ax.set(xscale="log", yscale="log", xlabel="weight decay γ", ylabel="optimizer steps")
     ax.set_xticks(decays, [f"{g:.2g}" for g in decays])

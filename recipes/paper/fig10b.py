@@ -1,7 +1,7 @@
 """MNIST, time against weight decay, P Fig. 10b.
 
-P claims: with N = 1000 and α = 9 the time to generalise goes as 1/γ for γ from about 0.1 to 1, is shorter
-than that law at low γ, and very large γ disturbs the optimisation. Needs the MNIST files (docs/data.md).
+P claims: with N = 1000 and α = 9 the time to generalize goes as 1/γ for γ from about 0.1 to 1, is shorter
+than that law at low γ, and very large γ disturbs the optimization. Needs the MNIST files (docs/data.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Teacher–student, P Fig. 2.
 
 P claims: (a) the reduced training loss is an L and the test loss a U with its minimum at α of about 1;
-(b) α = 0.5 generalises at once whatever γ, α = 2 not at all (γ = 0), late (0.03), sooner (1);
+(b) α = 0.5 generalizes at once whatever γ, α = 2 not at all (γ = 0), late (0.03), sooner (1);
 (c) steps to 95 % training accuracy do not depend on γ, steps to 95 % test accuracy go as 1/γ.
 """
 
@@ -33,7 +33,7 @@ ALPHAS = (2.0, 3.0)
 
 
 def decay_rate(run: xr.Dataset, t_mem: float, t_grok: float) -> float:
-    """-d ln w/dt between fitting and generalising, over ηγ; NaN if that is too short to tell."""
+    """-d ln w/dt between fitting and generalizing, over ηγ; NaN if that is too short to tell."""
     steps = run["step"].values
     flat = (steps >= 2 * t_mem) & (steps <= t_grok)
     if flat.sum() < 10:
@@ -43,7 +43,7 @@ def decay_rate(run: xr.Dataset, t_mem: float, t_grok: float) -> float:
 
 
 def times(delays: xr.Dataset, runs: xr.Dataset) -> list[str]:
-    """Times beside the landscape's prediction for the same seed, norm at generalisation and rate of
+    """Times beside the landscape's prediction for the same seed, norm at generalization and rate of
     decay for each α and γ; the slopes, also in words."""
     delays = delays.assign(
         rate=(
@@ -69,8 +69,8 @@ def times(delays: xr.Dataset, runs: xr.Dataset) -> list[str]:
                 span(float(own["rate"].min()), float(own["rate"].max())),
             ]
         )
-    head = ["α", "γ", "t_mem", "t_grok", "not generalised", "predicted", "error, by seed"]
-    table([*head, "w/w0 at generalising", "decay of w over ηγ"], rows, "times")
+    head = ["α", "γ", "t_mem", "t_grok", "not generalized", "predicted", "error, by seed"]
+    table([*head, "w/w0 at generalizing", "decay of w over ηγ"], rows, "times")
     lines, said = [], []
     for alpha in ALPHAS:
         own = of(delays, alpha=alpha)
@@ -143,7 +143,7 @@ def run(out: Path, seeds: int) -> None:
     said = times(delays, runs.dataset)
     print("\n## Fig. 2b: α = 0.5 and 2")
     groups = _groups(summary(measure(few)))
-    head = ["α", "γ", "t_mem", "t_grok", "not generalised"]
+    head = ["α", "γ", "t_mem", "t_grok", "not generalized"]
     table(head, [[*_of_group(g), _missed(g)] for g in groups], "few")
     last = few.dataset.isel(time=-1)
     still = of(last, alpha=2, gamma=0)["test_accuracy"]

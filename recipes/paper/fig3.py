@@ -1,7 +1,7 @@
 """MNIST with MSE, P Fig. 3.
 
 P claims: reduced test error over N and α has thumb-shaped contours; α = 1 does not grok (A), larger α
-with small N does (B), and with large N not (C); the time to generalise rises steeply near a critical N.
+with small N does (B), and with large N not (C); the time to generalize rises steeply near a critical N.
 Accuracies here never reach 95 %: times are to 50, 70 and 80 %. Needs the MNIST files (docs/data.md).
 """
 

@@ -1,7 +1,7 @@
 """IMDb reviews, LSTM, P Fig. 4.
 
 P claims: at large N reduced training and test errors over α are both U-shaped, at small N they do not match;
-with N = 1000, α = 6 and γ = 1 overfit within about 1e2 steps and generalise from about 1e3, α = 1 and γ = 0
+with N = 1000, α = 6 and γ = 1 overfit within about 1e2 steps and generalize from about 1e3, α = 1 and γ = 0
 do not grok. And the embedding is 98 to 99 % of w². About 8 minutes of one core. Needs the IMDb file
 (docs/data.md).
 """
@@ -31,7 +31,7 @@ SETTINGS = ((6.0, 1.0), (1.0, 0.0))  # α and γ
 SMALL = {"length": 100, "hidden": 32, "embedding": 32, "n_test": 500}
 APART = 0.1  # a difference of accuracies from which on they do not match, and by which a U rises
 ABOVE = 0.55  # test accuracy two standard errors of SMALL's test set above chance
-EARLY, LATE = 300, 4_000  # steps between which late generalisation begins
+EARLY, LATE = 300, 4_000  # steps between which late generalization begins
 
 
 def is_u(error: xr.DataArray) -> bool:
@@ -89,7 +89,7 @@ def grokking(trainings: Runs) -> list[list[str]]:
             ])  # fmt: skip
         numbers = f"test accuracy at best {spread(before)} up to {EARLY:,} steps, "
         numbers += f"{spread(after)} in the mean from {LATE:,}"
-        claim = f"{name}: {'generalises from about 1e3' if gamma else 'does not grok'}"
+        claim = f"{name}: {'generalizes from about 1e3' if gamma else 'does not grok'}"
         rows.append([claim, "yes" if rises == bool(gamma) else "no", numbers])
     return rows
 

@@ -2,7 +2,7 @@
 
 P claims: (a) the training loss has a region I (high, small w) and a region II (low, large w), split by a
 contour; (b) the test loss depends strongly on m; (c) on the path A to E it has several descents; (e) by
-training-set size, 45 and 55 pairs reach the generalising solution, 25 and 35 do not, and θ55 < θ45, hence
+training-set size, 45 and 55 pairs reach the generalizing solution, 25 and 35 do not, and θ55 < θ45, hence
 t55 < t45 (54 here: 55 leave no test pair). Drawn from the landscapes that ship; nothing is trained. P drew
 its path by hand: here it is that of Eq. 6. (d) is `groktime figure gradients`, (f) `groktime predict --plot`.
 """

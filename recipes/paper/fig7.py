@@ -1,7 +1,7 @@
 """One-layer transformer on (a + b) mod p, P Fig. 7.
 
 P claims: (a) trained with decay 1 the norm first rises, peaks while the network overfits, and falls below
-its initial value as it generalises; (b) held at α = 0.8, training and test accuracy rise together.
+its initial value as it generalizes; (b) held at α = 0.8, training and test accuracy rise together.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def draw_accuracy(ax: Axes, data: xr.Dataset) -> None:
 
 
 def draw_norm(ax: Axes, free: Runs) -> None:
-    """The norm of every seed, and where it fits (open) and generalises (filled)."""
+    """The norm of every seed, and where it fits (open) and generalizes (filled)."""
     delays, w0 = measure(free), free.dataset["w0"].values
     for k, values in enumerate(free.dataset["weight_norm"].values / w0[:, None]):
         ax.plot(np.maximum(free.step, 1), values, color=PURPLE, linewidth=1.4)

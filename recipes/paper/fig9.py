@@ -1,6 +1,6 @@
 """Transformer, landscape over the train share, P Fig. 9.
 
-P claims: for α from 0.1 to 4 the reduced training loss is an L and the test loss a U; networks generalise
+P claims: for α from 0.1 to 4 the reduced training loss is an L and the test loss a U; networks generalize
 only above a critical share of pairs to train on, about 0.25 (p = 113).
 """
 
@@ -21,7 +21,7 @@ from groktime.recipes.shared.tables import table
 from groktime.reduced.figures.style import ALPHA, cell_edges, scale_x
 from groktime.reduced.landscape import Landscape
 
-RIGHT = 0.95  # accuracy that counts as fitted, or as generalised
+RIGHT = 0.95  # accuracy that counts as fitted, or as generalized
 FLOOR = 1e-5  # of a loss, in the figure
 
 

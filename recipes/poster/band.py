@@ -2,7 +2,7 @@
 
 Q claims a "comprehension band", train size / batch from 100 to 800, in which delays are short. Each cell
 (p, batch) has runs over input noise, initial scale α and decay γ. Most of Q's runs inside the band failed,
-so all that are censored are counted: never fitted, or fitted and not generalised within the steps.
+so all that are censored are counted: never fitted, or fitted and not generalized within the steps.
 Small: half of the equations, as in the preset "small" (with 30 % at p = 47 test accuracy stays near chance),
 width 64; half an hour of half a busy core for each noise. --full: Q's sizes, 30 % and width 128, where
 noise at p = 997 takes 16 GB.
@@ -83,18 +83,18 @@ class Cell:
         return np.isfinite(self.t_mem)
 
     @property
-    def generalised(self) -> Bools:
+    def generalized(self) -> Bools:
         return np.isfinite(self.delay)
 
     @property
     def late(self) -> Bools:
-        """Fitted, and not generalised by the end."""
-        return self.fitted & ~self.generalised
+        """Fitted, and not generalized by the end."""
+        return self.fitted & ~self.generalized
 
     @property
     def median(self) -> float:
         """Of the delays that are known."""
-        return float(np.median(self.delay[self.generalised])) if self.generalised.any() else np.nan
+        return float(np.median(self.delay[self.generalized])) if self.generalized.any() else np.nan
 
 
 def cells_of(
@@ -145,7 +145,7 @@ def known(cells: list[Cell], epochs: bool) -> tuple[Floats, Bools, Floats]:
 
 
 def claims(cells: list[Cell]) -> list[list[str]]:
-    """Q's claims; runs that fitted and did not generalise count as longer than they were watched."""
+    """Q's claims; runs that fitted and did not generalize count as longer than they were watched."""
     sides = {"inside": [c for c in cells if c.inside], "outside": [c for c in cells if not c.inside]}
     rows = []
     shares = []
@@ -153,12 +153,12 @@ def claims(cells: list[Cell]) -> list[list[str]]:
         done, fitted, runs = (
             sum(int(x.sum()) for x in each)
             for each in (
-                [c.generalised for c in mine],
+                [c.generalized for c in mine],
                 [c.fitted for c in mine],
                 [np.ones(len(c.delay)) for c in mine],
             )
         )
-        shares.append(f"{name} {done} of {runs} generalised, {fitted} fitted")
+        shares.append(f"{name} {done} of {runs} generalized, {fitted} fitted")
     for unit in ("steps", "epochs"):
         medians = {}
         for name, mine in sides.items():
@@ -172,9 +172,9 @@ def claims(cells: list[Cell]) -> list[list[str]]:
         )
         rows.append([f"delays are shorter inside the band, in {unit}", came, told])
     rows[0][2] += "; " + "; ".join(shares)
-    failed = [2 * int(c.generalised.sum()) < len(c.delay) for c in sides["inside"]]
+    failed = [2 * int(c.generalized.sum()) < len(c.delay) for c in sides["inside"]]
     came = "yes" if 2 * sum(failed) > len(failed) else "no"
-    outside = [2 * int(c.generalised.sum()) < len(c.delay) for c in sides["outside"]]
+    outside = [2 * int(c.generalized.sum()) < len(c.delay) for c in sides["outside"]]
     told = f"{sum(failed)} of {len(failed)} cells; outside {sum(outside)} of {len(outside)}"
     rows.append(["most cells of the band have mostly failed runs", came, told])
     return rows
@@ -199,7 +199,7 @@ def draw_cells(figure: Figure, ax: Axes, cells: list[Cell]) -> None:
         low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
         norm = LogNorm(low / 1.2, high * 1.2)
         mesh = ax.imshow(grid, cmap="viridis", origin="lower", aspect="auto", norm=norm)
-        bar = figure.colorbar(mesh, ax=ax, label="median delay, steps, of the runs that generalised")
+        bar = figure.colorbar(mesh, ax=ax, label="median delay, steps, of the runs that generalized")
         in_plain(bar.ax.yaxis)
     size = {c.p: c.n_train for c in cells}
     ax.set_xticks(range(len(batches)), [str(b) for b in batches])
@@ -207,7 +207,7 @@ def draw_cells(figure: Figure, ax: Axes, cells: list[Cell]) -> None:
     ax.set(xlim=(-0.5, len(batches) - 0.5), ylim=(-0.5, len(primes) - 0.5))
     ax.set(xlabel="batch", ylabel="p (train size)")
     ax.set_title(
-        f"hatched: train size / batch from {LOW} to {HIGH}; grey: no run generalised", fontsize="medium"
+        f"hatched: train size / batch from {LOW} to {HIGH}; grey: no run generalized", fontsize="medium"
     )
 
 
@@ -225,8 +225,8 @@ def draw_runs(ax: Axes, cells: list[Cell]) -> None:
     for p, colour in colours.items():
         ax.plot([], [], "s", color=colour, label=f"p = {p}")
     for marker, fill, told in (
-        ("o", "full", "generalised"),
-        ("^", "none", "not generalised: watched since the fit"),
+        ("o", "full", "generalized"),
+        ("^", "none", "not generalized: watched since the fit"),
         ("v", "none", "not fitted: its whole run"),
     ):
         ax.plot([], [], marker, color="0.3", fillstyle=fill, linewidth=0, label=told)
@@ -258,7 +258,7 @@ def run(
     cells, files = cells_of(sizes, range(seeds), noise, out)
     print(f"## Division, delays by train size and batch: {sizes.steps:,} steps, {seeds} seed(s)")
     head = ["p", "train size", "batch", "train size / batch", "in the band", "runs", "not fitted"]
-    table([*head, "not generalised", "median delay, steps", "epochs"], rows_of(cells), "cells")
+    table([*head, "not generalized", "median delay, steps", "epochs"], rows_of(cells), "cells")
     table(["claim", "came out", "numbers"], claims(cells), "claims")
     took(*files)
 

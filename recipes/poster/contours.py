@@ -1,10 +1,10 @@
 """Loss contours around final weights, four operations, Q.
 
 Q claims: around the optimum of a network that has grokked the loss landscape is more uneven (up to 8 times,
-at unequal ranges). Here at equal ranges, in random directions that are filter-normalised (Li et al. 2018):
+at unequal ranges). Here at equal ranges, in random directions that are filter-normalized (Li et al. 2018):
 each row of a weight matrix gets a Gaussian row of its own length, biases and LayerNorm stay, so that a
 distance r is relative to the weights. Networks on x + y mod 41 (preset "small"), all of one start: trained
-with γ = 1 until it has grokked, the same when it has only memorised, and as long with γ = 0.
+with γ = 1 until it has grokked, the same when it has only memorized, and as long with γ = 0.
 
 Unevenness is the standard deviation of the loss over random directions at distance r. The contours drawn
 are of the first seed. About 2 minutes of processor time a seed.
@@ -38,8 +38,8 @@ from groktime.reduced.figures.style import new_figure
 
 Floats = NDArray[np.float64]
 
-EARLY, LATE = 300, 2_500  # steps: memorised, and grokked if γ = 1
-NETWORKS = ("grokked", "memorised", "without decay")
+EARLY, LATE = 300, 2_500  # steps: memorized, and grokked if γ = 1
+NETWORKS = ("grokked", "memorized", "without decay")
 GROKKED = NETWORKS[0]
 DISTANCES = (0.25, 0.5, 1.0)
 DIRECTIONS = 24
@@ -61,7 +61,7 @@ def trained_weights(task: Task, seed: int) -> dict[str, Floats]:
 
 
 def direction(network: nn.Module, flat: Tensor, draw: int) -> Tensor:
-    """A filter-normalised random direction [parameter] from weights [parameter]; equal draws are the same
+    """A filter-normalized random direction [parameter] from weights [parameter]; equal draws are the same
     Gaussian numbers for all networks."""
     own, start = [], 0
     gaussian = generator(draw, "direction")

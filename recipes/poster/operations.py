@@ -2,7 +2,7 @@
 
 Q claims: (a) a decoder of two blocks groks + − × ÷ modulo p, with a delay from 95 % training to 95 % test
 accuracy, in steps and epochs; (b) the norm of the first block's query, key and value weights rises steeply
-before it generalises and falls after. γ = 1; runs stop when the test accuracy has held 99 %, and addition is
+before it generalizes and falls after. γ = 1; runs stop when the test accuracy has held 99 %, and addition is
 run on, too, to see what comes after. Preset "small": p = 41, width 64, half of the equations;
 --full: p = 97, width 128, 30 %. Small: about 3 minutes of one core a seed.
 """
@@ -29,7 +29,7 @@ from groktime.validation.measure import measure
 
 OPERATIONS = {"addition": "+", "subtraction": "-", "multiplication": "*", "division": "/"}
 FIRST = PART + "attention1"
-STEEP = 1.1  # the factor by which the norm has to rise from its lowest before generalisation
+STEEP = 1.1  # the factor by which the norm has to rise from its lowest before generalization
 FALL = 0.95  # and that to which it has to fall from its highest
 
 
@@ -52,7 +52,7 @@ def delays(runs: dict[tuple[str, int], Runs], per_epoch: int) -> tuple[list[list
 
 
 def course(run: xr.Dataset, norm: NDArray[np.float64], t_grok: float) -> tuple[int, int]:
-    """Where the norm is lowest before generalising, and highest from then on: two indices along time."""
+    """Where the norm is lowest before generalizing, and highest from then on: two indices along time."""
     before = run["step"].values <= t_grok
     low = int(np.argmin(norm[before]))
     return low, low + int(np.nanargmax(norm[low:]))

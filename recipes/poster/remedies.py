@@ -2,7 +2,7 @@
 
 Q claims, with N = 1000 and α = 8: cross-entropy instead of MSE removes the delay, so does turning and
 blurring the inputs, and a training set of 5,000 nearly does. A delay also shrinks when the fit takes longer,
-so its change is told in two parts: how much earlier the network generalises, and how much later it fits.
+so its change is told in two parts: how much earlier the network generalizes, and how much later it fits.
 Q does not say γ. 0.1 is that of P Fig. 3d in fig3, and the weakest for which times go as 1/γ (P Fig. 10b):
 the longest delay there. Small: 2 seeds, 12,000 steps. Needs the MNIST files (docs/data.md) and kornia.
 """
@@ -83,7 +83,7 @@ def against(delays: dict[str, dict[float, xr.Dataset]]) -> None:
                 )
             )
             rows.append([arm, f"{threshold:.0%}", shrinks, earlier, later])
-    head = ["", "test accuracy", "the delay is shorter by", "generalises earlier by", "fits later by"]
+    head = ["", "test accuracy", "the delay is shorter by", "generalizes earlier by", "fits later by"]
     table(head, rows, "against")
 
 
@@ -99,7 +99,7 @@ def claims(delays: dict[str, dict[float, xr.Dataset]]) -> None:
         rows.append([f"{arm}: {claim}", _yes(share <= left), text])
         earlier = (base["t_grok"] - own["t_grok"]).values
         later = (own["t_mem"] - base["t_mem"]).values
-        rows.append(["… generalises sooner", _yes(earlier > 0), f"{seeds_of(earlier)} steps earlier"])
+        rows.append(["… generalizes sooner", _yes(earlier > 0), f"{seeds_of(earlier)} steps earlier"])
         rows.append(["… and fits no later", _yes(later <= 0), f"{seeds_of(later)} steps later"])
     table(["claim", "came out", "numbers"], rows, "claims")
 

@@ -53,7 +53,7 @@ def run(
             tau = ", ".join(map(number, own["tau"].values))
             told = ", ".join("–" if np.isnan(e) else f"{e:+.1%}" for e in error)
             rows.append([decay, f"{rate:g}", tau, told])
-    table(["γ", "η", "τ = ηγt at generalising, by seed", "path, by seed"], rows, "tau")
+    table(["γ", "η", "τ = ηγt at generalizing, by seed", "path, by seed"], rows, "tau")
     by_seed = [found.isel(run=found["seed"].values == s)["tau"].values for s in chosen]
     spread = max(float(np.nanmax(t) / np.nanmin(t)) for t in by_seed)
     print(f"\nof one seed, τ varies by a factor of up to {spread:.3f}; t by {_factor(found):.0f}")

@@ -112,7 +112,7 @@ def errors(name: str, made: Comparison) -> list[str]:
 
 
 def _missed(runs: xr.Dataset, told: Floats) -> NDArray[np.bool_]:
-    """Runs that had not generalised by their end, and were told to."""
+    """Runs that had not generalized by their end, and were told to."""
     return np.asarray(np.isnan(runs["measured_t_grok"].values) & (told <= runs["last"].values))
 
 
@@ -176,7 +176,7 @@ def draw(ax: Axes, name: str, made: Comparison) -> None:
     ax.plot(gamma, runs["measured_t_mem"], ".", color=GREEN, alpha=0.6, label="fitted")
     ax.plot(gamma, predicted(runs, "flow"), "s", color=ORANGE, fillstyle="none", label="Eq. 6")
     ax.plot(gamma, predicted(runs, "path"), "x", color=VERMILLION, markersize=8, label="decay path")
-    ax.plot(gamma, t, "o", color=BLUE, markersize=4, label="generalised")
+    ax.plot(gamma, t, "o", color=BLUE, markersize=4, label="generalized")
     missed = np.isnan(t)
     ax.plot(
         gamma[missed], runs["last"].values[missed], "^", color=BLUE, fillstyle="none", label="not by then"

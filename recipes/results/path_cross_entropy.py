@@ -20,7 +20,7 @@ from groktime.validation.figures import plot
 
 N, ALPHA, ETA = 200, 100.0, 1e-3
 GAMMA = (0.3, 1.0)
-TAU = 4.6  # ln(100): the norm of the start over that of initialisation
+TAU = 4.6  # ln(100): the norm of the start over that of initialization
 
 
 @recipe(

@@ -187,7 +187,7 @@ def draw(paths: list[DecayPath], exact: Floats, sampled: Floats, times: Floats, 
     for ax in (one, two, three):
         ax.legend(frameon=False, fontsize="small")
     figure.suptitle(
-        "shrink and refit on overparameterised linear regression (lines: exact, points: sampled)",
+        "shrink and refit on overparameterized linear regression (lines: exact, points: sampled)",
         fontsize="medium",
     )
     save(figure, file, overwrite=True)

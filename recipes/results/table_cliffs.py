@@ -174,7 +174,7 @@ class Summary:
     """All curves and decays of one cliff on one grid. Errors are of those that arrive."""
 
     cases: int
-    false: int  # not reported as generalising
+    false: int  # not reported as generalizing
     median: float
     p95: float
     worst: float

@@ -3,7 +3,7 @@
 Teacher–student, α = 3, AdamW: 10 weight decays from 0.03 to 1 times 5 learning rates from 1e-4 to 1e-3. Both
 are done here, one after the other on the same machine: decay paths, at a larger rate than most runs and at
 several resolutions, since one path serves every η; then all 50 networks of each seed, trained until they
-generalise. Steps are optimizer steps of one network that were really done, seconds those since the work was
+generalize. Steps are optimizer steps of one network that were really done, seconds those since the work was
 last started. The same path is read with its finest resolutions left out, too: what it would have cost (of the
 seconds, its share by steps), and how wrong it would have been. The rival of all this is a single real run at
 the strongest decay and largest rate, its time rescaled by 1/(γη); it is among the 50. About 1.2 million steps
@@ -134,7 +134,7 @@ def run(
     costs = list(paths)
     costs += [rescaled(full, spent, decays, rates, k) for k in {len(decays) - 1, len(decays) // 2}]
     print(f"\nmachine: {machine()}; {len(decays) * len(rates)} cells, {len(chosen)} seed(s)")
-    print(f"training: {int(np.isfinite(full.times).sum())} of {full.times.size} runs generalised")
+    print(f"training: {int(np.isfinite(full.times).sum())} of {full.times.size} runs generalized")
     head = ["map by", "steps", "seconds", "times fewer steps", "times faster", "mean error, %"]
     table([*head, "worst, %", "cells"], rows_of(full, costs, decays, rates), "costs")
     reached = [

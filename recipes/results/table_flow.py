@@ -1,7 +1,7 @@
 """The flow against two other integrators, and against the closed forms, on exponential walls.
 
 l = 0.05 exp(-k (u - u_c(m))), θ, k, γ and η_R/η_D as below, the literal metric with w near 1 and near
-40 at E. Every lane starts 20 e-foldings right of l = 0.05 at m = 0.5 and generalises at m <= 0.1.
+40 at E. Every lane starts 20 e-foldings right of l = 0.05 at m = 0.5 and generalizes at m <= 0.1.
 Times are of reaching that m, by `reduced.flow`, by CVODE of SUNDIALS, and by Radau of scipy.
 """
 
@@ -59,7 +59,7 @@ def generalized(u: Floats, m: Floats) -> Floats:
 
 
 def flow_times(case: Case, lanes: Iterable[tuple[float, float]] = LANES) -> Floats:
-    """η_D γ t of every lane by `reduced.flow`; NaN where it does not generalise."""
+    """η_D γ t of every lane by `reduced.flow`; NaN where it does not generalize."""
     gamma, ratio = np.array(list(lanes)).T
     done = integrate(
         case.wall,

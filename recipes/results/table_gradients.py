@@ -13,7 +13,7 @@ from typing import Annotated
 import torch
 
 from groktime.fullnet.engine.memory import keep_freed_memory
-from groktime.fullnet.procedures.sphere import Cell, minimise
+from groktime.fullnet.procedures.sphere import Cell, minimize
 from groktime.fullnet.tasks import addition
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.tables import keep
@@ -34,7 +34,7 @@ def run(out: Path, *, steps: Annotated[int, "the rate drops at each third (9000)
     print("\n".join(lines))
     for gradient in ("full", "tangent"):
         budgets = [steps // 3, steps]
-        loss = minimise(task, cells, budgets, gradient).train_loss.reshape(2, len(MESSINESS), -1)
+        loss = minimize(task, cells, budgets, gradient).train_loss.reshape(2, len(MESSINESS), -1)
         for j, m in enumerate(MESSINESS):
             for b, budget in enumerate(budgets):
                 row = "".join(f" {x:.1e} |" for x in loss[b, j])

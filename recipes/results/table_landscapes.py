@@ -1,7 +1,7 @@
 """What the shipped landscapes show, seed by seed.
 
 Teacher–student: the LU shape of P Fig. 2a. Toy addition by training-set size: P Fig. 6e claims that 45
-and more pairs reach the generalising solution, more of them at a smaller angle θ and sooner, and that
+and more pairs reach the generalizing solution, more of them at a smaller angle θ and sooner, and that
 25 and 35 do not reach it.
 """
 

@@ -29,7 +29,7 @@ HEAD += ["w/w0 at t_grok, Eq. 6", "measured"]
 
 
 def by_run(made: Comparison) -> list[list[Any]]:
-    """Times of each run, and the norms at which it was to generalise, and did."""
+    """Times of each run, and the norms at which it was to generalize, and did."""
     w0 = made.runs.dataset["w0"].values
     rows: list[list[Any]] = []
     for k in np.lexsort((made.table["seed"].values, made.table["gamma"].values)):

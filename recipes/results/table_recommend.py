@@ -1,7 +1,7 @@
 """A decay for a budget, then trained.
 
 For budgets of steps on teacher–student and MNIST: the γ that a landscape (sampled from above) and that a
-decay path recommend, and when networks of other seeds, trained with it, generalise. Landscapes and paths
+decay path recommend, and when networks of other seeds, trained with it, generalize. Landscapes and paths
 are those of table_teacher_student and table_mnist, where they have been sampled (--from).
 """
 

@@ -116,7 +116,7 @@ def headline(made: Comparison) -> tuple[list[str], list[list[Any]]]:
 
 
 def coverage(made: Comparison) -> list[list[Any]]:
-    """Shares of the runs that generalised within the 90 % intervals, long delays and all."""
+    """Shares of the runs that generalized within the 90 % intervals, long delays and all."""
     names = {
         ("flow", "seed"): "own seed's landscape",
         ("flow", "seeds"): "landscape's seeds",

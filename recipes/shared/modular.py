@@ -16,7 +16,7 @@ FULL = "p = 113, d_model = 128, 30 % of the pairs"
 
 
 def transformer(full: bool) -> Task:
-    """The paper's, or a small one that sees half of the pairs: of 40 %, as in the preset, it generalises
+    """The paper's, or a small one that sees half of the pairs: of 40 %, as in the preset, it generalizes
     some four times later."""
     if full:
         return modular_addition()
@@ -24,7 +24,7 @@ def transformer(full: bool) -> Task:
 
 
 def free_runs(out: Path, full: bool, seeds: Sequence[int]) -> Runs:
-    """Fig. 7's networks: γ = 1, beyond the time at which they generalise; `out` is its folder."""
+    """Fig. 7's networks: γ = 1, beyond the time at which they generalize; `out` is its folder."""
     out.mkdir(parents=True, exist_ok=True)
     return trained(
         out / "free.nc", transformer(full), gamma=1.0, alpha=1.0, seeds=seeds,

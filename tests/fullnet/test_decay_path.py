@@ -1,4 +1,4 @@
-"""`sample_path`: on overparameterised linear regression the decay path is known in closed form.
+"""`sample_path`: on overparameterized linear regression the decay path is known in closed form.
 
 Components of the weights in the row space of the data stay fitted, those in its null space decay as
 e^(-τ). With the spectrum of the data known, so is what a finite resolution leaves of the first.

@@ -232,7 +232,7 @@ def test_it_is_sampled(name: str, tmp_path: Path) -> None:
     assert bool((loss.isel(budget=-1) < loss.isel(budget=0)).all())
 
 
-def test_a_training_memorises_and_decay_shrinks_the_weights(tmp_path: Path) -> None:
+def test_a_training_memorizes_and_decay_shrinks_the_weights(tmp_path: Path) -> None:
     task = modular_addition(p=7, d_model=16, heads=2)
     runs = train(
         task, gamma=[0, 3], alpha=1, seeds=range(2), steps=300, resolution=0.2, out=tmp_path / "runs.nc",

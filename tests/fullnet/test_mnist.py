@@ -25,7 +25,7 @@ from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import find_task
 from groktime.fullnet.machine import Machine
-from groktime.fullnet.procedures.sphere import Cell, minimise
+from groktime.fullnet.procedures.sphere import Cell, minimize
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.tasks import mnist, mnist_representation
 from groktime.fullnet.tasks.mnist import _digits, _first
@@ -384,7 +384,7 @@ def test_the_real_files(real: None) -> None:
     assert problem.test is mnist().problem(1, 1000).test
 
 
-def test_a_short_training_generalises_to_the_real_test_images(real: None) -> None:
+def test_a_short_training_generalizes_to_the_real_test_images(real: None) -> None:
     # Four epochs of 1000 images leave the network far above the 10 % of chance.
     task = mnist(n_test=1000)
     problem = task.problem(0, 1000)
@@ -404,7 +404,7 @@ def test_a_short_training_generalises_to_the_real_test_images(real: None) -> Non
 
 def test_at_full_messiness_it_is_mnist(real: None) -> None:
     cell = Cell(0, 1000, 1.0, 3.0)
-    plain = minimise(replace(mnist(n_test=1000), batch=100), [cell], [40])
-    faded = minimise(mnist_representation(n_train=1000, n_test=1000), [cell], [40])
+    plain = minimize(replace(mnist(n_test=1000), batch=100), [cell], [40])
+    faded = minimize(mnist_representation(n_train=1000, n_test=1000), [cell], [40])
     assert float(faded.test_accuracy[0, 0]) == float(plain.test_accuracy[0, 0]) > 0.6
     assert float(faded.test_loss[0, 0]) == pytest.approx(float(plain.test_loss[0, 0]), rel=1e-4)

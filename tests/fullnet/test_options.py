@@ -20,7 +20,7 @@ from groktime.fullnet.engine.samples import Data, Minibatches
 from groktime.fullnet.eq6 import integrate_networks
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Member, Setup
-from groktime.fullnet.procedures.sphere import Cell, minimise
+from groktime.fullnet.procedures.sphere import Cell, minimize
 from groktime.fullnet.procedures.training import Training
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.sampler import sample
@@ -200,7 +200,7 @@ def test_a_gradient_is_cut_as_torch_cuts_it() -> None:
 def test_a_cell_is_cut_before_its_tangent_and_augmented(batch: int) -> None:
     task = replace(TASK, clip=0.1, augment=shaken, batch=batch)
     cells = [Cell(0, 20, 0.7, 1.5), Cell(1, 20, 0.0, 1.0)]
-    found, usual = (minimise(t, cells, [40]).train_loss[0] for t in (task, replace(TASK, batch=batch)))
+    found, usual = (minimize(t, cells, [40]).train_loss[0] for t in (task, replace(TASK, batch=batch)))
     for k, c in enumerate(cells):
         split, network = problem(c.seed, 20).train, TASK.network()
         start = c.alpha * initial_parameters(TASK, c.seed)
@@ -327,7 +327,7 @@ def test_norms_of_parts_are_recorded(tmp_path: Path) -> None:
         vector_to_parameters(2 * initial_parameters(TASK, int(seed)).double(), network.parameters())
         biases = torch.cat([network[0].bias, network[2].bias])  # type: ignore[index]
         assert float(ds["norm_biases"][run, 0]) == pytest.approx(float(biases.detach().norm()), rel=1e-12)
-    assert ds["norm_biases"].attrs["units"].startswith("L2 norm")
+    assert ds["norm_biases"].attrs["long_name"].startswith("L2 norm")
     assert open_runs(tmp_path / "a.nc").dataset.identical(ds)
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from groktime.fullnet.machine import Machine
-from groktime.fullnet.procedures.sphere import Cell, Spheres, SphereState, minimise
+from groktime.fullnet.procedures.sphere import Cell, Spheres, SphereState, minimize
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
@@ -94,7 +94,7 @@ class Counted:
         return INIT(spheres, cells)
 
 
-def test_the_file_has_the_schema_and_every_cell_is_that_of_minimise(tmp_path: Path) -> None:
+def test_the_file_has_the_schema_and_every_cell_is_that_of_minimize(tmp_path: Path) -> None:
     out = tmp_path / "small.nc"
     task = small_task()
     land = sample(task, **GRID, out=out)
@@ -115,7 +115,7 @@ def test_the_file_has_the_schema_and_every_cell_is_that_of_minimise(tmp_path: Pa
     np.testing.assert_array_equal(file["m"], M)
     for s, n, j, i in ((0, 0, 0, 0), (1, 0, 2, 3), (0, 1, 3, 4), (1, 1, 1, 1)):
         seed, n_train = [1, 4][s], [10, 20][n]
-        alone = minimise(task, [Cell(seed, n_train, M[j], ALPHA[i])], [4, 12])
+        alone = minimize(task, [Cell(seed, n_train, M[j], ALPHA[i])], [4, 12])
         for name in (*LOSSES, *ACCURACIES, "converged"):
             np.testing.assert_allclose(
                 file[name].values[s, n, :, j, i], getattr(alone, name)[:, 0], rtol=1e-4, err_msg=name

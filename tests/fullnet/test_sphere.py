@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from groktime.fullnet.engine.ensemble import initial_parameters
-from groktime.fullnet.procedures.sphere import Cell, Metrics, minimise
+from groktime.fullnet.procedures.sphere import Cell, Metrics, minimize
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition
 
@@ -61,7 +61,7 @@ def bowl(start: Tensor, goal: Tensor = GOAL, **settings: object) -> Task:
 
 
 def tanh_net(n_train: int = 12) -> Task:
-    """A small non-linear task with messiness and a seeded initialisation."""
+    """A small non-linear task with messiness and a seeded initialization."""
 
     def problem(seed: int, n_train: int) -> Problem:
         g = torch.Generator().manual_seed(seed)
@@ -139,7 +139,7 @@ def assert_same(one: Metrics, other: Metrics, pick: object = slice(None), rtol: 
 @pytest.mark.parametrize("gradient", ["full", "tangent"])
 def test_every_step_is_that_of_plain_adam_with_rescaling(gradient: str) -> None:
     task = tanh_net()
-    together = minimise(task, cells(task), range(1, 51), gradient)
+    together = minimize(task, cells(task), range(1, 51), gradient)
     for k, cell in enumerate(cells(task)):
         alone = one_network(task, cell, 50, gradient)
         for name, expected in zip(LOSSES, alone, strict=True):
@@ -149,7 +149,7 @@ def test_every_step_is_that_of_plain_adam_with_rescaling(gradient: str) -> None:
 def test_a_step_on_addition_is_that_of_plain_adam_with_rescaling() -> None:
     task = addition(variant="official")
     two = [Cell(0, 45, 0.1, 2.0), Cell(3, 45, 0.0, 6.0)]
-    together = minimise(task, two, range(1, 51), "full")
+    together = minimize(task, two, range(1, 51), "full")
     for k, cell in enumerate(two):
         expected = one_network(task, cell, 50)[0]
         # ReLU kinks and a rate of 1e-2 amplify the last bit of float32; 1e-3 is still far below
@@ -160,7 +160,7 @@ def test_a_step_on_addition_is_that_of_plain_adam_with_rescaling() -> None:
 @pytest.mark.parametrize("gradient", ["full", "tangent"])
 def test_the_norm_stays_at_its_target(gradient: str) -> None:
     task = bowl(torch.tensor([-0.3, 0.4]))
-    out = minimise(task, [Cell(0, 2, 1.0, a) for a in (0.1, 1.0, 3.0, 30.0)], (1, 10, 300), gradient)
+    out = minimize(task, [Cell(0, 2, 1.0, a) for a in (0.1, 1.0, 3.0, 30.0)], (1, 10, 300), gradient)
     norm = np.sqrt(2 * out.test_loss)
     assert_allclose(norm, np.tile([0.05, 0.5, 1.5, 15.0], (3, 1)), rtol=1e-6)
 
@@ -168,7 +168,7 @@ def test_the_norm_stays_at_its_target(gradient: str) -> None:
 def test_the_tangent_gradient_finds_the_minimum_on_the_sphere() -> None:
     radius = np.array([0.25, 0.5, 1.0, 2.0, 4.0])
     task = bowl(torch.tensor([-0.3, 0.4]), optimizer=Adam(1e-2))
-    out = minimise(task, [Cell(0, 2, 1.0, r / 0.5) for r in radius], (1500,))
+    out = minimize(task, [Cell(0, 2, 1.0, r / 0.5) for r in radius], (1500,))
     assert_allclose(out.train_loss[0], (float(GOAL.norm()) - radius) ** 2 / 2, rtol=1e-3, atol=1e-5)
 
 
@@ -179,8 +179,8 @@ def test_the_tangent_gradient_rests_at_a_minimum_from_which_the_full_one_drifts(
     task = bowl(GOAL * (radius / GOAL.norm()), optimizer=Adam(1e-2))
     least = (float(GOAL.norm()) - radius) ** 2 / 2
     here, budgets = [Cell(0, 2, 1.0, 1.0)], (1, 30, 300, 1000)
-    tangent = minimise(task, here, budgets, "tangent").train_loss[:, 0]
-    full = minimise(task, here, budgets, "full").train_loss[:, 0]
+    tangent = minimize(task, here, budgets, "tangent").train_loss[:, 0]
+    full = minimize(task, here, budgets, "full").train_loss[:, 0]
     assert_allclose(tangent, least, rtol=1e-4)
     assert (np.diff(full) > 0).all()
     assert 1.08 * least < full[-1] < float((GOAL - radius / 2**0.5).square().mean())
@@ -190,17 +190,17 @@ def test_the_tangent_gradient_rests_at_a_minimum_from_which_the_full_one_drifts(
 def test_a_cell_is_the_same_alone_and_in_company(order: list[int]) -> None:
     task = tanh_net()
     chosen = [cells(task)[k] for k in order]
-    together = minimise(task, chosen, (10, 40))
+    together = minimize(task, chosen, (10, 40))
     for place, cell in enumerate(chosen):
-        assert_same(together, minimise(task, [cell], (10, 40)), [place])
+        assert_same(together, minimize(task, [cell], (10, 40)), [place])
 
 
 def test_a_second_run_is_bit_for_bit_the_same() -> None:
     task = tanh_net()
     torch.manual_seed(0)
-    first = minimise(task, cells(task), (5, 20))
+    first = minimize(task, cells(task), (5, 20))
     torch.manual_seed(1)
-    second = minimise(task, cells(task), (5, 20))
+    second = minimize(task, cells(task), (5, 20))
     for f in fields(Metrics):
         assert_array_equal(getattr(first, f.name), getattr(second, f.name))
 
@@ -211,8 +211,8 @@ def test_retiring_cells_changes_nothing_for_the_others() -> None:
     task = bowl(torch.tensor([0.6, 0.8]), torch.tensor([0.28, 0.96]))
     company = [Cell(seed, 2, 1.0, r) for seed, r in ((0, 1.0), (1, 0.5), (0, 1.0), (2, 2.0))]
     done: list[int] = []
-    out = minimise(replace(task, stop_loss=1e-4), company, budgets, on_steps=done.append)
-    plain = minimise(task, company, budgets)
+    out = minimize(replace(task, stop_loss=1e-4), company, budgets, on_steps=done.append)
+    plain = minimize(task, company, budgets)
     assert done[0] == 4
     assert done[-1] == 2
     for f in fields(Metrics):
@@ -226,7 +226,7 @@ def test_retiring_cells_changes_nothing_for_the_others() -> None:
 def test_a_run_ends_when_all_cells_have_retired() -> None:
     task = bowl(torch.tensor([0.6, 0.8]), torch.tensor([0.28, 0.96]), stop_loss=1e-4)
     done: list[int] = []
-    out = minimise(task, [Cell(0, 2, 1.0, 1.0)] * 3, (10_000, 20_000), on_steps=done.append)
+    out = minimize(task, [Cell(0, 2, 1.0, 1.0)] * 3, (10_000, 20_000), on_steps=done.append)
     assert len(done) < 1000
     assert (out.train_loss < 1e-4).all()
     assert out.converged.all()
@@ -234,9 +234,9 @@ def test_a_run_ends_when_all_cells_have_retired() -> None:
 
 def test_snapshots_are_the_results_of_shorter_runs() -> None:
     task = tanh_net()
-    snapshots = minimise(task, cells(task), (7, 20, 45))
+    snapshots = minimize(task, cells(task), (7, 20, 45))
     for k, budget in enumerate((7, 20, 45)):
-        shorter = minimise(task, cells(task), (budget,))
+        shorter = minimize(task, cells(task), (budget,))
         for f in fields(Metrics):
             assert_array_equal(getattr(snapshots, f.name)[k], getattr(shorter, f.name)[0])
 
@@ -246,7 +246,7 @@ def test_the_rate_falls_as_scheduled() -> None:
     assert [constant.factor_at(s) for s in (0, 10**6)] == [1, 1]
     assert [falling.factor_at(s) for s in (0, 4, 5, 9, 10)] == pytest.approx([1, 1, 0.2, 0.2, 0.04])
     task = replace(tanh_net(), optimizer=falling)
-    together = minimise(task, cells(task)[:2], range(1, 21), "full")
+    together = minimize(task, cells(task)[:2], range(1, 21), "full")
     for k, cell in enumerate(cells(task)[:2]):
         expected = one_network(task, cell, 20, scheduled=True)[0]
         assert_allclose(together.train_loss[:, k], expected, rtol=1e-4)
@@ -255,19 +255,19 @@ def test_the_rate_falls_as_scheduled() -> None:
 
 def test_converged_says_whether_the_loss_still_falls() -> None:
     task = bowl(torch.tensor([-0.3, 0.4]), optimizer=Adam(1e-2))
-    out = minimise(task, [Cell(0, 2, 1.0, 1.0), Cell(0, 2, 1.0, 2.0)], (60, 100, 1500))
+    out = minimize(task, [Cell(0, 2, 1.0, 1.0), Cell(0, 2, 1.0, 2.0)], (60, 100, 1500))
     # The larger sphere has the longer way to go.
     assert out.converged.tolist() == [[False, False], [True, False], [True, True]]
 
 
 def test_a_single_step_is_never_called_converged() -> None:
     task = bowl(GOAL * 0.1)
-    assert not minimise(task, [Cell(0, 2, 1.0, 1.0)], (1,)).converged.any()
+    assert not minimize(task, [Cell(0, 2, 1.0, 1.0)], (1,)).converged.any()
 
 
 def test_a_loss_that_rises_is_not_converged() -> None:
     task = bowl(torch.tensor([1.9, 0.6]), optimizer=Adam(1.0))  # near the goal, steps as long as w
-    out = minimise(task, [Cell(0, 2, 1.0, 1.0)], (1, 2))
+    out = minimize(task, [Cell(0, 2, 1.0, 1.0)], (1, 2))
     before = float((GOAL - torch.tensor([1.9, 0.6])).square().mean())
     assert out.train_loss[0, 0] > 2 * before
     assert not out.converged.any()
@@ -276,9 +276,9 @@ def test_a_loss_that_rises_is_not_converged() -> None:
 def test_a_cell_below_stop_loss_is_converged_at_whatever_budget() -> None:
     still_falling = bowl(torch.tensor([0.6, 0.8]), torch.tensor([0.28, 0.96]))
     here, budget = [Cell(0, 2, 1.0, 1.0)], 150
-    plain = minimise(still_falling, here, (budget,))
+    plain = minimize(still_falling, here, (budget,))
     assert not plain.converged.any()
     loss = float(plain.train_loss[0, 0])
-    out = minimise(replace(still_falling, stop_loss=2 * loss), here, (budget,))
+    out = minimize(replace(still_falling, stop_loss=2 * loss), here, (budget,))
     assert float(out.train_loss[0, 0]) < 2 * loss
     assert out.converged.all()

@@ -190,7 +190,7 @@ def test_teacher_student_data() -> None:
     x = torch.cat(inputs)
     assert float(x.mean()) == pytest.approx(0, abs=0.05)
     assert float(x.std()) == pytest.approx(1, abs=0.05)
-    # A freshly initialised tanh network of this shape has outputs of a few tenths.
+    # A freshly initialized tanh network of this shape has outputs of a few tenths.
     assert 0.02 < float(torch.cat(labels).std()) < 0.5
 
 

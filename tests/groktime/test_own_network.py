@@ -226,7 +226,7 @@ def test_the_document_s_times(folder: Path) -> None:
     prediction = gt.predict(gt.open_landscape("parity.nc"), gamma=0.1, eta_d=1e-3, alpha=4.0)
     predicted = [seed.t_grok for seed in prediction.seeds]
     measured = gt.measure(gt.open_runs("runs.nc"))["t_grok"].values
-    said = re.search(r"generalise after (.*?) steps; trained in full, they take (.*?)\.\n", DOC, re.DOTALL)
+    said = re.search(r"generalize after (.*?) steps; trained in full, they take (.*?)\.\n", DOC, re.DOTALL)
     assert said
     for text, times in zip(said.groups(), (predicted, measured), strict=True):
         given = [float(t.replace(",", "")) for t in re.findall(r"[\d,]*\d", text)]

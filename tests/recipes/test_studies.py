@@ -28,7 +28,7 @@ def test_descents_of_a_known_curve() -> None:
 
 
 def test_cells_of_the_band_count_what_is_censored() -> None:
-    """By hand: 1081 / 4 is inside, 1081 / 128 not; each has a run that fitted and did not generalise."""
+    """By hand: 1081 / 4 is inside, 1081 / 128 not; each has a run that fitted and did not generalize."""
     last, nan = np.full(3, 6000.0), np.nan
     inside = band.Cell(47, 4, 1081, np.array([900.0, 1000, nan]), np.array([100.0, nan, nan]), last)
     outside = band.Cell(47, 128, 1081, np.array([500.0, 500, 500]), np.array([400.0, 800, nan]), last)
@@ -39,7 +39,7 @@ def test_cells_of_the_band_count_what_is_censored() -> None:
     steps, epochs, failed = band.claims([inside, outside])
     assert steps[1] == epochs[1] == failed[1] == "yes"
     assert "inside 100 (" in steps[2] and "outside 800 (" in steps[2]
-    assert steps[2].endswith("inside 1 of 3 generalised, 2 fitted; outside 2 of 3 generalised, 3 fitted")
+    assert steps[2].endswith("inside 1 of 3 generalized, 2 fitted; outside 2 of 3 generalized, 3 fitted")
     assert "inside 0.37 (" in epochs[2] and "outside 100 (" in epochs[2]
     assert failed[2] == "1 of 1 cells; outside 0 of 1"
     none = [replace(cell, delay=np.full(3, nan)) for cell in (inside, outside)]

@@ -155,7 +155,7 @@ def test_statuses(path: DecayPath, change: dict[str, Any], status: str) -> None:
     json.dumps(p.to_dict(), allow_nan=False)
 
 
-def test_seeds_that_never_generalise_count() -> None:
+def test_seeds_that_never_generalize_count() -> None:
     p = at(made_up(lambda s, a, k: 3.0 if s == 2 else 0.5 + 0.1 * s))
     assert tau_c(p) == pytest.approx(0.55)  # of those that do
     assert p.t_grok == pytest.approx(0.6 / (ETA * 0.01))

@@ -51,7 +51,7 @@ def grid(
 
 
 def planted(t_grok: ArrayLike, *, t_mem: ArrayLike = 1.0, last: int = LAST, **more: Any) -> Runs:
-    """Runs that fit at `t_mem` and generalise at `t_grok` (NaN: never), to half a step.
+    """Runs that fit at `t_mem` and generalize at `t_grok` (NaN: never), to half a step.
 
     Evaluations lie at every planted time and a step before; the norm decays freely from 2 alpha.
     """

@@ -30,7 +30,7 @@ def test_an_exact_law_collapses() -> None:
     np.testing.assert_allclose(found["tau_path"], np.log(2), rtol=1e-6)
 
 
-def test_a_run_that_never_generalises_has_no_tau() -> None:
+def test_a_run_that_never_generalizes_has_no_tau() -> None:
     runs = planted([NAN, *law(np.array([0.1]))], gamma=0.1, seed=[0, 1])
     assert np.isnan(collapse(runs, planted_path())["tau"].values).tolist() == [True, False]
 

@@ -178,7 +178,7 @@ def test_momentum_is_ten_times_as_fast() -> None:
     assert score(found, "ape_mean", "inverse_gamma") == pytest.approx(0, abs=3e-3)
 
 
-def test_what_memorised_means_has_to_agree() -> None:
+def test_what_memorized_means_has_to_agree() -> None:
     runs = planted(law(RUNS["gamma"]), **RUNS)
     for how in ({"train_threshold": 0.9}, {"metric": "loss", "threshold": 0.1}):
         found = compare(flat(), runs, **how)

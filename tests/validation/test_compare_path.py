@@ -121,7 +121,7 @@ def test_medians_of_an_even_number_of_seeds_are_of_one_kind() -> None:
     assert [float(e) for e in errors] == [0, 0]
 
 
-def test_what_memorised_means_has_to_agree() -> None:
+def test_what_memorized_means_has_to_agree() -> None:
     found = against(how={"train_threshold": 0.9})
     assert np.isnan(of(found, "predicted_t_mem")).all()
     assert np.isfinite(of(found, "predicted")).all()

@@ -55,7 +55,7 @@ _MOST = 4
 _LINES = 80  # runs drawn of a landscape of w alone
 _ROOM = 0.3  # of the grid's width, by which runs that leave it are followed
 _AFTER = 1.25  # how far beyond the last time the decay is drawn
-_DECADES = 8.0  # of the loss; below lies the rounding of the optimiser
+_DECADES = 8.0  # of the loss; below lies the rounding of the optimizer
 # of runs; the others of the palette are the losses' and the critical norm's
 _COLORS = (GREEN, ORANGE, SKY, BLACK, BROWN, GREY)
 _OUTLINE = [Stroke(linewidth=2.6, foreground="white"), Normal()]
@@ -240,7 +240,7 @@ def _handles(colors: dict[float, str], landscape: bool) -> list[Artist]:
 
 
 def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float, float]:
-    """The norm at which the landscape generalises, with its 90 % over the seeds; the ends of it."""
+    """The norm at which the landscape generalizes, with its 90 % over the seeds; the ends of it."""
     earliest, latest = interval(table, shown(table, None), "seeds")
     ends = []
     # where free decay has come to at the predicted times
