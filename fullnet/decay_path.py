@@ -17,7 +17,7 @@ from groktime.fullnet.machine import Machine
 from groktime.fullnet.procedures.path import STOP_RULE, Follower, Following
 from groktime.fullnet.runs import CURVES
 from groktime.fullnet.settings import Numbers, Out, PathSettings, check_names, members_of, setup_of
-from groktime.fullnet.task import Task, whole
+from groktime.fullnet.task import Task, whole_number
 from groktime.reduced.decay_path import DIMS, DecayPath
 from groktime.reduced.errors import InputError
 
@@ -72,7 +72,7 @@ def sample_path(
         setup_of(task, machine, settings.get("dtype", "float32"), settings.get("batch"), representation),
         dtau=float(dtau),
         records=max(round(tau / dtau), 1),
-        fit_steps=whole("fit_steps", task.steps if fit_steps is None else fit_steps, 1),
+        fit_steps=whole_number("fit_steps", task.steps if fit_steps is None else fit_steps, 1),
         fit_loss=fit_loss,
         fit=fit,
         optimizer=optimizer,
@@ -102,7 +102,7 @@ def _checked(dtau: float, tau: float, refit: Any, settings: PathSettings) -> lis
             raise InputError(f"{name} = {value!r}: expected a finite number above 0")
     if not dtau < 1 or tau < dtau:
         raise InputError(f"dtau = {dtau:g}, tau = {tau:g}: expected dtau below 1 and tau from dtau on")
-    refits = sorted({whole("refit", k, 1) for k in np.atleast_1d(np.asarray(refit)).tolist()})
+    refits = sorted({whole_number("refit", k, 1) for k in np.atleast_1d(np.asarray(refit)).tolist()})
     if not refits:
         raise InputError("refit: expected one or more")
     if np.ndim(settings.get("eta_d") or 0) or np.ndim(settings.get("eta_r") or 0):

@@ -11,7 +11,7 @@ from groktime.fullnet.machine import Machine
 from groktime.fullnet.procedures.flow import Flow
 from groktime.fullnet.runs import Runs
 from groktime.fullnet.settings import FlowSettings, Numbers, Out, check_names, members_of, setup_of
-from groktime.fullnet.task import Task, whole
+from groktime.fullnet.task import Task, whole_number
 from groktime.fullnet.trainer import runs_of, together
 
 
@@ -55,17 +55,17 @@ def integrate_networks(
     check_names("integrate_networks", settings, FlowSettings)
     task, machine = task_of(task, settings.get("n_train")), machine or Machine()
     members = members_of(task, {"gamma": gamma, "alpha": alpha, "eta_d": eta_d, **settings})
-    schedule, rate, inner = task.optimizer, settings.get("rate"), whole("inner", inner, 1)
+    schedule, rate, inner = task.optimizer, settings.get("rate"), whole_number("inner", inner, 1)
     kind = "line" if task.messiness else "fixed"
     procedure = Flow(
         setup_of(task, machine, settings.get("dtype", "float32"), representation=kind),
-        steps=whole("steps", steps, 1),
-        start=max(whole("start", task.steps if start is None else start, 1), inner),
+        steps=whole_number("steps", steps, 1),
+        start=max(whole_number("start", task.steps if start is None else start, 1), inner),
         inner=inner,
         move=(du, dm),
         rate=schedule.rate * schedule.factor_at(task.steps - 1) if rate is None else rate,
         m_rate=m_rate,
-        turns=whole("turns", settings.get("turns", 10_000), 1),
+        turns=whole_number("turns", settings.get("turns", 10_000), 1),
         resolution=settings.get("resolution", 0.02),
         stop_at=settings.get("stop_at"),
     )

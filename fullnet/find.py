@@ -15,18 +15,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from groktime.fullnet.built_in import BUILT_IN
-from groktime.fullnet.check.finding import said
+from groktime.fullnet.check.finding import message_of
 from groktime.reduced.errors import InputError
 
 if TYPE_CHECKING:
     from groktime.fullnet.task import Task
 
-__all__ = ["BUILT_IN", "find_task", "own"]
+__all__ = ["BUILT_IN", "find_task", "is_custom"]
 
 _OURS = "groktime"
 
 
-def own(name: str) -> bool:
+def is_custom(name: str) -> bool:
     """Whether a name is that of a user's task."""
     return ":" in name
 
@@ -52,16 +52,16 @@ def find_task(
     InputError : naming the task and what was expected, whatever goes wrong inside a user's module.
     """
     given = {k: v for k, v in (settings or {}).items() if v is not None}
-    if not own(name) and name not in BUILT_IN:
+    if not is_custom(name) and name not in BUILT_IN:
         raise InputError(
             f"task {name!r}: expected one of {', '.join(BUILT_IN)}, or MODULE:ATTRIBUTE for one of your own"
         )
-    known = () if own(name) else BUILT_IN[name].settings
+    known = () if is_custom(name) else BUILT_IN[name].settings
     for setting in given:
         if setting not in known:
             raise InputError(f"--{setting.replace('_', '-')}: {name} has no such setting")
     chosen = _preset(name, preset)
-    if own(name):
+    if is_custom(name):
         return _own(name)
     tasks = importlib.import_module("groktime.fullnet.tasks")
     function: Callable[..., Task] = getattr(tasks, BUILT_IN[name].function)
@@ -79,7 +79,7 @@ def task_of(task: Task | str, n_train: int | Sequence[int] | None = None) -> Tas
 def _preset(name: str, preset: str | None) -> Mapping[str, Any]:
     if preset is None:
         return {}
-    presets = {} if own(name) else BUILT_IN[name].presets
+    presets = {} if is_custom(name) else BUILT_IN[name].presets
     if not presets:
         raise InputError(f"--preset {preset}: {name} has no presets")
     if preset not in presets:
@@ -161,4 +161,4 @@ def _placed(error: BaseException) -> str:
         if f.filename.startswith(here) and "site-packages" not in f.filename and f.filename != __file__
     ]
     place = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
-    return said(error) + place
+    return message_of(error) + place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from groktime.fullnet.engine.pieces import Executor
-from groktime.fullnet.task import whole
+from groktime.fullnet.task import whole_number
 
 
 @dataclass(frozen=True)
@@ -38,4 +38,4 @@ class Machine:
     def __post_init__(self) -> None:
         for name in ("members", "workers"):
             if getattr(self, name) is not None:
-                whole(name, getattr(self, name), 1)
+                whole_number(name, getattr(self, name), 1)

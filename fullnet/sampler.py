@@ -19,7 +19,7 @@ from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Setup
 from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
 from groktime.fullnet.settings import Out, WriteSettings, check_names, setup_of
-from groktime.fullnet.task import Task, whole
+from groktime.fullnet.task import Task, whole_number
 from groktime.reduced.boundary import bracket
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
@@ -70,7 +70,7 @@ def sample(
     """
     check_names("sample", settings, WriteSettings)
     task, machine = task_of(task, n_train), machine or Machine()
-    steps = task.steps if steps is None else whole("steps", steps, 1)
+    steps = task.steps if steps is None else whole_number("steps", steps, 1)
     thirds = sorted({steps // 3, 2 * steps // 3, steps} - {0})
     grid = _Grid(
         setup=setup_of(task, machine, "float32"),

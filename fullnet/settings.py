@@ -15,7 +15,7 @@ import numpy as np
 from groktime.fullnet.engine.device import device_of
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Member, Setup
-from groktime.fullnet.task import Task, whole
+from groktime.fullnet.task import Task, whole_number
 from groktime.reduced.errors import InputError
 
 Numbers = float | Sequence[float]
@@ -79,7 +79,7 @@ def setup_of(
     return Setup(
         task,
         representation=representation,
-        batch=whole("batch", task.batch if batch is None else batch, 0),
+        batch=whole_number("batch", task.batch if batch is None else batch, 0),
         dtype=dtype,
         device=device_of(machine.device),
         compiled=machine.compiled,

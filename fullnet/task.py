@@ -150,7 +150,7 @@ class Task:
         return "1 or more" if self.n_total is None else f"1 to {self.n_total}, the samples of {self.name}"
 
 
-def whole(name: str, value: Any, least: int) -> int:
+def whole_number(name: str, value: Any, least: int) -> int:
     """A whole number that is at least `least`, or one sentence."""
     try:
         if not isinstance(value, bool) and int(value) == value >= least:

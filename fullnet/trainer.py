@@ -15,7 +15,7 @@ from groktime.fullnet.procedures.recording import evaluation_times
 from groktime.fullnet.procedures.training import Training
 from groktime.fullnet.runs import Runs
 from groktime.fullnet.settings import Numbers, Out, TrainSettings, check_names, members_of, setup_of
-from groktime.fullnet.task import Task, whole
+from groktime.fullnet.task import Task, whole_number
 
 _COORDS = ("gamma", "eta_d", "eta_r", "alpha", "n_train", "seed")
 
@@ -70,7 +70,7 @@ def train(
     members = members_of(task, {"gamma": gamma, "alpha": alpha, **settings})
     procedure = Training(
         setup_of(task, machine, settings.get("dtype", "float32"), settings.get("batch"), representation),
-        steps=whole("steps", steps, 1),
+        steps=whole_number("steps", steps, 1),
         optimizer=optimizer,
         resolution=resolution,
         stop_at=stop_at,

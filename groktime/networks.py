@@ -55,12 +55,12 @@ def needs_torch() -> Iterator[None]:
 
 def chosen_task(options: argparse.Namespace) -> Task:
     """The task of the command; a user's is refused with what is wrong with it."""
-    from groktime.fullnet.find import find_task, own
+    from groktime.fullnet.find import find_task, is_custom
 
     settings = {option.name: getattr(options, option.name) for option in task_settings()}
     largest = max(options.n_train) if options.n_train else None
     task = find_task(options.task, settings, largest, options.preset)
-    if own(options.task):
+    if is_custom(options.task):
         from groktime.fullnet.check.task import check_task
 
         wrong = [finding for finding in check_task(task) if not finding.note]

@@ -1,7 +1,7 @@
 """A decay path read at many (γ, η_D, α) at once: t = τ_c/(ηγ), τ_c at the resolution of the run itself.
 
 `refit` steps per dtau are training at γ_eff = dtau/(refit η), and what a run's decay competes with is the
-fit. Both go on in s = ηt: decay at the rate γ, the fit at one that does not hang on η while η is small. So
+fit. Both go on in s = ηt: decay at the rate γ, the fit at one that does not depend on η while η is small. So
 it is γ alone that is set beside γ_eff, which holds the η that the path was sampled with; the run's η
 scales the time, and t_fit.
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.members import Member
-from groktime.fullnet.task import Task, whole
+from groktime.fullnet.task import Task, whole_number
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing
 from groktime.reduced.landscape import Landscape
@@ -58,7 +58,7 @@ def steps_of(steps: int | Sequence[int], count: int) -> list[int]:
     each = np.atleast_1d(np.asarray(steps)).tolist()
     if len(each) not in (1, count):
         raise InputError(f"steps: {len(each)} values, expected one number, or {count}, one a setting")
-    return [whole("steps", s, 1) for s in (each * count if len(each) == 1 else each)]
+    return [whole_number("steps", s, 1) for s in (each * count if len(each) == 1 else each)]
 
 
 def folder_of(out: Path, how: Mapping[str, Any]) -> Path:

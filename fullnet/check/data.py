@@ -78,7 +78,7 @@ def _split(task: Task, which: str, split: object) -> Findings:
         if value.requires_grad:
             yield Finding(
                 "problem",
-                f"gives {which} {name} that hang on a gradient; expected data made in torch.no_grad()",
+                f"gives {which} {name} that carry a gradient; expected data made in torch.no_grad()",
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             yield Finding("problem", f"gives {which} {name} that are not all finite; expected no NaN")

@@ -23,14 +23,14 @@ class Finding:
 Findings = Iterator[Finding]
 
 
-def said(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """An exception in one line: its kind, and the beginning of what it says."""
     text = " ".join(str(error).split())
     text = text if len(text) <= 200 else text[:197] + "…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def whole(value: object, least: int) -> bool:
+def whole_number(value: object, least: int) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
 
 

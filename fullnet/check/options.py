@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groktime.fullnet.check.finding import Finding, Findings, kind, number, short, whole
+from groktime.fullnet.check.finding import Finding, Findings, kind, number, short, whole_number
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.task import Adam
 
@@ -23,7 +23,7 @@ def optimizer_findings(adam: Adam) -> Findings:
     if not (number(adam.factor, 0) and adam.factor > 0):
         yield Finding("optimizer", f"has the factor {short(adam.factor)}; expected a number above 0")
     for name, none in (("every", "for never"), ("warmup", "for none")):
-        if not whole(getattr(adam, name), 0):
+        if not whole_number(getattr(adam, name), 0):
             yield Finding(
                 "optimizer",
                 f"has {name} = {short(getattr(adam, name))}; expected a number of steps, 0 {none}",

@@ -19,7 +19,16 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from groktime.fullnet.check.data import data_findings
-from groktime.fullnet.check.finding import Finding, Findings, cut, kind, number, said, short, whole
+from groktime.fullnet.check.finding import (
+    Finding,
+    Findings,
+    cut,
+    kind,
+    message_of,
+    number,
+    short,
+    whole_number,
+)
 from groktime.fullnet.check.options import augment_findings, optimizer_findings
 from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
 from groktime.fullnet.engine.norms import wrong_parts
@@ -61,7 +70,7 @@ def check_task(task: Task, seed: int = 0) -> list[Finding]:
             except _Raised as raised:
                 found.append(Finding(raised.field, raised.text))
             except Exception as error:  # a surprise, such as a tensor that does not behave like one
-                found.append(Finding("task", f"cannot be checked further ({said(error)})"))
+                found.append(Finding("task", f"cannot be checked further ({message_of(error)})"))
         if any(not finding.note for finding in found):
             break
     return found
@@ -71,7 +80,7 @@ class _Raised(Exception):
     """An exception of the user's own function, as a finding."""
 
     def __init__(self, field: str, call: str, error: Exception) -> None:
-        self.field, self.text = field, f"raises an exception at {call}: {said(error)}"
+        self.field, self.text = field, f"raises an exception at {call}: {message_of(error)}"
 
 
 def _call(field: str, call: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -142,13 +151,13 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "loss": (callable, "a function (output, targets) -> [sample]"),
     "right": (callable, "a function (output, targets) -> [sample]"),
     "loss_name": (_text, "a text"),
-    "n_train": (lambda v: whole(v, 1), "a whole number, 1 or more"),
+    "n_train": (lambda v: whole_number(v, 1), "a whole number, 1 or more"),
     "optimizer": (lambda v: isinstance(v, Adam), "a fullnet.task.Adam"),
-    "steps": (lambda v: whole(v, 1), "a whole number, 1 or more"),
+    "steps": (lambda v: whole_number(v, 1), "a whole number, 1 or more"),
     "threshold": (lambda v: number(v, 0, 1) and v > 0, "an accuracy in (0, 1]"),
     "relative": (lambda v: isinstance(v, bool), "True or False"),
-    "n_total": (lambda v: v is None or whole(v, 1), "a whole number, or None"),
-    "batch": (lambda v: whole(v, 0), "a number of samples, 0 for all"),
+    "n_total": (lambda v: v is None or whole_number(v, 1), "a whole number, or None"),
+    "batch": (lambda v: whole_number(v, 0), "a number of samples, 0 for all"),
     "messiness": (lambda v: isinstance(v, bool), "True or False"),
     "stop_loss": (lambda v: number(v, 0), "a loss, 0 for never"),
     "clip": (lambda v: number(v, 0), "a gradient's norm, 0 for never"),
@@ -178,7 +187,7 @@ def _fields(subject: _Subject) -> Findings:
             json.dumps(dict(task.settings), sort_keys=True)
         except (TypeError, ValueError) as error:
             yield Finding(
-                "settings", f"cannot be stored with the files ({said(error)}); expected JSON's types"
+                "settings", f"cannot be stored with the files ({message_of(error)}); expected JSON's types"
             )
 
 
@@ -363,7 +372,7 @@ def _together(subject: _Subject) -> Findings:
             losses, gradient, _ = ensemble.loss_and_gradient(samples.samples())
             ensemble.metrics(samples)
     except Exception as error:
-        yield Finding("task", f"fails when two members are trained side by side: {said(error)}")
+        yield Finding("task", f"fails when two members are trained side by side: {message_of(error)}")
         return
     for seed, weights, split, loss, slopes in zip(seeds, flat, splits, losses, gradient, strict=True):
         different = _difference(subject, seed, weights.detach(), split, loss, slopes)

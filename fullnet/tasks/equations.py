@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from groktime.fullnet.seeding import generator
-from groktime.fullnet.task import Problem, Split, Targets, whole
+from groktime.fullnet.task import Problem, Split, Targets, whole_number
 from groktime.reduced.errors import InputError
 
 LOSS_NAME = "cross-entropy, mean over samples"
@@ -19,7 +19,7 @@ def samples(n_train: int | None, total: int, p: int) -> int:
     """The number of training samples: `n_train`, or 30 % of all."""
     if n_train is None:
         return round(TRAIN_SHARE * total)
-    if not 1 <= whole("n_train", n_train, 1) <= total:
+    if not 1 <= whole_number("n_train", n_train, 1) <= total:
         raise InputError(f"n_train = {n_train}: expected 1 to {total}, the equations modulo {p}")
     return int(n_train)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from groktime.fullnet.networks.transformer import Transformer
-from groktime.fullnet.task import Adam, Problem, Split, Task, whole
+from groktime.fullnet.task import Adam, Problem, Split, Task, whole_number
 from groktime.fullnet.tasks.equations import LOSS_NAME, cross_entropy, drawn, largest_logit, samples
 from groktime.reduced.errors import InputError
 
@@ -42,8 +42,12 @@ def four_operations(
     """
     if operation not in _OPERATIONS:
         raise InputError(f"operation = {operation!r}: expected one of {' '.join(_OPERATIONS)}")
-    p, d_model, heads = whole("p", p, 2), whole("d_model", d_model, 1), whole("heads", heads, 1)
-    batch = whole("batch", batch, 0)
+    p, d_model, heads = (
+        whole_number("p", p, 2),
+        whole_number("d_model", d_model, 1),
+        whole_number("heads", heads, 1),
+    )
+    batch = whole_number("batch", batch, 0)
     if operation == "/" and any(p % k == 0 for k in range(2, int(p**0.5) + 1)):
         raise InputError(f"p = {p}: expected a prime number, modulo which one can divide")
     if not 0 <= noise < float("inf"):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from groktime.fullnet.networks.lstm import LSTM
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.tables import find_table, read_table
-from groktime.fullnet.task import Adam, Problem, Split, Targets, Task, whole
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task, whole_number
 from groktime.reduced.errors import InputError
 
 _N_TOTAL = 37_500  # three quarters of the 50,000 reviews: a quarter is held out
@@ -58,9 +58,9 @@ def imdb(
     The file (see `fullnet.tables`) is read at the first problem, not here.
     """
     length, hidden, embedding = (
-        whole("length", length, 1),
-        whole("hidden", hidden, 1),
-        whole("embedding", embedding, 1),
+        whole_number("length", length, 1),
+        whole_number("hidden", hidden, 1),
+        whole_number("embedding", embedding, 1),
     )
     for name, value, most, of in (
         ("n_train", n_train, _N_TOTAL, "three quarters of the reviews"),

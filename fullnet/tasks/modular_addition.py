@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from groktime.fullnet.networks.transformer import Transformer
-from groktime.fullnet.task import Adam, Problem, Split, Task, whole
+from groktime.fullnet.task import Adam, Problem, Split, Task, whole_number
 from groktime.fullnet.tasks.equations import LOSS_NAME, cross_entropy, drawn, largest_logit, samples
 
 
@@ -25,8 +25,12 @@ def modular_addition(
     30 % of the pairs are trained on unless `n_train` says how many. Cross-entropy at the last position,
     in float64; a sample is right when its largest logit is that of the sum.
     """
-    p, d_model, heads = whole("p", p, 2), whole("d_model", d_model, 1), whole("heads", heads, 1)
-    d_mlp = whole("d_mlp", 4 * d_model if d_mlp is None else d_mlp, 1)
+    p, d_model, heads = (
+        whole_number("p", p, 2),
+        whole_number("d_model", d_model, 1),
+        whole_number("heads", heads, 1),
+    )
+    d_mlp = whole_number("d_mlp", 4 * d_model if d_mlp is None else d_mlp, 1)
 
     def network() -> nn.Module:
         return Transformer(p + 1, 3, d_model, heads, d_mlp)
