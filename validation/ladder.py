@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from groktime.fullnet.find import find_task
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.runs import Runs
-from groktime.fullnet.settings import members_of
+from groktime.fullnet.settings import check_names, members_of
 from groktime.fullnet.task import Task
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
@@ -26,7 +26,7 @@ from groktime.reduced.landscape import Landscape
 from groktime.reduced.system import LEVEL
 from groktime.validation.given import landscape_of
 from groktime.validation.ladder_networks import TRAINED, check_options, sampled, trained
-from groktime.validation.ladder_settings import Settings, folder_of, steps_of
+from groktime.validation.ladder_settings import LadderSettings, Settings, folder_of, steps_of
 from groktime.validation.ladder_sources import Read, of_landscape, of_paths
 from groktime.validation.match import check_match
 from groktime.validation.measure import measure
@@ -113,21 +113,12 @@ def ladder(
     eta_d: float | Sequence[float],
     alpha: float | Sequence[float],
     steps: int | Sequence[int],
-    eta_r: float | Sequence[float] | None = None,
-    m: float | Sequence[float] | None = None,
-    n_train: int | Sequence[int] | None = None,
-    seeds: Sequence[int] | None = None,
-    paired: bool = False,
     threshold: float | None = None,
-    adamw_rate: float = ADAMW_RATE,
-    level: float = LEVEL,
     loop: Mapping[str, Any] | None = None,
     path: Mapping[str, Any] | None = None,
-    persist: int = 3,
-    stop_early: bool = True,
-    resolution: float = 0.02,
     out: str | Path,
     machine: Machine | None = None,
+    **more: Unpack[LadderSettings],
 ) -> Ladder:
     """The grokking time of each setting on every rung, seed by seed.
 
@@ -139,15 +130,15 @@ def ladder(
     steps : to which networks are trained, one number or one a setting.
     threshold : test accuracy that counts as generalized (default: the task's; one relative to the ceiling
         is taken from the landscape, seed by seed). The same on all rungs.
-    adamw_rate : AdamW's learning rate, which means another thing than that of SGD. Its γ is such that ηγ, and
-        with it the decay, is that of the setting; its η_R/η_D is the setting's, too.
-    level : of the printed form, see `gt.predict`.
+    adamw_rate (1e-3) : AdamW's learning rate, which means another thing than that of SGD. Its γ is such that
+        ηγ, and with it the decay, is that of the setting; its η_R/η_D is the setting's, too.
+    level (0.05) : of the printed form, see `gt.predict`.
     loop : `start`, `inner`, `du`, `dm`, `rate` of `fullnet.eq6.integrate_networks`.
     path : `dtau`, `refit`, `tau`, `fit` of `gt.sample_path`, for one more rung: the networks of the SGD rung
         below it, followed along their decay path, and read as `gt.predict` does. Default: no such rung. In a
         folder that is there already it may be asked for later, or left out again.
-    persist : evaluations that a pass must last.
-    stop_early : stop a network when it has passed the highest of its seeds' thresholds, rather than at
+    persist (3) : evaluations that a pass must last. resolution (0.02) : of the times, as in `gt.train`.
+    stop_early (True) : stop a network when it has passed the highest of its seeds' thresholds, rather than at
         `steps`.
     out : a folder for the runs files; the same call goes on where it was stopped. machine : as in `gt.train`.
 
@@ -156,23 +147,13 @@ def ladder(
     InputError : naming the argument, or what the landscape and the task differ in.
     """
     task, land = find_task(task) if isinstance(task, str) else task, landscape_of(land)
-    seeds = list(land.seeds) if seeds is None else [int(s) for s in seeds]
-    absent = [s for s in seeds if s not in land.seeds]
-    if absent or not seeds:
-        raise InputError(
-            f"seeds = {seeds}: {land.source} has {', '.join(map(str, land.seeds))}; expected some of these"
-        )
-    if (land.task, land.dataset.attrs["loss"]) != (task.name, task.loss_name):
-        raise InputError(
-            f"{land.source} is of {land.task!r}; expected a landscape of {task.name!r} and its loss"
-        )
-    if land.two_dimensional != task.messiness or (m is None) == task.messiness:
-        kind = "(w, m), and a start m" if task.messiness else "w alone, and no m"
-        raise InputError(f"m: {task.name} takes a landscape of {kind}")
-    if not (np.isfinite(adamw_rate) and adamw_rate > 0):
-        raise InputError(f"adamw_rate = {adamw_rate}: expected a finite number above 0")
+    check_names("ladder", more, LadderSettings)
+    level, adamw_rate = more.get("level", LEVEL), more.get("adamw_rate", ADAMW_RATE)
+    resolution, stop_early = more.get("resolution", 0.02), more.get("stop_early", True)
+    seeds = _checked(task, land, more, adamw_rate)
     options = None if path is None else check_options(path)
-    start = {"eta_r": eta_r, "m": m, "n_train": n_train, "seeds": seeds[:1], "paired": paired}
+    start = {name: more.get(name) for name in ("eta_r", "m", "n_train")}
+    start |= {"seeds": seeds[:1], "paired": more.get("paired", False)}
     one_seed = members_of(task, {"gamma": gamma, "eta_d": eta_d, "alpha": alpha, **start})
     settings = Settings(task, land, one_seed, seeds, steps_of(steps, len(one_seed)), threshold, stop_early)
     rungs: tuple[Rung, ...] = TWO_DIMENSIONAL if task.messiness else ONE_DIMENSIONAL
@@ -204,10 +185,31 @@ def ladder(
         )
         for part, one in zip(settings.parts, runs[name], strict=True):
             check_match(land, one, threshold, "accuracy")
-            by_rung.measured(names.index(name), settings, part, one, persist)
+            by_rung.measured(names.index(name), settings, part, one, more.get("persist", 3))
     table = _table(settings, rungs, by_rung, other)
     table.attrs |= {"landscape": land.source, "adamw_rate": adamw_rate, "level": level}
     return Ladder(table, rungs, land, runs, paths)
+
+
+def _checked(task: Task, land: Landscape, more: LadderSettings, adamw_rate: float) -> list[int]:
+    """The seeds, of a landscape that belongs to the task."""
+    given = more.get("seeds")
+    seeds = list(land.seeds) if given is None else [int(s) for s in given]
+    absent = [s for s in seeds if s not in land.seeds]
+    if absent or not seeds:
+        raise InputError(
+            f"seeds = {seeds}: {land.source} has {', '.join(map(str, land.seeds))}; expected some of these"
+        )
+    if (land.task, land.attrs["loss"]) != (task.name, task.loss_name):
+        raise InputError(
+            f"{land.source} is of {land.task!r}; expected a landscape of {task.name!r} and its loss"
+        )
+    if land.two_dimensional != task.messiness or (more.get("m") is None) == task.messiness:
+        kind = "(w, m), and a start m" if task.messiness else "w alone, and no m"
+        raise InputError(f"m: {task.name} takes a landscape of {kind}")
+    if not (np.isfinite(adamw_rate) and adamw_rate > 0):
+        raise InputError(f"adamw_rate = {adamw_rate}: expected a finite number above 0")
+    return seeds
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,21 @@ from groktime.reduced.landscape import Landscape
 from groktime.reduced.system import systems
 
 Floats = NDArray[np.float64]
+
+
+class LadderSettings(TypedDict, total=False):
+    """More settings of `ladder`, whose docstring tells them and their defaults."""
+
+    eta_r: float | Sequence[float] | None
+    m: float | Sequence[float] | None
+    n_train: int | Sequence[int] | None
+    seeds: Sequence[int] | None
+    paired: bool
+    adamw_rate: float
+    level: float
+    persist: int
+    stop_early: bool
+    resolution: float
 
 
 @dataclass(frozen=True)
