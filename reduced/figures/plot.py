@@ -23,6 +23,8 @@ from matplotlib.figure import Figure
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures.file import check_figure, save
 from groktime.reduced.figures.style import entitle, legend_below, new_figure
+from groktime.reduced.files import read_arrays
+from groktime.reduced.sources import open_value
 
 MAPPING = "mapping"  # of keys to values, such as sizes to predictions
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -68,6 +70,8 @@ class _Drawing:
                 raise InputError(f"{name}: the figure {self.kind!r} needs it; expected {name}=…")
 
 
+# How files are opened that `reduced` does not know, by their schema without the version.
+OPENERS: dict[str, Callable[[Path], Any]] = {}
 _DRAWINGS: dict[str, list[_Drawing]] = {}
 
 
@@ -108,6 +112,7 @@ def plot(
 
     Parameters
     ----------
+    x : the value, or the name or file of a landscape, a decay path or runs.
     file : a name that ends in .png, .pdf or .svg; without it nothing is written.
     ax : Axes to draw into, for figures of one panel.
     overwrite : whether `file` may exist.
@@ -125,6 +130,7 @@ def plot(
     InputError : for a value without a figure, an unknown kind or option, `ax` for a figure of several panels,
         another suffix, a file that exists, or a folder that cannot be written to.
     """
+    x = _opened(x) if isinstance(x, str | Path) else x
     drawing = _find(x, kind)
     drawing.check(options)
     if file is not None:
@@ -170,6 +176,16 @@ def _one_panel(drawing: _Drawing, x: Any, ax: Axes | None, options: Mapping[str,
     legend_below(figure, handles, drawing.columns)
     entitle(figure, drawing.title(x))
     return ax
+
+
+def _opened(name: str | Path) -> Any:
+    """What a name or a file stands for, by the schema of the file."""
+    path = Path(name)
+    if path.is_file():
+        stem = str(read_arrays(path, "groktime's").attrs.get("schema")).rpartition("/")[0]
+        if stem in OPENERS:
+            return OPENERS[stem](path)
+    return open_value(name)
 
 
 def _find(x: Any, kind: str | None) -> _Drawing:

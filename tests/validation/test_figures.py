@@ -180,3 +180,11 @@ def test_headline_and_runs_as_text() -> None:
     assert lines[-1].split()[:3] == ["3", "0.3", "2"]
     assert "> 10000000" in lines[-1]
     assert found.report().splitlines()[-1].startswith("Nothing was fitted")
+
+
+def test_a_file_is_drawn_by_its_schema(tmp_path: Path) -> None:
+    file = planted(law(grid()["gamma"]), **grid()).save(tmp_path / "runs.nc")
+    assert len(gt.plot(file).axes) == len(gt.plot(gt.open_runs(file)).axes)
+    assert len(gt.plot("teacher-student").axes) == 2
+    with pytest.raises(InputError, match="no such file"):
+        gt.plot(tmp_path / "none.nc")
