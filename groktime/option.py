@@ -118,7 +118,7 @@ def given(namespace: argparse.Namespace, *groups: Iterable[Option]) -> dict[str,
     for option in (option for group in groups for option in group):
         value = getattr(namespace, option.name)
         if value is not None and value is not False:  # 0 is given
-            found[option.name] = values(option.flag, value) if option.ranges else value
+            found[option.name] = values(option.flag.removeprefix("--"), value) if option.ranges else value
     return found
 
 
