@@ -15,6 +15,8 @@ from groktime.reduced.errors import InputError
 if TYPE_CHECKING:
     import xarray as xr
 
+FileName = str | os.PathLike[str]
+
 
 def check_output(path: Path, overwrite: bool) -> None:
     """Refuse, before any work, an output that exists or that cannot be written."""

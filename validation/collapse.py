@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from groktime.fullnet.runs import Runs
-from groktime.reduced.decay_path import DecayPath
+from groktime.fullnet.runs import Runs, runs_of
+from groktime.reduced.decay_path import DecayPath, path_of
+from groktime.reduced.files import FileName
 from groktime.reduced.path_source import PathSource
 from groktime.reduced.source import Lanes, Readings, finite_median
-from groktime.validation.given import FileName, path_of, runs_of
 from groktime.validation.match import check_match
 from groktime.validation.measure import measure
 

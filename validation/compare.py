@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from groktime.fullnet.runs import Runs
+from groktime.fullnet.runs import Runs, runs_of
 from groktime.reduced.errors import InputError
+from groktime.reduced.files import FileName
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.source import Source, about
 from groktime.reduced.sources import Sourced, source_of
@@ -17,7 +18,6 @@ from groktime.reduced.system import LEVEL, MEMORIZED, systems
 from groktime.validation.ask import Predictor, ask, check_options, file_of, options_for, predictors_of
 from groktime.validation.baselines import baselines
 from groktime.validation.comparison import Comparison
-from groktime.validation.given import FileName, runs_of
 from groktime.validation.match import check_match, configuration, speed
 from groktime.validation.measure import measure
 from groktime.validation.score import summary

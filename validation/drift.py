@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
-from groktime.fullnet.runs import Runs
-from groktime.reduced.decay_path import DecayPath
+from groktime.fullnet.runs import Runs, runs_of
+from groktime.reduced.decay_path import DecayPath, path_of
 from groktime.reduced.errors import InputError
+from groktime.reduced.files import FileName
 from groktime.reduced.system import MEMORIZED
-from groktime.validation.given import FileName, path_of, runs_of
 from groktime.validation.match import check_match
 
 Floats = NDArray[np.float64]

@@ -22,9 +22,8 @@ from groktime.fullnet.task import Task
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
-from groktime.reduced.landscape import Landscape
+from groktime.reduced.landscape import Landscape, landscape_of
 from groktime.reduced.system import LEVEL
-from groktime.validation.given import landscape_of
 from groktime.validation.ladder_networks import TRAINED, check_options, sampled, trained
 from groktime.validation.ladder_settings import LadderSettings, Settings, folder_of, steps_of
 from groktime.validation.ladder_sources import Read, of_landscape, of_paths

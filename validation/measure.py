@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from groktime.fullnet.runs import SETTINGS, Runs
+from groktime.fullnet.runs import SETTINGS, Runs, runs_of
 from groktime.reduced.errors import InputError
+from groktime.reduced.files import FileName
 from groktime.reduced.system import MEMORIZED
-from groktime.validation.given import FileName, runs_of
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
