@@ -43,7 +43,7 @@ from sides import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.memory import keep_freed_memory
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import addition, mnist, teacher_student

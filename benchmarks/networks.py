@@ -37,7 +37,7 @@ from sides import CPU, TOLERANCE, Form, Job, alone, best_form, cells, difference
 from torch import Tensor, nn
 
 from groktime.fullnet.engine.device import device_of
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.memory import keep_freed_memory
 from groktime.fullnet.find import BUILT_IN, find_task
 from groktime.fullnet.task import Task

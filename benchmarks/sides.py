@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm, vector_to_parameters
 
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
 from groktime.fullnet.engine.samples import Data, Minibatches
 from groktime.fullnet.procedures.sphere import Cell

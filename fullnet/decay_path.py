@@ -52,8 +52,8 @@ def sample_path(
     fit_loss : training loss at which a fit without decay ends, if 95 % of the training set is right,
         too (default: the task's `stop_loss`, or a thousandth of the loss at the start).
     fit_steps : at which it ends in any case (default: the task's sampling budget).
-    optimizer, representation, batch, dtype, eta_d, eta_r : as in `train`, one rate each. The optimizer ought
-        to be that of the runs to be predicted: its metric decides which way the drift goes.
+    optimizer, representation, batch, dtype, check, eta_d, eta_r : as in `train`, one rate each. The optimizer
+        ought to be that of the runs to be predicted: its metric decides which way the drift goes.
     stop_at : test accuracy at which a member is done, once it has reached it in five records in a row and
         has fitted 95 % of the training set (default: all go on up to `tau`).
     machine, out, overwrite : as in `train`; the output is a path file.
@@ -69,7 +69,7 @@ def sample_path(
     starts = members_of(task, {"gamma": 0.0, "alpha": alpha, **settings})
     starts = sorted(starts, key=lambda c: (c.n_train, c.seed, c.m, c.alpha))
     procedure = Following(
-        setup_of(task, machine, settings.get("dtype", "float32"), settings.get("batch"), representation),
+        setup_of(task, machine, settings, starts[0].seed, representation),
         dtau=float(dtau),
         records=max(round(tau / dtau), 1),
         fit_steps=whole_number("fit_steps", task.steps if fit_steps is None else fit_steps, 1),

@@ -45,8 +45,8 @@ def integrate_networks(
     rate : of the inner Adam after the start (default: that at the end of the task's schedule).
     m_rate : "eq6", as printed, or "representation", with the factor 1/||R_random - R_linear||².
     turns : after so many a member is given up, and counts as watched up to there (default: 10,000).
-    resolution, stop_at, dtype, machine, out, overwrite : as in `train`. Between two turns the curves are
-        straight lines.
+    resolution, stop_at, dtype, check, machine, out, overwrite : as in `train`. Between two turns the
+        curves are straight lines.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def integrate_networks(
     schedule, rate, inner = task.optimizer, settings.get("rate"), whole_number("inner", inner, 1)
     kind = "line" if task.messiness else "fixed"
     procedure = Flow(
-        setup_of(task, machine, settings.get("dtype", "float32"), representation=kind),
+        setup_of(task, machine, settings, members[0].seed, representation=kind),
         steps=whole_number("steps", steps, 1),
         start=max(whole_number("start", task.steps if start is None else start, 1), inner),
         inner=inner,

@@ -23,7 +23,7 @@ from torch import Tensor
 from groktime.fullnet.engine import pieces as engine
 from groktime.fullnet.engine.device import members_at_once
 from groktime.fullnet.engine.device import workers as default_workers
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.parts import Checkpoint, Parts, clean
 from groktime.fullnet.engine.pieces import Arrays, OnSteps, Piece
 from groktime.fullnet.engine.progress import Progress

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.fresh import drawn
 from groktime.fullnet.engine.norms import wrong_parts
 from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
@@ -25,6 +26,7 @@ from groktime.reduced.errors import InputError
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+DTYPES = ("float32", "float64")
 _CPU = torch.device("cpu")
 
 
@@ -59,7 +61,8 @@ class Member:
 @dataclass(frozen=True)
 class Setup:
     """What all members of a job share: the task, what of it is trained ("fixed": the network alone;
-    "line", "free": the representation, too), samples a step (0: all), number format and device."""
+    "line", "free": the representation, too), samples a step (0: all), number format and device, and whether
+    they may be run as one program (`Ensemble`)."""
 
     task: Task
     representation: str = "fixed"
@@ -67,11 +70,12 @@ class Setup:
     dtype: str = "float32"
     device: torch.device = _CPU
     compiled: bool = False
+    mapped: bool = True
 
     def check(self, start: Start) -> None:
         """Refuse what these networks cannot be; `start` is any of the members."""
-        if self.dtype not in ("float32", "float64"):
-            raise InputError(f"dtype = {self.dtype!r}: expected 'float32' or 'float64'")
+        if self.dtype not in DTYPES:
+            raise InputError(f"dtype = {self.dtype!r}: expected {' or '.join(map(repr, DTYPES))}")
         representation_of(self.representation, self.task.problem(start.seed, start.n_train))
         if self.representation == "free" and self.task.augment is not None:
             raise InputError(
@@ -141,7 +145,8 @@ class Members:
         task, device, dtype = setup.task, setup.device, getattr(torch, setup.dtype)
         known = {(c.seed, c.n_train): task.problem(c.seed, c.n_train) for c in starts}
         seeds = [c.seed for c in starts]
-        weights = {seed: initial_parameters(task, seed).to(device, dtype) for seed in set(seeds)}
+        fresh = {seed: drawn(task, seed) for seed in set(seeds)}
+        weights = {seed: one.flat.to(device, dtype) for seed, one in fresh.items()}
         self.setup, self.starts, self.step = setup, list(starts), 0
         self.problems = [known[c.seed, c.n_train] for c in starts]
         self.representation = representation_of(setup.representation, self.problems[0])
@@ -159,7 +164,10 @@ class Members:
         self.norm: Tensor | None = None
         self.optimizer = Optimizer(rule, self.flat, settings)
         self.slow_optimizer = None if slow_settings is None else Optimizer(rule, self.slow, slow_settings)
-        self.ensemble = Ensemble(task, self.flat, self.slow, self.representation, setup.compiled)
+        self.ensemble = Ensemble(
+            task, self.flat, self.slow, self.representation, setup.compiled,
+            fresh=[fresh[seed] for seed in seeds], mapped=setup.mapped,
+        )  # fmt: skip
         self.rows = torch.arange(len(starts))
         self.w0 = np.array([float(torch.linalg.vector_norm(weights[c.seed])) for c in starts])
 
@@ -210,7 +218,7 @@ class Members:
         self.optimizer.keep(rows, self.flat)
         if self.slow_optimizer is not None:
             self.slow_optimizer.keep(rows, self.slow)
-        self.ensemble.adopt(self.flat, self.slow)
+        self.ensemble.adopt(self.flat, self.slow, rows)
 
     def state(self) -> Arrays:
         """Everything that a checkpoint needs; minibatches are a function of the step."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import Output, output, run
@@ -60,6 +60,7 @@ def sample(
     refine : rounds of bisection along alpha, after the grid, of the cell in which the foot of the
         wall lies; each halves `foot_low`..`foot_high` of the landscape.
     machine : where, and how many cells at once; see `Machine`.
+    dtype, check : as in `train`.
     out : the file (default: none, the landscape is only returned). It appears at the end; until then
         finished pieces, and the state of those in work, lie beside it, and the same call goes on where it
         was stopped. One that exists is only replaced with `overwrite` (default: False).
@@ -73,7 +74,7 @@ def sample(
     steps = task.steps if steps is None else whole_number("steps", steps, 1)
     thirds = sorted({steps // 3, 2 * steps // 3, steps} - {0})
     grid = _Grid(
-        setup=setup_of(task, machine, "float32"),
+        setup=setup_of(task, machine, settings, int(next(iter(seeds), 0))),
         alpha=_axis("alpha", alpha, positive=True),
         m=_axis("m", m) if task.messiness else np.array([1.0]),
         seeds=tuple(int(s) for s in seeds),
@@ -148,7 +149,7 @@ class _Grid:
             "n_train": list(self.n_train),
             "budgets": list(self.budgets),
             "refine": self.refine,
-            "dtype": "float32",
+            "dtype": self.setup.dtype,
             "compiled": self.setup.compiled,
         }
 

@@ -12,9 +12,11 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from groktime.fullnet.check.before import checked
 from groktime.fullnet.engine.device import device_of
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.machine import Machine
-from groktime.fullnet.members import Member, Setup
+from groktime.fullnet.members import DTYPES, Member, Setup
 from groktime.fullnet.task import Task, whole_number
 from groktime.reduced.errors import InputError
 
@@ -23,19 +25,21 @@ Out = str | Path | None
 
 
 class WriteSettings(TypedDict, total=False):
-    """How a file is written."""
+    """How a file is written, in which number format its networks are trained, and whether the task is looked
+    at first: `check` (default: True) refuses what `check_task` finds."""
 
     overwrite: bool
+    dtype: str | None
+    check: bool
 
 
 class StartSettings(WriteSettings, total=False):
-    """Where members start, and in which number format they are trained."""
+    """Where members start."""
 
     eta_r: Numbers | None
     m: Numbers
     n_train: int | Sequence[int] | None
     seeds: Sequence[int]
-    dtype: str
 
 
 class TrainSettings(StartSettings, total=False):
@@ -73,17 +77,43 @@ def check_names(verb: str, given: Mapping[str, Any], known: Any) -> None:
 
 
 def setup_of(
-    task: Task, machine: Machine, dtype: str, batch: int | None = None, representation: str = "fixed"
+    task: Task,
+    machine: Machine,
+    settings: Mapping[str, Any],
+    seed: int,
+    representation: str = "fixed",
 ) -> Setup:
-    """What all members share, with the task's own batch unless another one is given."""
+    """What all members share, of a task that has been checked; `settings` may hold batch (default: the
+    task's own), dtype (default: that of the task's network) and check. `seed`: one of theirs.
+
+    Raises
+    ------
+    InputError : on a bad setting, or with what is wrong with the task.
+    """
+    batch = settings.get("batch")
     return Setup(
         task,
         representation=representation,
         batch=whole_number("batch", task.batch if batch is None else batch, 0),
-        dtype=dtype,
+        dtype=_dtype(task, settings.get("dtype"), seed),
         device=device_of(machine.device),
         compiled=machine.compiled,
+        mapped=checked(task, seed) if settings.get("check", True) else True,
     )
+
+
+def _dtype(task: Task, asked: str | None, seed: int) -> str:
+    """The number format: the one that is asked for, or that of the task's network, never another."""
+    known = str(initial_parameters(task, seed).dtype).removeprefix("torch.") if asked is None else asked
+    if known in DTYPES:
+        return known
+    expected = " or ".join(map(repr, DTYPES))
+    if asked is None:
+        raise InputError(
+            f"task {task.name!r}: its network has parameters in {known}; expected {expected}, or dtype set "
+            "to one of them"
+        )
+    raise InputError(f"dtype = {asked!r}: expected {expected}")
 
 
 _POSITIVE = ("eta_d", "alpha")

@@ -55,7 +55,8 @@ def train(
         of training accuracy (default: no run stops before `steps`).
     constrained : rescale all weights after every optimizer step to the norm that they started with (P
         Fig. 7b); the optimizer is given the full gradient, and decay acts on nothing but the rate.
-    dtype : "float32" (default) or "float64".
+    dtype : "float32" or "float64" (default: that of the task's network).
+    check : whether the task is looked at first, and refused with what is wrong with it (default: True).
     machine : where, and how many at once; see `Machine`.
     out : the runs file (default: none, the runs are only returned). It appears at the end; until then
         finished pieces, and the state of those in work, lie beside it, and the same call goes on where it
@@ -69,7 +70,7 @@ def train(
     task, machine = task_of(task, settings.get("n_train")), machine or Machine()
     members = members_of(task, {"gamma": gamma, "alpha": alpha, **settings})
     procedure = Training(
-        setup_of(task, machine, settings.get("dtype", "float32"), settings.get("batch"), representation),
+        setup_of(task, machine, settings, members[0].seed, representation),
         steps=whole_number("steps", steps, 1),
         optimizer=optimizer,
         resolution=resolution,

@@ -61,11 +61,9 @@ def chosen_task(options: argparse.Namespace) -> Task:
     largest = max(options.n_train) if options.n_train else None
     task = find_task(options.task, settings, largest, options.preset)
     if is_custom(options.task):
-        from groktime.fullnet.check.task import check_task
+        from groktime.fullnet.check.before import checked
 
-        wrong = [finding for finding in check_task(task) if not finding.note]
-        if wrong:
-            raise InputError(f"task {options.task!r}: {wrong[0]}")
+        checked(task, name=options.task)
     if options.m is not None and not task.messiness:
         raise InputError(f"--m: {options.task} has no messiness")
     return task

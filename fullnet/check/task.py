@@ -8,7 +8,6 @@ on a few samples, and then on two members side by side.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,18 +29,19 @@ from groktime.fullnet.check.finding import (
     whole_number,
 )
 from groktime.fullnet.check.options import augment_findings, optimizer_findings
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.check.together import rows_of, side_by_side, targets_of
+from groktime.fullnet.engine.fresh import constants, trained
 from groktime.fullnet.engine.norms import wrong_parts
-from groktime.fullnet.engine.samples import Data
-from groktime.fullnet.seeding import generator, global_seed
+from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Adam, Problem, Split, Task
 
 _SAMPLES = 8  # that the network is tried on
-_MOVE = 0.1  # share of the weights' root mean square by which they are moved off their start
-_UNSEEN = (
-    "expected all that a seed draws, and all that is trained, in registered parameters: a buffer, a plain "
-    "tensor or a list of parameters is that of one network for all members"
+_SHORT = (torch.int8, torch.int16, torch.int32, torch.uint8)
+_REMEMBERS = (
+    "gives other outputs when it is called again with the same inputs, as one that counts its calls does; "
+    "expected a function of its weights and inputs alone"
 )
+ALONE = "cannot be mapped over members"  # begins the note on a network that is not
 
 
 def check_task(task: Task, seed: int = 0) -> list[Finding]:
@@ -134,7 +134,15 @@ class _Subject:
         return out
 
     def losses(self, output: Tensor, samples: Split) -> Any:
-        return _call("loss", _shapes(output), self.task.loss, output, _targets(samples))
+        targets = targets_of(samples)
+        try:
+            return _call("loss", _shapes(output), self.task.loss, output, targets)
+        except _Raised as raised:
+            for name, value in targets.items():
+                if value.dtype in _SHORT:  # which torch's losses do not take as labels, in words of its own
+                    kind_of = str(value.dtype).removeprefix("torch.")
+                    raised.text += f"; targets[{name!r}] are {kind_of}, and torch expects labels in int64"
+            raise
 
 
 # --- the fields -------------------------------------------------------------------------------
@@ -220,23 +228,33 @@ def _network(subject: _Subject) -> Findings:
         if is_lazy(p):
             yield Finding("network", f"has no shape yet for its parameter {name!r}; expected no lazy modules")
             return
-        if not p.requires_grad:
-            yield Finding(
-                "network",
-                f"has frozen its parameter {name!r}, but all parameters are trained; expected a buffer "
-                "for what stays",
-            )
-            return
+    frozen = [name for name, p in parameters.items() if not p.requires_grad]
+    if len(frozen) == len(parameters):
+        yield Finding("network", "has frozen all of its parameters; expected at least one to train")
+        return
+    if frozen:
+        yield Finding(
+            "network",
+            f"keeps its parameter {frozen[0]!r} frozen: it stays as each seed draws it, outside of the "
+            "weight norm",
+            note=True,
+        )
     wrong = wrong_parts(subject.task.parts, parameters)
     if wrong:
         yield Finding("parts", wrong)
     start = [_vector(n) for n in (network, again)]
     other = _vector(subject.make(subject.seed + 1))
+    drawn = [constants(n) for n in (network, again)]
     if not torch.equal(*start):
         yield Finding(
             "network",
             "starts from other weights at every call with one seed; expected weights drawn from torch's "
             "global generator alone",
+        )
+    elif any(not _equal(drawn[1].get(name), x) for name, x in drawn[0].items()):
+        yield Finding(
+            "network",
+            "has other buffers at every call with one seed; expected all draws from torch's global generator",
         )
     elif other.shape != start[0].shape:
         yield Finding("network", "has another number of parameters at another seed; expected one shape")
@@ -287,15 +305,18 @@ def _one(subject: _Subject) -> Findings:
     if bool((loss < 0).any()):
         yield Finding("loss", f"is {float(loss.detach().min()):g} for a sample; expected a loss from 0")
     yield from _gradient(network, loss)
-    right = _call("right", _shapes(output), subject.task.right, output.detach(), _targets(some))
+    right = _call("right", _shapes(output), subject.task.right, output.detach(), targets_of(some))
     if not isinstance(right, Tensor) or right.dtype != torch.bool or right.shape != (count,):
         given = f"{right.dtype} {tuple(right.shape)}" if isinstance(right, Tensor) else f"a {kind(right)}"
         yield Finding("right", f"gives {given} for {count} samples; expected torch.bool ({count},)")
     if count > 1:
-        half = replace(some, rows=_rows(some)[: count // 2])
+        half = replace(some, rows=rows_of(some)[: count // 2])
         with global_seed(subject.seed, "check"), torch.no_grad():
+            again = subject.forward(False, some)
             fewer = subject.losses(subject.forward(False, half), half)
-        if not torch.allclose(fewer, loss[: len(half)], 1e-3, 1e-6):
+        if not torch.equal(again, output):
+            yield Finding("network", _REMEMBERS)
+        elif not torch.allclose(fewer, loss[: len(half)], 1e-3, 1e-6):
             yield Finding(
                 "loss",
                 "of a sample changes when fewer samples are beside it; expected it to be the sample's own",
@@ -308,13 +329,17 @@ def _gradient(network: nn.Module, loss: Tensor) -> Findings:
             "loss", "has no gradient by the parameters; expected operations that torch can differentiate"
         )
         return
-    names, parameters = zip(*network.named_parameters(), strict=True)
-    gradients = torch.autograd.grad(loss.sum(), parameters, allow_unused=True)
-    idle = [name for name, g in zip(names, gradients, strict=True) if g is None]
+    network.zero_grad()
+    loss.sum().backward()  # type: ignore[no-untyped-call]
+    gradients = {name: p.grad for name, p in trained(network).items()}
+    idle = [name for name, g in gradients.items() if g is None]
     if idle:
-        yield Finding("network", f"does not use its parameter {idle[0]!r}; expected every parameter to count")
+        yield Finding(
+            "network",
+            f"does not use its parameter {idle[0]!r}; expected every parameter to count, or to be frozen",
+        )
         return
-    known = torch.cat([g.flatten() for g in gradients])
+    known = torch.cat([g.flatten() for g in gradients.values() if g is not None])
     if not bool(torch.isfinite(known).all()):
         yield Finding("loss", "has a gradient that is not finite at the initial weights")
     elif not bool(known.any()):
@@ -342,80 +367,39 @@ def _training_mode(subject: _Subject) -> Findings:
     if changed:
         yield Finding(
             "network",
-            f"changes its buffer {changed[0]!r} in a forward pass, as BatchNorm does, which would mix all "
-            "members; expected none that does, such as nn.GroupNorm",
+            f"changes its buffer {changed[0]!r} in a forward pass, as BatchNorm or a counter does, which is "
+            "no part of what a member is resumed from; expected none that does, such as nn.GroupNorm",
         )
-    elif drew or not torch.equal(first, second):
+    elif drew:
         yield Finding(
             "network",
             "draws random numbers in training, as Dropout does, so that a member would depend on who is "
             "trained beside it; expected none",
         )
+    elif not torch.equal(first, second):
+        yield Finding("network", _REMEMBERS)
 
 
 # --- members side by side ---------------------------------------------------------------------
 
 
 def _together(subject: _Subject) -> Findings:
-    """Two members as the ensemble trains them beside two plain modules with the same weights.
-
-    The weights are moved off their start, where a readout of zeros would hide what lies before it.
-    """
-    task, seeds = replace(subject.task, clip=0.0), (subject.seed, subject.seed + 1)
-    splits = [_first(subject.data(seed, task.n_train).train) for seed in seeds]
-    flat = torch.stack([_moved(initial_parameters(task, seed), seed) for seed in seeds])
-    ensemble = Ensemble(task, flat, torch.full((2, 1), 0.5, dtype=flat.dtype))
-    samples = Data.of(splits)
+    """Two members as the ensemble trains them beside two plain modules with the same weights."""
+    seeds = (subject.seed, subject.seed + 1)
+    splits = [_first(subject.data(seed, subject.task.n_train).train) for seed in seeds]
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            losses, gradient, _ = ensemble.loss_and_gradient(samples.samples())
-            ensemble.metrics(samples)
+        found = side_by_side(subject.task, seeds, splits)
     except Exception as error:
         yield Finding("task", f"fails when two members are trained side by side: {message_of(error)}")
         return
-    for seed, weights, split, loss, slopes in zip(seeds, flat, splits, losses, gradient, strict=True):
-        different = _difference(subject, seed, weights.detach(), split, loss, slopes)
-        if different:
-            yield Finding("task", different)
-            break
-    mapping = [str(w.message) for w in caught if "cannot be mapped" in str(w.message)]
-    if mapping:
-        reason = mapping[0].partition("(")[2].rpartition(")")[0]
+    if found.wrong:
+        yield Finding("task", found.wrong)
+    elif found.alone:
         yield Finding(
             "network",
-            f"cannot be mapped over members ({cut(reason)}), which are run one after the other: slower",
+            f"{ALONE} ({cut(found.alone)}), which are run one after the other: slower",
             note=True,
         )
-
-
-def _moved(flat: Tensor, seed: int) -> Tensor:
-    """Weights a little off their start, those that are 0 there, too."""
-    noise = torch.randn(flat.shape, generator=generator(seed, "check weights"), dtype=flat.dtype)
-    return flat + _MOVE * flat.square().mean().sqrt() * noise
-
-
-def _difference(
-    subject: _Subject, seed: int, weights: Tensor, split: Split, loss: Tensor, slopes: Tensor
-) -> str:
-    """What differs between a member of an ensemble and the plain module of its seed; "" if nothing does."""
-    network: nn.Module = subject.make(seed)
-    named = dict(network.named_parameters())
-    sizes = [p.numel() for p in named.values()]
-    with torch.no_grad():
-        for p, values in zip(named.values(), torch.split(weights, sizes), strict=True):
-            p.copy_(values.reshape(p.shape))
-    alone = subject.losses(subject.forward(True, split, network), split).mean()
-    if not torch.allclose(alone.detach(), loss, 1e-3, 1e-6):
-        both = f"{float(loss):g} beside another member and {float(alone.detach()):g} alone"
-        return f"has the loss {both}, with seed {seed}; {_UNSEEN}"
-    plain = torch.autograd.grad(alone, list(named.values()), allow_unused=True)
-    largest = float(slopes.abs().max())
-    for (name, p), g, mine in zip(named.items(), plain, torch.split(slopes, sizes), strict=True):
-        expected = torch.zeros_like(p) if g is None else g
-        if not torch.allclose(mine, expected.reshape(-1), 1e-3, 1e-4 * largest):
-            return f"has another gradient by {name!r} beside another member than alone; {_UNSEEN}"
-    return ""
 
 
 # --- small helpers ----------------------------------------------------------------------------
@@ -423,20 +407,15 @@ def _difference(
 
 def _vector(network: nn.Module) -> Tensor:
     """All parameters, flat; they need not be contiguous."""
-    return torch.cat([p.reshape(-1) for p in network.parameters()])
+    return torch.cat([p.detach().reshape(-1) for p in network.parameters()])
+
+
+def _equal(one: Tensor | None, other: Tensor) -> bool:
+    return one is not None and torch.equal(one, other)
 
 
 def _first(split: Split) -> Split:
-    return replace(split, rows=_rows(split)[:_SAMPLES])
-
-
-def _rows(split: Split) -> Tensor:
-    return torch.arange(len(split.inputs)) if split.rows is None else split.rows
-
-
-def _targets(split: Split) -> dict[str, Tensor]:
-    rows = _rows(split)
-    return {k: v if k in split.common else v[rows] for k, v in split.targets.items()}
+    return replace(split, rows=rows_of(split)[:_SAMPLES])
 
 
 def _shapes(output: Tensor) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import sys
 
+import torch
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 _NEVER = 2**31 - 1
 _LARGEST = 32 * 2**20  # the largest mmap threshold that glibc takes
@@ -25,3 +27,12 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, _LARGEST)
     mallopt(_M_TRIM_THRESHOLD, _NEVER)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that there was no memory left, here or on a GPU."""
+    words = ("can't allocate memory", "out of memory", "not enough memory")
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or (
+        isinstance(error, RuntimeError) and any(w in str(error) for w in words)
+    )

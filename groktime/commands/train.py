@@ -33,7 +33,7 @@ RUN = (
     Option("resolution", "of the recorded times, relative", number, default=0.02),
     STOP_AT.but(help="test accuracy at which a run is done"),
     Option("constrained", "keep the norm that the weights start with", bool),
-    Option("dtype", "of the weights", default="float32", choices=("float32", "float64")),
+    Option("dtype", "of the weights", default="the network's", choices=("float32", "float64")),
 )
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from groktime.fullnet.decay_path import sample_path
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.trainer import train

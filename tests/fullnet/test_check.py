@@ -152,7 +152,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("network", "fresh one", {"network": OneFixedModule()}),
     ("network", "global generator", {"network": unseeded_network}),
     ("network", "lazy", {"network": lambda: nn.LazyLinear(2)}),
-    ("network", "frozen", {"network": Frozen}),
+    ("network", "frozen all", {"network": lambda: nn.Linear(3, 2).requires_grad_(False)}),
     ("network", "idle", {"network": Unused}),
     ("network", "all 0", {"network": zeros}),
     ("network", "(8, 3)", {"network": lambda: nn.Linear(4, 2)}),
@@ -314,58 +314,58 @@ def test_the_global_generator_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# --- what the ensemble does not see -------------------------------------------------------------------
+# --- what is seen with members side by side: tests/fullnet/test_plain_loop.py has the networks ---------
+
+_WEIGHTS: dict[int, Tensor] = {}
 
 
-class RandomFeatures(nn.Module):
-    """Features that a seed draws, kept in a buffer or as a plain tensor, and a readout that starts at 0."""
-
-    def __init__(self, registered: bool) -> None:
-        super().__init__()
-        features = torch.randn(8, 3)
-        if registered:
-            self.register_buffer("features", features)
-        else:
-            self.features = features
-        self.first, self.readout = nn.Linear(3, 3), nn.Linear(8, 2)
-        nn.init.zeros_(self.readout.weight)
-        nn.init.zeros_(self.readout.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.readout(torch.tanh(self.first(x) @ self.features.T))
-        return out
-
-
-class PlainList(nn.Module):
-    """A layer in a plain Python list, which no optimizer sees either."""
+class Outside(nn.Module):
+    """Trains a tensor that lies outside of all modules, which nobody could give to each member."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hidden = [nn.Linear(3, 8)]
-        self.readout = nn.Linear(8, 2)
+        self.readout = nn.Linear(3, 2)
+        _WEIGHTS[0] = torch.randn(3)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.readout(torch.tanh(self.hidden[0](x)))
+        out: Tensor = self.readout(torch.tanh(x * _WEIGHTS[0]))
         return out
 
 
-class Sliced(nn.Module):
-    """`self.w[:]` of a ParameterList wraps its entries anew, and their gradient is lost."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.w = nn.ParameterList([nn.Parameter(torch.randn(3, 8)), nn.Parameter(torch.randn(8, 2))])
-
-    def forward(self, x: Tensor) -> Tensor:
-        first, second = self.w[:]
-        return torch.tanh(x @ first) @ second
-
-
-@pytest.mark.parametrize(
-    "network",
-    [lambda: RandomFeatures(registered=True), lambda: RandomFeatures(registered=False), PlainList, Sliced],
-    ids=["buffer", "tensor", "list", "slice"],
-)
-def test_what_is_not_each_members_is_found(network: Callable[[], nn.Module]) -> None:
-    found = [f for f in check_task(replace(GOOD, network=network)) if not f.note]
+def test_what_is_not_each_members_is_found() -> None:
+    found = [f for f in check_task(replace(GOOD, network=Outside)) if not f.note]
     assert [f.field for f in found] == ["task"], found
+    assert "expected all that a seed draws to be in parameters, buffers or attributes" in found[0].text
+
+
+def test_frozen_parameters_are_a_note() -> None:
+    (note,) = check_task(replace(GOOD, network=Frozen))
+    assert note.note
+    assert "'idle.weight' frozen" in str(note)
+
+
+def labels(kind: torch.dtype) -> Callable[[int, int], Problem]:
+    def problem(seed: int, n_train: int) -> Problem:
+        good = data(seed, n_train)
+        train, test = (
+            replace(s, targets={"y": (s.inputs[:, 0] > 0).to(kind)}) for s in (good.train, good.test)
+        )
+        return Problem(train, test)
+
+    return problem
+
+
+def test_int32_labels_are_told_in_our_words() -> None:
+    def entropy(output: Tensor, targets: Targets) -> Tensor:
+        return nn.functional.cross_entropy(output, targets["y"], reduction="none")
+
+    task = replace(GOOD, loss=entropy, right=lambda o, y: o.argmax(1) == y["y"])
+    assert check_task(replace(task, problem=labels(torch.int64))) == []
+    (finding,) = check_task(replace(task, problem=labels(torch.int32)))
+    assert "targets['y'] are int32, and torch expects labels in int64" in str(finding)
+
+
+def test_a_counter_of_calls_is_not_taken_for_dropout() -> None:
+    (finding,) = check_task(replace(GOOD, network=Remembers))
+    assert "counts its calls" in str(finding)
+    assert "Dropout" not in str(finding)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from groktime.fullnet.decay_path import sample_path
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.parts import Checkpoint
 from groktime.fullnet.job import drive
 from groktime.fullnet.machine import Machine

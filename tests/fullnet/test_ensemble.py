@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.optimizer import weight_norm
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task

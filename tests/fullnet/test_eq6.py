@@ -53,7 +53,7 @@ TASK = Task(
 
 
 def alpha_of(w: float, seed: int = 0) -> float:
-    from groktime.fullnet.engine.ensemble import initial_parameters
+    from groktime.fullnet.engine.fresh import initial_parameters
 
     return w / float(torch.linalg.vector_norm(initial_parameters(TASK, seed)))
 

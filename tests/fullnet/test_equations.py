@@ -17,7 +17,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 import groktime.fullnet.tasks
 from groktime.cli import main
 from groktime.fullnet.check.task import check_task
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import BUILT_IN, find_task
 from groktime.fullnet.machine import Machine

@@ -21,7 +21,8 @@ from scipy import ndimage
 from groktime.cli import main
 from groktime.fullnet.check.task import check_task
 from groktime.fullnet.data import SOURCES, fetch, read_idx
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import find_task
 from groktime.fullnet.machine import Machine

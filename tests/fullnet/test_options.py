@@ -15,7 +15,8 @@ from torch import Generator, Tensor, nn
 from torch.nn.utils import clip_grad_norm_, parameters_to_vector, vector_to_parameters
 
 from groktime.fullnet.decay_path import sample_path
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.samples import Data, Minibatches
 from groktime.fullnet.eq6 import integrate_networks
 from groktime.fullnet.machine import Machine

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 import groktime as gt
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import BUILT_IN, find_task
 from groktime.fullnet.machine import Machine

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.procedures.sphere import Cell, Metrics, minimize
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.find import BUILT_IN, find_task
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.task import Problem, Split, Task

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import groktime.fullnet.job
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.optimizer import MOMENTUM
 from groktime.fullnet.engine.parts import Checkpoint
 from groktime.fullnet.engine.samples import Data, Minibatches

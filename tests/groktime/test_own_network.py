@@ -16,7 +16,8 @@ from torch import nn
 
 import groktime as gt
 from groktime.cli import main
-from groktime.fullnet.engine.ensemble import Ensemble, initial_parameters
+from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.samples import Data
 from groktime.fullnet.find import find_task
 from groktime.fullnet.task import Task

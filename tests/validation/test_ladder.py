@@ -15,7 +15,7 @@ import xarray as xr
 from torch import nn
 
 import groktime as gt
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.tasks import addition
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape

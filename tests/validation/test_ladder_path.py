@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 import groktime as gt
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.tasks import addition
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape
