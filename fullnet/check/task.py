@@ -135,14 +135,19 @@ class _Subject:
 
     def losses(self, output: Tensor, samples: Split) -> Any:
         targets = targets_of(samples)
+        given = {name: value.clone() for name, value in targets.items()}
         try:
-            return _call("loss", _shapes(output), self.task.loss, output, targets)
+            losses = _call("loss", _shapes(output), self.task.loss, output, targets)
         except _Raised as raised:
             for name, value in targets.items():
                 if value.dtype in _SHORT:  # which torch's losses do not take as labels, in words of its own
                     kind_of = str(value.dtype).removeprefix("torch.")
                     raised.text += f"; targets[{name!r}] are {kind_of}, and torch expects labels in int64"
             raise
+        for name, value in given.items():
+            if not torch.equal(value, targets[name]):
+                raise _Raised("loss", "its targets", TypeError(f"targets[{name!r}] are changed in place"))
+        return losses
 
 
 # --- the fields -------------------------------------------------------------------------------
@@ -349,6 +354,7 @@ def _gradient(network: nn.Module, loss: Tensor) -> Findings:
 def _training_mode(subject: _Subject) -> Findings:
     """What makes a member depend on who is trained beside it: chance and memory in the module."""
     network, some = subject.network, subject.some
+    before = {k: p.detach().clone() for k, p in network.named_parameters()}
     buffers = {k: b.clone() for k, b in network.named_buffers()}
     given = some.at(0.5).clone()
     seen = given.clone()
@@ -363,6 +369,13 @@ def _training_mode(subject: _Subject) -> Findings:
         yield Finding(
             "network",
             "changes its inputs in place; expected them left alone (no inplace=True in its first layer)",
+        )
+    moved = [k for k, p in network.named_parameters() if not torch.equal(p.detach(), before[k])]
+    if moved:
+        yield Finding(
+            "network",
+            f"changes its parameter {moved[0]!r} in a forward pass, as an embedding with max_norm does; "
+            "expected weights that the optimizer alone moves",
         )
     if changed:
         yield Finding(

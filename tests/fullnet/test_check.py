@@ -83,6 +83,21 @@ class Remembers(nn.Module):
         return out
 
 
+class Renormalizes(nn.Module):
+    """Scales its own weights in a forward pass, as `nn.Embedding(max_norm=…)` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                self.linear.weight.mul_(0.9)
+        out: Tensor = self.linear(x)
+        return out
+
+
 class OneFixedModule:
     network = nn.Linear(3, 2)
 
@@ -160,6 +175,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("network", "running_mean", {"network": layers(nn.BatchNorm1d(8))}),
     ("network", "in place", {"network": lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 2))}),
     ("network", "not a tensor", {"network": lambda: nn.GRU(3, 2)}),
+    ("network", "max_norm", {"network": lambda: Renormalizes()}),
+    ("loss", "changed in place", {"loss": lambda o, y: (o - y["y"].mul_(2)).square().mean(-1)}),
     ("loss", "fewer samples", {"network": layers(nn.BatchNorm1d(8, track_running_stats=False))}),
     ("loss", "not their mean", {"loss": lambda o, y: squared(o, y).mean()}),
     ("loss", "(8, 2)", {"loss": lambda o, y: (o - y["y"]).square()}),
