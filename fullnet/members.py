@@ -144,6 +144,11 @@ class Members:
     ) -> None:
         task, device, dtype = setup.task, setup.device, getattr(torch, setup.dtype)
         known = {(c.seed, c.n_train): task.problem(c.seed, c.n_train) for c in starts}
+        for (seed, n_train), problem in known.items():
+            if len(problem.train) != n_train:
+                raise InputError(
+                    f"n_train = {n_train}: {task.name} has {len(problem.train)} samples with seed {seed}"
+                )
         seeds = [c.seed for c in starts]
         fresh = {seed: drawn(task, seed) for seed in set(seeds)}
         weights = {seed: one.flat.to(device, dtype) for seed, one in fresh.items()}

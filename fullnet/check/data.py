@@ -23,11 +23,19 @@ def data_findings(task: Task, seed: int, data: Callable[[int, int], Any]) -> Fin
     if wrong:
         yield from wrong
         return
-    for n_train in (task.n_train, max(task.n_train // 2, 1)):
-        count = len(data(seed, n_train).train)
-        if count != n_train:
-            yield Finding("problem", f"gives {count} training samples; expected n_train = {n_train}")
-            return
+    if len(problem.train) != task.n_train:
+        yield Finding(
+            "problem", f"gives {len(problem.train)} training samples; expected n_train = {task.n_train}"
+        )
+        return
+    half = max(task.n_train // 2, 1)
+    count = len(data(seed, half).train)
+    if count != half:
+        yield Finding(
+            "problem",
+            f"gives {count} training samples for n_train = {half}: it has one size alone",
+            note=True,
+        )
     if not len(problem.test):
         yield Finding(
             "problem", "gives no test samples, so that nothing tells when it generalizes", note=True

@@ -218,7 +218,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("problem", "what the user's code says", {"problem": raising}),
     ("problem", "tuple", {"problem": lambda seed, n: (1, 2)}),
     ("problem", "called again", {"problem": unseeded_data}),
-    ("problem", "10", {"problem": deaf}),
+    ("problem", "20 training samples; expected n_train = 12", {"problem": deaf, "n_train": 12}),
     ("problem", "seed 1", {"problem": grown_test}),
     ("problem", "dict of targets", {"problem": with_split(targets=lambda s: s.targets["y"])}),
     ("problem", "a tensor", {"problem": with_split(targets=lambda s: {"y": [1.0] * len(s)})}),
@@ -353,6 +353,12 @@ def test_what_is_not_each_members_is_found() -> None:
     found = [f for f in check_task(replace(GOOD, network=Outside)) if not f.note]
     assert [f.field for f in found] == ["task"], found
     assert "expected all that a seed draws to be in parameters, buffers or attributes" in found[0].text
+
+
+def test_one_size_alone_is_a_note() -> None:
+    (note,) = check_task(replace(GOOD, problem=deaf))
+    assert note.note
+    assert "20 training samples for n_train = 10" in str(note)
 
 
 def test_frozen_parameters_are_a_note() -> None:

@@ -302,6 +302,12 @@ def test_the_python_functions_ask_too(word: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_a_size_that_the_data_have_not_is_refused() -> None:
+    task = task_with(frozen_first, problem=lambda seed, n_train: data(seed, 20))
+    with pytest.raises(InputError, match="n_train = 10: of a user has 20 samples with seed 0"):
+        gt.train(task, gamma=0.1, alpha=1, steps=3, seeds=[0], n_train=10, machine=ONE)
+
+
 def test_a_task_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[Task] = []
 
