@@ -46,8 +46,8 @@ def check_match(one: Sampled | None, runs: Runs, threshold: float | None, metric
     remarks = _same_settings(one, runs) + _same_sizes(one, runs)
     if threshold is None and metric == "accuracy":
         _same_threshold(one, runs)
-    remarks += _same_rule(one, runs) if isinstance(one, DecayPath) else []
     _known_decay(runs)
+    remarks += _same_rule(one, runs) if isinstance(one, DecayPath) else []
     remarks += _same_decaying(one, runs)
     _same_rates(one, runs)
     _same_messiness(one, runs)

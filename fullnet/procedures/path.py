@@ -131,7 +131,8 @@ class Following:
         if some.decays is None:
             some.flat[chosen] *= factor
         else:
-            some.flat[chosen] *= torch.where(some.decays, factor, 1.0).to(some.flat)
+            each, one = (some.flat.new_tensor(x) for x in (factor, 1.0))
+            some.flat[chosen] *= torch.where(some.decays, each, one)
 
     def record(self, state: PathState) -> None:
         _, due = self._on_path(state)
