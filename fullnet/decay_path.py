@@ -52,7 +52,8 @@ def sample_path(
     fit_loss : training loss at which a fit without decay ends, if 95 % of the training set is right,
         too (default: the task's `stop_loss`, or a thousandth of the loss at the start).
     fit_steps : at which it ends in any case (default: the task's sampling budget).
-    optimizer, representation, batch, dtype, check, eta_d, eta_r : as in `train`, one rate each. The optimizer
+    optimizer, momentum, representation, batch, dtype, check, eta_d, eta_r : as in `train`, one rate each,
+        which stays after its warm-up: where a schedule lets it fall, `predict` takes τ as Σ ηγ. The optimizer
         ought to be that of the runs to be predicted: its metric decides which way the drift goes.
     stop_at : test accuracy at which a member is done, once it has reached it in five records in a row and
         has fitted 95 % of the training set (default: all go on up to `tau`).
@@ -77,6 +78,7 @@ def sample_path(
         fit=fit,
         optimizer=optimizer,
         stop_at=stop_at,
+        momentum=settings.get("momentum"),
     )
     procedure.check(starts)
     made = procedure.configuration() | {"dtau": dtau, "refit": refits}
@@ -144,6 +146,7 @@ def _assembled(
         eta_r=members[0].eta_r,
         dtau=procedure.dtau,
         optimizer=procedure.optimizer,
+        law=procedure.law,
         representation=setup.representation,
         fit=procedure.fit,
         task=task.name,

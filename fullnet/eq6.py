@@ -63,7 +63,7 @@ def integrate_networks(
         start=max(whole_number("start", task.steps if start is None else start, 1), inner),
         inner=inner,
         move=(du, dm),
-        rate=schedule.rate * schedule.factor_at(task.steps - 1) if rate is None else rate,
+        rate=schedule.rate * schedule.sampling.at(task.steps - 1) if rate is None else rate,
         m_rate=m_rate,
         turns=whole_number("turns", settings.get("turns", 10_000), 1),
         resolution=settings.get("resolution", 0.02),
@@ -77,4 +77,4 @@ def integrate_networks(
             procedure, members, machine, where, steps=procedure.steps, title=f"Eq. 6 of {task.name}",
             name="eq6", key=together,
         )  # fmt: skip
-        return where.finish(runs_of(found, members, procedure.setup, made))
+        return where.finish(runs_of(found, members, procedure.setup, procedure.law, made))

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groktime.fullnet.engine.ensemble import Ensemble
-from groktime.fullnet.engine.fresh import drawn
-from groktime.fullnet.engine.norms import wrong_parts
+from groktime.fullnet.engine.fresh import drawn, initial_parameters
+from groktime.fullnet.engine.norms import decayed_columns, wrong_no_decay, wrong_parts
 from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.engine.representation import representation_of
 from groktime.fullnet.engine.samples import Data, Minibatches
-from groktime.fullnet.runs import CURVES, PART
+from groktime.fullnet.runs import CURVES, PART, WHOLE
 from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Task
 from groktime.reduced.errors import InputError
@@ -82,12 +82,25 @@ class Setup:
                 "representation = 'free': makes inputs of symbols, which the task's augment cannot be done "
                 "to; expected 'fixed' or 'line'"
             )
-        if self.task.parts:
-            with global_seed(0, "shape"):
-                names = [name for name, _ in self.task.network().named_parameters()]
-            wrong = wrong_parts(self.task.parts, names)
-            if wrong:
-                raise InputError(f"parts: {self.task.name} {wrong}")
+        self.check_names(start.seed)
+
+    def check_names(self, seed: int) -> None:
+        """Refuse parts of the network, and what is not to decay of it, that it does not have."""
+        task = self.task
+        if not (task.parts or task.no_decay):
+            return
+        with global_seed(0, "shape"):
+            names = [name for name, _ in task.network().named_parameters()]
+        wrong = wrong_parts(task.parts, names)
+        if wrong:
+            raise InputError(f"parts: {task.name} {wrong}")
+        wrong = wrong_no_decay(task.no_decay, names)
+        if wrong:
+            raise InputError(f"no_decay: {task.name} {wrong}")
+        if task.no_decay and WHOLE in task.parts:
+            raise InputError(f"parts: {task.name} has a part {WHOLE!r}, which with no_decay is all of it")
+        if task.no_decay and not norm_at_start(task, seed) > 0:
+            raise InputError(f"no_decay: of {task.name} all that decays starts at 0; expected a norm above 0")
 
     def configuration(self) -> dict[str, Any]:
         """What the numbers depend on, for the file."""
@@ -103,8 +116,11 @@ class Setup:
             **task.handling,
         }
         # only what is used, so that files of tasks without are as they always were
-        if task.optimizer.warmup > 1:
-            made["warmup"] = task.optimizer.warmup
+        course = task.optimizer.course
+        if course.warmup > 1:
+            made["warmup"] = course.warmup
+        if course.shape != "constant":
+            made["schedule"] = course.to_dict()
         if task.parts:
             made["parts"] = {name: list(prefixes) for name, prefixes in task.parts.items()}
         return made
@@ -112,7 +128,23 @@ class Setup:
     @property
     def curves(self) -> tuple[str, ...]:
         """Names of the curves that `Members.measured` gives."""
-        return (*CURVES, *(PART + name for name in self.task.parts))
+        whole = (PART + WHOLE,) if self.task.no_decay else ()
+        return (*CURVES, *(PART + name for name in self.task.parts), *whole)
+
+
+def norm_at_start(task: Task, seed: int) -> float:
+    """w0: the norm of what decays of a seed's network as it is initialized."""
+    return _norm(initial_parameters(task, seed), decayed_columns(task))
+
+
+def _norm(weights: Tensor, decays: Tensor | None) -> float:
+    """Norm of one network's weights [parameter], or of those that decay."""
+    return float(torch.linalg.vector_norm(weights if decays is None else weights[decays]))
+
+
+def _scaled(weights: Tensor, alpha: float, decays: Tensor | None) -> Tensor:
+    """The start at relative norm α: what does not decay is as it was initialized."""
+    return weights * alpha if decays is None else torch.where(decays, weights * alpha, weights)
 
 
 class Members:
@@ -124,6 +156,7 @@ class Members:
     norm : Tensor [row] or None, the norms that the weights are brought back to after every step.
     rows : Tensor [row], which of the piece's members they are.
     starts : [member], where the piece's members started, retired or not.
+    decays : Tensor [parameter] of bool, or None: which of the network's parameters decay (all).
     step : optimizer steps done.
     w0 : [member], norms of the networks at α = 1, of all members of the piece.
 
@@ -163,31 +196,35 @@ class Members:
             for name in ("train", "test")
         )  # fmt: skip
         self.batches = Minibatches(seeds, starts[0].n_train, setup.batch, device, task.augment)
-        self.flat = torch.stack([weights[c.seed] * c.alpha for c in starts])
+        columns = decayed_columns(task)
+        self.decays = None if columns is None else columns.to(device)
+        self.flat = torch.stack([_scaled(weights[c.seed], c.alpha, self.decays) for c in starts])
         slow = [self.representation.initial(p, c.m) for p, c in zip(self.problems, starts, strict=True)]
         self.slow = torch.stack(slow).to(device, dtype)
         self.norm: Tensor | None = None
-        self.optimizer = Optimizer(rule, self.flat, settings)
+        self.optimizer = Optimizer(rule, self.flat, settings, self.decays)
         self.slow_optimizer = None if slow_settings is None else Optimizer(rule, self.slow, slow_settings)
         self.ensemble = Ensemble(
             task, self.flat, self.slow, self.representation, setup.compiled,
             fresh=[fresh[seed] for seed in seeds], mapped=setup.mapped,
         )  # fmt: skip
         self.rows = torch.arange(len(starts))
-        self.w0 = np.array([float(torch.linalg.vector_norm(weights[c.seed])) for c in starts])
+        self.w0 = np.array([_norm(weights[c.seed], self.decays) for c in starts])
 
     def gradient(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Loss [row] on the samples of this step, and its gradients [row, parameter] and [row, k]."""
         return self.ensemble.loss_and_gradient(self.batches.of_step(self.train, self.step))
 
-    def advance(self, gradient: Tensor, slow: Tensor | None = None, factor: float = 1.0) -> None:
+    def advance(
+        self, gradient: Tensor, slow: Tensor | None = None, factor: float = 1.0, slow_factor: float = 1.0
+    ) -> None:
         """One optimizer step along these gradients, back to `norm` where there is one. `factor` scales the
-        network's rates."""
+        network's rates, `slow_factor` the representation's."""
         self.optimizer.step(gradient, factor)
         if self.norm is not None:
-            project(self.flat, self.norm)
+            project(self.flat, self.norm, self.decays)
         if slow is not None and self.slow_optimizer is not None:
-            self.slow_optimizer.step(slow)
+            self.slow_optimizer.step(slow, slow_factor)
         self.step += 1
 
     def measured(self) -> tuple[Floats, Bools]:
@@ -196,10 +233,12 @@ class Members:
         train_loss, train_accuracy, test_loss, test_accuracy = (v.cpu().double().numpy() for v in values)
         of_m = zip(self.slow, self.rows.tolist(), strict=True)
         m = [self.representation.messiness(slow, self.problems[row]) for slow, row in of_m]
-        norm = weight_norm(self.flat).cpu().double().numpy()
+        norm = weight_norm(self.flat, self.decays).cpu().double().numpy()
         record = np.array((train_loss, test_loss, train_accuracy, test_accuracy, norm, m))
         if self.setup.task.parts:
             record = np.concatenate([record, self.ensemble.part_norms().cpu().double().numpy()])
+        if self.decays is not None:
+            record = np.concatenate([record, weight_norm(self.flat).cpu().double().numpy()[None]])
         watched = [train_loss, norm]  # every number that a runs file takes to be finite
         watched += [] if self.test.empty else [test_loss]
         watched += [np.array(m)] if self.representation.trained else []

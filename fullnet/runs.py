@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import (
     FROM_ONE,
     FROM_ZERO,
@@ -35,6 +36,7 @@ DIMS = ("run", "time")
 SETTINGS = ("gamma", "eta_d", "eta_r", "alpha", "n_train", "seed", "m_start")
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm", "m")
 PART = "norm_"  # begins the name of the curve of a part of the network
+WHOLE = "all"  # the part that is the whole network, where some of it does not decay
 REPRESENTATIONS = ("fixed", "line", "free")
 _MEASURED = ("train_loss", "weight_norm")  # every trainer has these; the others may be NaN throughout
 
@@ -102,10 +104,10 @@ RUNS = Schema(
         _curve("test_loss", "test loss"),
         _curve("train_accuracy", "training accuracy", UNIT),
         _curve("test_accuracy", "test accuracy", UNIT),
-        _curve("weight_norm", "L2 norm of all weights and biases"),
+        _curve("weight_norm", "L2 norm of the weights that decay"),
         _curve("m", "messiness", Range()),
-        _curve(PART + "*", "L2 norm of the weights of *, a part of the network"),
-        Column("w0", ("run",), "L2 norm of all weights and biases at initialization", range=POSITIVE),
+        _curve(PART + "*", "L2 norm of the weights of *, a part of the network; all: of it all"),
+        Column("w0", ("run",), "L2 norm of the weights that decay at initialization", range=POSITIVE),
         Column("steps_done", ("run",), "last step that was trained", "optimizer steps", "integer", FROM_ZERO),
         Column("diverged", ("run",), "whether the run ended because it diverged", kind="flag"),
     ),
@@ -120,9 +122,10 @@ RUNS = Schema(
         Attribute("representation", "text", "how the representation moves", choices=REPRESENTATIONS),
         Attribute("constrained", "flag", "whether the weights kept the norm that they started with",
                   default=0),
+        LAW,
         Attribute("configuration", "json", "settings of the trainer"),
     ),
-    rules=(_starts_at_zero, _ends_within, _what_moves_has_a_rate, _curves_end_with_the_run),
+    rules=(_starts_at_zero, _ends_within, _what_moves_has_a_rate, _curves_end_with_the_run, law_is_one),
 )  # fmt: skip
 
 
@@ -148,6 +151,7 @@ class Runs(Stored):
         batch: int = 0,
         representation: str = "fixed",
         constrained: bool = False,
+        law: DecayLaw | Mapping[str, Any] | None = None,
         configuration: Mapping[str, Any] | None = None,
     ) -> Runs:
         """Runs from full arrays.
@@ -167,6 +171,8 @@ class Runs(Stored):
         batch : samples a step, 0 for all of them.
         representation : "fixed", "line" (moves along m alone) or "free".
         constrained : whether the weights were rescaled to their first norm after every step.
+        optimizer, law : what trained them, and what is known of its law of decay, such as optimizer="SGD",
+            law={"momentum": 0.95}; see `DecayLaw`. What is not said is that of gt.train's of this name.
 
         Raises
         ------
@@ -204,6 +210,7 @@ class Runs(Stored):
             "batch": int(batch),
             "representation": representation,
             "constrained": int(constrained),
+            "law": stored(law),
             "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
         }
         return Runs(RUNS.arrays(table, attrs, task), task)
@@ -212,6 +219,11 @@ class Runs(Stored):
     def parts(self) -> list[str]:
         """Names of the parts of the network whose norms the file holds."""
         return [name.removeprefix(PART) for name in _part_curves(self.arrays.variables)]
+
+    @property
+    def law(self) -> DecayLaw:
+        """By which law the weights decay."""
+        return law_of(self.attrs)
 
     @property
     def constrained(self) -> bool:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import Output, output, run
 from groktime.fullnet.machine import Machine
-from groktime.fullnet.members import Setup
+from groktime.fullnet.members import Setup, norm_at_start
 from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
 from groktime.fullnet.settings import Out, WriteSettings, check_names, setup_of
 from groktime.fullnet.task import Task, whole_number
@@ -107,6 +105,7 @@ class _Grid:
     refine: int
 
     def check(self) -> None:
+        self.setup.check_names(min(self.seeds, default=0))
         if self.gradient not in ("tangent", "full"):
             raise InputError(f"gradient = {self.gradient!r}: expected 'tangent' or 'full'")
         if self.start not in ("fresh", "above"):
@@ -133,12 +132,16 @@ class _Grid:
 
     def configuration(self) -> dict[str, Any]:
         """Everything that the numbers depend on."""
-        adam = asdict(self.setup.task.optimizer)
-        del adam["warmup"]  # of trainings alone
+        adam, sampling = self.setup.task.optimizer, self.setup.task.optimizer.sampling
+        drops = sampling.shape == "step"
+        made = {"rate": adam.rate, "betas": adam.betas, "factor": sampling.factor if drops else 1.0}
+        made |= {"every": sampling.steps if drops else 0}
+        if not (drops or sampling.constant) or sampling.warmup > 1:
+            made["schedule"] = sampling.to_dict()
         return {
             "task": self.setup.task.name,
             "settings": dict(self.setup.task.settings),
-            "optimizer": {"name": "Adam", **adam},
+            "optimizer": {"name": "Adam", **made},
             **self.setup.task.handling,
             "gradient": self.gradient,
             **({"start": self.start} if self.start != "fresh" else {}),
@@ -224,7 +227,6 @@ class _Grid:
 def _assembled(grid: _Grid, found: Arrays) -> Landscape:
     task = grid.setup.task
     problems = [task.problem(s, grid.n_train[0]) for s in grid.seeds]
-    norms = [torch.linalg.vector_norm(initial_parameters(task, s)) for s in grid.seeds]
     return Landscape.assemble(
         **{name: found[name] for name in (*METRICS, *(("foot_low", "foot_high") if grid.refine else ()))},
         coords={
@@ -234,13 +236,14 @@ def _assembled(grid: _Grid, found: Arrays) -> Landscape:
             "m": grid.m if task.messiness else None,
             "alpha": grid.alpha,
         },
-        w0=np.array([float(n) for n in norms]),
+        w0=np.array([norm_at_start(task, s) for s in grid.seeds]),
         delta_norm=np.array([p.delta_norm for p in problems]) if task.messiness else None,
         task=task.name,
         loss=task.loss_name,
         threshold=task.threshold,
         threshold_relative=task.relative,
         stop_rule=STOP_RULE,
+        law=task.law("adam"),
         configuration=grid.configuration(),
     )
 

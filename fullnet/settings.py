@@ -48,6 +48,7 @@ class TrainSettings(StartSettings, total=False):
     eta_d: Numbers | None
     paired: bool
     batch: int | None
+    momentum: float | None
 
 
 class FlowSettings(StartSettings, total=False):
@@ -67,6 +68,7 @@ class PathSettings(StartSettings, total=False):
     batch: int | None
     fit_steps: int | None
     fit_loss: float | None
+    momentum: float | None
 
 
 def check_names(verb: str, given: Mapping[str, Any], known: Any) -> None:

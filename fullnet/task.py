@@ -8,12 +8,13 @@ linear in the representation is R = m R_random + (1 - m) R_linear (Omnigrok, Eq.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Generator, Tensor, nn
 
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import CONSTANT, DecayLaw, Schedule, law_by
 
 Targets = Mapping[str, Tensor]
 
@@ -63,22 +64,33 @@ class Problem:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam without decay; the sampler's rate is multiplied by `factor` every `every` steps, and a
-    training's rises to its full size over the first `warmup` steps."""
+    """The rate and betas of Adam, without decay, and how the rate goes on.
+
+    `schedule`: of every training, of the network's rate and the representation's; its warm-up is of the
+    network's alone. `warmup` is short for `schedule=Schedule(warmup=…)`.
+    `sampling`: of each cell of a landscape, which no training follows.
+    """
 
     rate: float
     betas: tuple[float, float] = (0.9, 0.999)
-    factor: float = 1.0
-    every: int = 0
     warmup: int = 0
+    schedule: Schedule = CONSTANT
+    sampling: Schedule = CONSTANT
 
-    def factor_at(self, step: int) -> float:
-        """What the rate is multiplied by at optimizer step `step` (the first is 0)."""
-        return self.factor ** (step // self.every) if self.every else 1.0
+    @property
+    def course(self) -> Schedule:
+        """The schedule of a training, with its warm-up.
 
-    def warmed(self, step: int) -> float:
-        """What a training's rate is multiplied by at optimizer step `step` (the first is 0)."""
-        return min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        Raises
+        ------
+        InputError : where the warm-up is said twice, or is none.
+        """
+        if self.warmup and self.schedule.warmup:
+            raise InputError(
+                f"optimizer: warmup = {self.warmup}, and the schedule has one of {self.schedule.warmup}; "
+                "expected one of them"
+            )
+        return replace(self.schedule, warmup=self.warmup or self.schedule.warmup)
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,11 @@ class Task:
         What is done to the inputs of every optimizer step, anew each time; None: nothing. Metrics are
         of the inputs as they are. The generator is torch's on the CPU, on every device. Where there is
         messiness, random and ordered inputs get the same draw.
+    no_decay : names, or begins of names, of parameters
+        Those that do not decay: an optimizer's parameter group without weight decay, such as biases, norms
+        and embeddings. A name that a parameter has stands for it alone. The norm w is then that of the
+        others: alpha multiplies them, spheres hold it, decay shrinks it; `train` records that of all as the
+        curve `norm_all` beside it. Default: every parameter decays.
     parts : name -> prefixes of parameter names
         Parts of the network whose norm `train` records, as the curve `norm_NAME`, beside that of all.
     settings : the arguments that made the task, stored with every file.
@@ -135,14 +152,21 @@ class Task:
     stop_loss: float = 0.0
     clip: float = 0.0
     augment: Callable[[Tensor, Generator], Tensor] | None = None
+    no_decay: tuple[str, ...] = ()
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def handling(self) -> dict[str, Any]:
-        """What is done to inputs and gradients, for a file's configuration; nothing where it is nothing, so
-        that what was begun before there was any goes on."""
-        return ({"clip": self.clip} if self.clip else {}) | ({"augment": True} if self.augment else {})
+        """What is done to inputs and gradients, and what does not decay, for a file's configuration; nothing
+        where it is nothing, so that what was begun before there was any goes on."""
+        made = ({"clip": self.clip} if self.clip else {}) | ({"augment": True} if self.augment else {})
+        return made | ({"no_decay": list(self.no_decay)} if self.no_decay else {})
+
+    def law(self, rule: str, momentum: float | None = None) -> DecayLaw:
+        """The law by which this optimizer makes it decay."""
+        adam = self.optimizer
+        return law_by(rule, momentum, adam.betas, adam.course, self.no_decay)
 
     @property
     def sizes(self) -> str:

@@ -16,6 +16,7 @@ from groktime.fullnet.procedures.training import Training
 from groktime.fullnet.runs import Runs
 from groktime.fullnet.settings import Numbers, Out, TrainSettings, check_names, members_of, setup_of
 from groktime.fullnet.task import Task, whole_number
+from groktime.reduced.law import DecayLaw
 
 _COORDS = ("gamma", "eta_d", "eta_r", "alpha", "n_train", "seed")
 
@@ -42,11 +43,12 @@ def train(
     task : a `Task`, or the name of one ("teacher-student").
     gamma, alpha, eta_d, eta_r, m, n_train, seeds : every combination is a run; with `paired` (default:
         False), the lists are walked together (single values are repeated). eta_d defaults to the task's
-        rate, eta_r to eta_d, m to 1, n_train to the task's, seeds to 0, 1, 2 and 3. All weights are
-        multiplied by alpha at the start.
+        rate, eta_r to eta_d, m to 1, n_train to the task's, seeds to 0, 1, 2 and 3. All weights that
+        decay are multiplied by alpha at the start.
     steps : optimizer steps of every run.
-    optimizer : "adamw", "adam" (no decay), "sgd" or "momentum" (0.9); for the network and for the
-        representation, which never decays.
+    optimizer : "adamw", "adam" (no decay), "sgd" or "momentum"; for the network and for the representation,
+        which never decays. Rates follow the task's schedule, `Adam(…, schedule=…)`.
+    momentum : of "momentum", in [0, 1) (default: 0.9).
     representation : "fixed" at m, or trained: "line" (m alone) or "free" (R itself).
     batch : samples a step (default: the task's; 0: all).
     resolution : an evaluation follows within this share of the steps before it, so that a time is
@@ -76,6 +78,7 @@ def train(
         resolution=resolution,
         stop_at=stop_at,
         constrained=bool(constrained),
+        momentum=settings.get("momentum"),
     )
     procedure.check(members)
     made = procedure.configuration()
@@ -85,7 +88,7 @@ def train(
             procedure, members, machine, where, steps=procedure.steps, title=f"training {task.name}",
             name="train", key=together,
         )  # fmt: skip
-        return where.finish(runs_of(found, members, procedure.setup, made))
+        return where.finish(runs_of(found, members, procedure.setup, procedure.law, made))
 
 
 def together(c: Member) -> tuple[float, ...]:
@@ -94,10 +97,15 @@ def together(c: Member) -> tuple[float, ...]:
     return (c.n_train, c.gamma, c.eta_d, c.eta_r, c.alpha, c.m, c.seed)
 
 
-def runs_of(found: Arrays, members: Sequence[Member], setup: Setup, configuration: Mapping[str, Any]) -> Runs:
+def runs_of(
+    found: Arrays,
+    members: Sequence[Member],
+    setup: Setup,
+    law: DecayLaw,
+    configuration: Mapping[str, Any],
+) -> Runs:
     """The runs of what a procedure recorded of these members, [member, ...] each: the curves of
-    `Members.measured`, w0, steps_done and diverged. The configuration holds `optimizer`, `steps` and
-    `resolution`."""
+    `Members.measured`, w0, steps_done and diverged. The configuration holds `steps` and `resolution`."""
     task = setup.task
     coords = {name: [getattr(c, name) for c in members] for name in _COORDS}
     if task.messiness:
@@ -113,7 +121,8 @@ def runs_of(found: Arrays, members: Sequence[Member], setup: Setup, configuratio
         loss=task.loss_name,
         threshold=task.threshold,
         threshold_relative=task.relative,
-        optimizer=configuration["optimizer"],
+        optimizer=law.rule,
+        law=law,
         batch=setup.batch,
         representation=setup.representation,
         constrained=configuration.get("constrained", False),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from groktime.reduced.decay_path import DecayPath, open_path
     from groktime.reduced.errors import InputError
     from groktime.reduced.landscape import Landscape, open_landscape, shipped
+    from groktime.reduced.law import DecayLaw, Schedule
     from groktime.reduced.prediction import Prediction, predict
     from groktime.reduced.recommend import Recommendation, recommend
     from groktime.reduced.source import Lanes, Readings, Source
@@ -44,6 +45,7 @@ _HOME = {
     "predict": "groktime.reduced.prediction",
     "DecayPath": "groktime.reduced.decay_path",
     "open_path": "groktime.reduced.decay_path",
+    **dict.fromkeys(("DecayLaw", "Schedule"), "groktime.reduced.law"),
     "Recommendation": "groktime.reduced.recommend",
     "Runs": "groktime.fullnet.runs",
     "open_runs": "groktime.fullnet.runs",
@@ -70,6 +72,7 @@ _HOME = {
 __all__ = [
     "Adam",
     "Comparison",
+    "DecayLaw",
     "DecayPath",
     "Finding",
     "InputError",
@@ -82,6 +85,7 @@ __all__ = [
     "Readings",
     "Recommendation",
     "Runs",
+    "Schedule",
     "Source",
     "Split",
     "Task",

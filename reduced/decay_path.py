@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import (
     FROM_ONE,
     FROM_ZERO,
@@ -36,7 +37,6 @@ STARTS = ("seed", "n_train", "m_start", "alpha")
 DIMS = (*STARTS, "refit", "tau")
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm", "m")
 OPTIMIZERS = ("adamw", "adam", "sgd", "momentum")
-MOMENTUM_SPEED = 10.0  # torch's momentum of 0.9 makes decay and gradient ten times as fast
 
 
 def _records_are_even(checked: Checked) -> None:
@@ -75,13 +75,13 @@ PATH = Schema(
         _curve("test_loss", "test loss"),
         _curve("train_accuracy", "training accuracy", range=UNIT),
         _curve("test_accuracy", "test accuracy", range=UNIT),
-        _curve("weight_norm", "L2 norm of all weights and biases"),
+        _curve("weight_norm", "L2 norm of the weights that decay"),
         _curve("m", "messiness", range=Range()),
         Column("t_fit", STARTS, "steps to 95 % training accuracy, NaN where the training set was not fitted",
                "optimizer steps", range=FROM_ZERO, missing="somewhere"),
         Column("fit_end", STARTS, "steps before the first shrink", "optimizer steps", missing="somewhere"),
         Column("diverged", DIMS[:-1], "whether the network diverged", kind="flag"),
-        Column("w0", ("seed",), "L2 norm of all weights and biases at initialization", range=POSITIVE),
+        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=POSITIVE),
     ),
     attributes=(
         Attribute("task", "text", "name of the task"),
@@ -98,9 +98,10 @@ PATH = Schema(
         Attribute("representation", "text", "how the representation moves"),
         Attribute("fit", "text", "whether the training set was fitted first, without decay, or along it",
                   choices=("first", "along"), default="first"),
+        LAW,
         Attribute("configuration", "json", "settings of the sampler"),
     ),
-    rules=(_records_are_even, _curves_end_in_nan),
+    rules=(_records_are_even, _curves_end_in_nan, law_is_one),
 )  # fmt: skip
 
 
@@ -129,10 +130,12 @@ class DecayPath(Gridded):
         threshold: float = 0.95,
         threshold_relative: bool = False,
         stop_rule: str = "given as arrays",
+        law: DecayLaw | Mapping[str, Any] | None = None,
         configuration: Mapping[str, Any] | None = None,
     ) -> DecayPath:
         """A path from full arrays: curves [seed, n_train, m_start, alpha, refit, tau] (those left out are
-        NaN), `diverged` without the last, `t_fit` and `fit_end` without the last two, `w0` [seed]."""
+        NaN), `diverged` without the last, `t_fit` and `fit_end` without the last two, `w0` [seed].
+        `law`: what is known of the optimizer's beside its name, such as {"momentum": 0.95}."""
         shape = tuple(len(coords[name]) for name in DIMS)
         empty = np.full(shape, np.nan)
         values = {k: coords[k] for k in DIMS} | {k: curves.get(k, empty) for k in CURVES}
@@ -150,6 +153,7 @@ class DecayPath(Gridded):
             "optimizer": optimizer,
             "representation": representation,
             "fit": fit,
+            "law": stored(law),
             "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
         }
         return DecayPath(PATH.arrays(values, attrs, task), task)
@@ -178,9 +182,15 @@ class DecayPath(Gridded):
         return float(self.attrs["dtau"])
 
     @property
+    def law(self) -> DecayLaw:
+        """By which law the networks decay that it was sampled for. The path itself follows the warm-up of its
+        schedule, and then the full rate."""
+        return law_of(self.attrs)
+
+    @property
     def speed(self) -> float:
-        """How much faster than ηγ the optimizer decays, and than η it follows the gradient."""
-        return MOMENTUM_SPEED if self.attrs["optimizer"] == "momentum" else 1.0
+        """How much faster than ηγ the optimizer decays."""
+        return self.law.speed
 
     @property
     def gamma_eff(self) -> Floats:

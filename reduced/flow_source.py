@@ -60,6 +60,7 @@ class FlowSource:
             kind="landscape",
             refused=refused,
             two_dimensional=self.land.two_dimensional,
+            schedule=self.land.law.schedule,
         )
 
     @property

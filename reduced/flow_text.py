@@ -69,7 +69,7 @@ def _phases(p: Prediction) -> list[str]:
         where = f"w = {point.w:8.3f} (alpha {point.w / w0:.3f})"
         if p.source.land.two_dimensional:
             where += f", m = {point.m:.4f}"
-        t = steps(point.s / p.settings["eta_d"])
+        t = steps(float(p.schedule.steps_to(point.s / p.settings["eta_d"])))
         rows.append(f"  {point.name}  t = {t:>10}  {where}  {point.event}")
     return rows
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import FROM_ZERO, POSITIVE, UNIT, Attribute, Axis, Column, Range, Schema
 from groktime.reduced.stored import Gridded
 
@@ -49,7 +50,7 @@ LANDSCAPE = Schema(
         Column("train_accuracy", DIMS, "training accuracy", range=UNIT, missing=_GRID, packed=True),
         Column("test_accuracy", DIMS, "test accuracy", range=UNIT, missing=_GRID, packed=True),
         Column("converged", DIMS, "whether the stop rule ended the cell", kind="flag", packed=True),
-        Column("w0", ("seed",), "L2 norm of all weights and biases at initialization", range=POSITIVE),
+        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=POSITIVE),
         Column("delta_norm", ("seed",), "||R_random - R_linear||", range=FROM_ZERO, required=False,
                missing="somewhere"),
         Column("foot_low", _FOOT, "lower end of the cell that holds the wall's foot", "w / w0",
@@ -64,8 +65,10 @@ LANDSCAPE = Schema(
                   Range(0, 1, open_low=True)),
         Attribute("threshold_relative", "flag", "whether the threshold is a fraction of the ceiling"),
         Attribute("stop_rule", "text", "when a cell was done"),
+        LAW,
         Attribute("configuration", "json", "settings of the sampler"),
     ),
+    rules=(law_is_one,),
 )  # fmt: skip
 
 
@@ -166,6 +169,7 @@ class Landscape(Gridded):
         threshold: float,
         threshold_relative: bool = False,
         stop_rule: str,
+        law: DecayLaw | None = None,
         configuration: Mapping[str, Any] | None = None,
         **arrays: NDArray[Any],
     ) -> Landscape:
@@ -181,9 +185,15 @@ class Landscape(Gridded):
             "accuracy_threshold": float(threshold),
             "threshold_relative": int(threshold_relative),
             "stop_rule": stop_rule,
+            "law": stored(law),
             "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
         }
         return Landscape(LANDSCAPE.arrays(values, attrs, task), task)
+
+    @property
+    def law(self) -> DecayLaw:
+        """By which law the networks decay that it was sampled for: what does not decay, and the schedule."""
+        return law_of(self.attrs)
 
     @property
     def two_dimensional(self) -> bool:

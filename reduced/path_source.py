@@ -64,6 +64,7 @@ class PathSource:
             },
             strongest=float(self.path.gamma_eff[0]),
             two_dimensional=len(self.path.m_start) > 1 or bool(self.path.m_start[0] != 1),
+            schedule=self.path.law.schedule,
         )
 
     @property

@@ -40,9 +40,8 @@ def points(p: Prediction) -> list[Point]:
     geometry, trajectory = p.detail.geometry, p.detail.trajectory
     found = [("A", 0.0, "start")]
     if math.isfinite(p.typical.t_mem):
-        found.append(
-            ("B", p.typical.t_mem * p.settings["eta_d"], "training set fitted; the norm only decays")
-        )
+        fit = float(p.schedule.spent(p.typical.t_mem)) * p.settings["eta_d"]
+        found.append(("B", fit, "training set fitted; the norm only decays"))
     if trajectory is not None:
         wall = meets_wall(p, trajectory)
         if wall is not None and 0 < wall < trajectory.end:

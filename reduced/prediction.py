@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from groktime.reduced.flow import Status
-from groktime.reduced.source import Lanes, Options, Source, about, check_options, refuse
+from groktime.reduced.law import Schedule, convention
+from groktime.reduced.source import Lanes, Options, Source, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import check_settings
 from groktime.reduced.value import Value
@@ -72,6 +73,11 @@ class Prediction(Value):
         return self.low, self.high
 
     @property
+    def schedule(self) -> Schedule:
+        """Of the rates of the run."""
+        return Schedule.of(self.settings.get("schedule", {}))
+
+    @property
     def long(self) -> bool:
         """Whether the delay is at least five times the fit."""
         return bool(self.delay >= LONG * self.t_mem)
@@ -124,6 +130,7 @@ def predict(
     alpha: float,
     eta_r: float | None = None,
     m: float | None = None,
+    schedule: Schedule | None = None,
     **options: Unpack[Options],
 ) -> Prediction:
     """Predict when a network that starts at w = alpha w0 (and messiness m) generalizes, before it is trained.
@@ -131,10 +138,13 @@ def predict(
     Parameters
     ----------
     source : a landscape, a decay path, or another source; by value, shipped name, or file.
-    gamma : decoupled weight decay, 0 or more.
+    gamma : weight decay, 0 or more: w becomes (1 - ηγ)w in a step, as in torch's AdamW. Where a decay of λ is
+        not multiplied by the learning rate, gamma = λ/η.
     eta_d, eta_r : learning rates of the network and of its representation, per step (eta_r: of landscapes of
         (w, m); default eta_d, as P footnote 6).
     alpha, m : the start: norm over the norm at initialization, messiness (of sources that have it).
+    schedule : of the run's learning rates, a `Schedule` (default: that of the task, where the source's file
+        says one). Times are the steps in which Σ ηγ comes to what it takes.
     n_train, sampled_steps, seed : which of the source's (default: the largest, the largest, all seeds).
     threshold : test metric that counts as generalized (default: the source's accuracy; losses have none).
     metric : "accuracy" (at or above the threshold) or "loss" (at or below).
@@ -155,7 +165,8 @@ def predict(
     given = {"gamma": gamma, "eta_d": eta_d, "eta_r": eta_r, "alpha": alpha, "m": m}
     numbers = {name: check_settings(name, x) for name, x in given.items() if x is not None}
     chosen = check_options(this, options)
-    found = this.read(Lanes(**numbers), detail=True, **chosen)
+    schedule = about(this).schedule if schedule is None else schedule
+    found = scheduled(this.read(Lanes(**numbers), detail=True, **chosen), schedule)
     over = found.over_seeds()
     each = tuple(
         SeedPrediction(
@@ -169,21 +180,22 @@ def predict(
         for k, seed in enumerate(found.seeds)
     )
     return Prediction(
-        settings=_settings(this, given, chosen),
+        settings=_settings(this, given, schedule, chosen),
         status=Status(over.status[0]),
         **{name: float(getattr(over, name)[0]) for name in ("t_grok", "t_mem", "low", "high")},
         forms={name: float(times[0]) for name, times in over.forms.items()},
-        remarks=tuple(r for r in found.remarks[:1] if r),
+        remarks=tuple(r for r in (*found.remarks[:1], convention(float(gamma), float(eta_d))) if r),
         seeds=each,
         typical=each[int(over.typical[0])],
         source=this,
     )
 
 
-def _settings(source: Source, given: dict[str, Any], options: Options) -> dict[str, Any]:
+def _settings(source: Source, given: dict[str, Any], schedule: Schedule, options: Options) -> dict[str, Any]:
     """What was asked, with what was not given as the source understood it."""
     this = about(source)
     plane = this.two_dimensional
     chosen = getattr(source, "settings", dict)(options)
     follows = given["eta_d"] if given["eta_r"] is None and "eta_r" not in this.refused else given["eta_r"]
-    return {"source": this.file} | given | {"eta_r": follows if plane else None} | chosen
+    rates = {} if schedule.constant else {"schedule": schedule.to_dict()}
+    return {"source": this.file} | given | {"eta_r": follows if plane else None} | rates | chosen

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import Schedule
 from groktime.reduced.prediction import Prediction, predict
-from groktime.reduced.source import Lanes, Options, about, check_each, check_options, refuse
+from groktime.reduced.source import Lanes, Options, about, check_each, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import check_settings
 from groktime.reduced.value import Value
@@ -79,6 +80,7 @@ def recommend(
     alpha: float,
     eta_r: float | None = None,
     m: float | None = None,
+    schedule: Schedule | None = None,
     **options: Unpack[Options],
 ) -> Recommendation:
     """The weakest weight decay with which a start at (alpha, m) generalizes within `budget` steps.
@@ -86,8 +88,8 @@ def recommend(
     Parameters
     ----------
     budget : optimizer steps.
-    source, eta_d, alpha, eta_r, m, options : as in `predict`. A source is asked for no decay above the
-        strongest that it can be asked about.
+    source, eta_d, alpha, eta_r, m, schedule, options : as in `predict`. A source is asked for no decay above
+        the strongest that it can be asked about.
 
     Raises
     ------
@@ -100,6 +102,7 @@ def recommend(
     given = {"eta_d": eta_d, "alpha": alpha, "eta_r": eta_r, "m": m}
     start = {name: check_settings(name, x) for name, x in given.items() if x is not None}
     chosen = check_options(this, options)
+    course = about(this).schedule if schedule is None else schedule
     if "wall" not in about(this).refused:
         chosen["wall"] = True
     top, decays, limit = about(this).strongest, _DECAYS, ""
@@ -110,7 +113,7 @@ def recommend(
     def ends(decays: Floats) -> tuple[Floats, Floats, NDArray[np.object_]]:
         """t_grok, infinite where there is none, and its upper end, for each decay."""
         lanes = {name: np.full(len(decays), float(x[0])) for name, x in start.items()}
-        over = this.read(Lanes(gamma=decays, **lanes), **chosen).over_seeds()
+        over = scheduled(this.read(Lanes(gamma=decays, **lanes), **chosen), course).over_seeds()
         return np.where(np.isfinite(over.t_grok), over.t_grok, np.inf), over.high, over.status
 
     middle, high, status = ends(decays)
@@ -131,7 +134,9 @@ def recommend(
         gamma=gamma,
         cautious=cautious,
         strongest=float(decays[np.flatnonzero(np.isfinite(middle))[-1]]),
-        prediction=predict(this, gamma=gamma, eta_d=eta_d, alpha=alpha, eta_r=eta_r, m=m, **options),
+        prediction=predict(
+            this, gamma=gamma, eta_d=eta_d, alpha=alpha, eta_r=eta_r, m=m, schedule=schedule, **options
+        ),
     )
 
 

@@ -61,7 +61,9 @@ def rates(p: Prediction) -> str:
     """Weight decay and learning rates, in words."""
     s = p.settings
     implicit = f" + {s['implicit']:g} implicit" if s.get("implicit") else ""
-    return f"gamma = {s['gamma']:g}{implicit}, eta_D = {s['eta_d']:g}" + _optional(", eta_R = ", s["eta_r"])
+    course = "" if p.schedule.constant else f"; {p.schedule}"
+    rates = f"gamma = {s['gamma']:g}{implicit}, eta_D = {s['eta_d']:g}" + _optional(", eta_R = ", s["eta_r"])
+    return rates + course
 
 
 def _optional(name: str, value: float | None) -> str:

@@ -9,7 +9,7 @@ median over seeds, is here. `reduced.sources.source_of` makes one of a landscape
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
+from groktime.reduced.law import CONSTANT, Schedule
 from groktime.reduced.system import LEVEL
 
 Floats = NDArray[np.float64]
@@ -160,6 +161,7 @@ class About:
     file : the file or name it came from. kind : what it is, in a word.
     refused : options that it does not take, and why. strongest : the largest γ that it can be asked about.
     two_dimensional : whether a start has a messiness m.
+    schedule : of the rates of the runs that it is asked about, where they are given none.
     """
 
     file: str = ""
@@ -167,6 +169,7 @@ class About:
     refused: Mapping[str, str] = field(default_factory=dict)
     strongest: float = np.inf
     two_dimensional: bool = False
+    schedule: Schedule = CONSTANT
 
 
 def about(source: Source) -> About:
@@ -240,3 +243,29 @@ def finite_median(values: Floats) -> Floats:
     some = known.any(0)
     out[some] = np.nanmedian(np.where(known, values, np.nan)[:, some], axis=0)
     return out
+
+
+def scheduled(found: Readings, schedule: Schedule) -> Readings:
+    """Readings at the full rate as those of runs whose rates follow a schedule: all that takes Σ ηγ takes the
+    steps in which the schedule has come to it. What it never comes to never generalizes."""
+    if schedule.constant:
+        return found
+    t_grok, t_mem = schedule.steps_to(found.t_grok), schedule.steps_to(found.t_mem)
+    late = np.array(np.isinf(t_grok), bool)
+    remarks = list(found.remarks) or [""] * t_grok.shape[1]
+    text = "The schedule lets the rates fall before some of the seeds generalize."
+    remarks = [
+        f"{old} {text}".strip() if some else old
+        for old, some in zip(remarks, np.any(late, 0).tolist(), strict=True)
+    ]
+    return replace(
+        found,
+        status=np.where(late, Status.NEVER, found.status),
+        t_grok=np.where(late, np.nan, t_grok),
+        t_mem=np.where(np.isinf(t_mem), np.nan, t_mem),
+        low=np.where(late, np.inf, schedule.steps_to(found.low)),
+        high=schedule.steps_to(found.high),
+        forms={name: schedule.steps_to(times) for name, times in found.forms.items()},
+        norm=None if found.norm is None else np.where(late, np.nan, found.norm),
+        remarks=remarks,
+    )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from groktime.reduced.source import Lanes, Options, about, check_options, refuse
+from groktime.reduced.law import Schedule
+from groktime.reduced.source import Lanes, Options, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import SETTINGS, check_settings
 
@@ -26,6 +27,7 @@ def what_if(
     alpha: ArrayLike,
     eta_r: ArrayLike | None = None,
     m: ArrayLike | None = None,
+    schedule: Schedule | None = None,
     **options: Unpack[Options],
 ) -> xr.Dataset:
     """Grokking times over every combination of the swept settings.
@@ -35,7 +37,7 @@ def what_if(
     Parameters
     ----------
     source, gamma, eta_d, alpha, eta_r, m : as in `predict`, each setting one number or a list of them.
-    n_train, sampled_steps, seed, threshold, metric, m_rate, implicit : as in `predict`.
+    schedule, n_train, sampled_steps, seed, threshold, metric, m_rate, implicit : as in `predict`.
     wall : of a landscape: carry the uncertainty of the wall's place into `low` and `high`, as `predict` does,
         at three times the cost; otherwise they show the seeds alone.
 
@@ -56,7 +58,9 @@ def what_if(
     axes = {name: check_settings(name, given[name]) for name in SETTINGS if given[name] is not None}
     chosen = check_options(this, options)
     mesh = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True))
-    found = this.read(Lanes(**{name: values.ravel() for name, values in mesh.items()}), **chosen)
+    schedule = about(this).schedule if schedule is None else schedule
+    lanes = Lanes(**{name: values.ravel() for name, values in mesh.items()})
+    found = scheduled(this.read(lanes, **chosen), schedule)
     over = found.over_seeds()
     swept = tuple(name for name in axes if np.ndim(given[name]) > 0)
     shape = tuple(axes[name].size for name in swept)
@@ -84,6 +88,7 @@ def what_if(
             "kind": about(this).kind,
             **{name: float(v[0]) for name, v in axes.items() if name not in swept},
             **{name: value for name, value in chosen.items() if name == "implicit"},
+            **({} if schedule.constant else {"schedule": str(schedule)}),
         },
     )
 

@@ -16,9 +16,9 @@ from groktime.reduced.flow import Status
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.path_source import PathSource
 from groktime.reduced.prediction import Prediction, predict
-from groktime.reduced.source import DEFAULTS, Lanes, Options, Readings, Source, about, refuse
+from groktime.reduced.source import DEFAULTS, Lanes, Options, Readings, Source, about, refuse, scheduled
 from groktime.reduced.starts import check_settings
-from groktime.validation.match import Sampled, speed
+from groktime.validation.match import Sampled, speeds
 
 Floats = NDArray[np.float64]
 
@@ -152,6 +152,7 @@ def prediction(
     return predict(
         source,
         **{name: float(v[0]) for name, v in given.items() if v is not None},
+        schedule=runs.law.schedule,
         **asked,
     )
 
@@ -159,7 +160,7 @@ def prediction(
 def lanes_of(source: Source, runs: Runs, mine: NDArray[np.intp]) -> Lanes:
     """What a source is asked of runs: their settings, at the rates at which their optimizer really moves."""
     ds, this = runs.dataset, about(source)
-    rate = speed(file_of(source), runs)
+    faster, stronger = speeds(file_of(source), runs)
     gamma, eta_d, alpha, m = (
         np.asarray(ds[k].values[mine], float) for k in ("gamma", "eta_d", "alpha", "m_start")
     )
@@ -167,9 +168,9 @@ def lanes_of(source: Source, runs: Runs, mine: NDArray[np.intp]) -> Lanes:
     if ds.attrs["representation"] == "fixed":
         eta_r = np.zeros(len(mine))
     plane = this.two_dimensional
-    given = {"gamma": gamma, "eta_d": rate * eta_d, "alpha": alpha}
+    given = {"gamma": stronger * gamma, "eta_d": faster * eta_d, "alpha": alpha}
     if plane and "eta_r" not in this.refused:
-        given["eta_r"] = rate * eta_r
+        given["eta_r"] = faster * eta_r
     if not np.isnan(m).any() and (plane or isinstance(source, PathSource)):
         given["m"] = m
     return Lanes(**{name: check_settings(name, values) for name, values in given.items()})
@@ -213,7 +214,8 @@ def _answer(source: Source, mine: NDArray[np.intp], runs: Runs, options: Options
     names = [f.name for f in fields(Lanes) if getattr(lanes, f.name) is not None]
     each = np.stack([getattr(lanes, name) for name in names])
     settings, place = np.unique(each, axis=1, return_inverse=True)
-    readings = source.read(Lanes(**dict(zip(names, settings, strict=True))), detail=True, **options)
+    lanes = Lanes(**dict(zip(names, settings, strict=True)))
+    readings = scheduled(source.read(lanes, detail=True, **options), runs.law.schedule)
     seeds = runs.dataset["seed"].values[mine].astype(int)
     return _of_runs(readings, list(source.seeds), place.ravel(), seeds)
 

@@ -6,11 +6,13 @@ What a baseline was fitted on is left out of its score, and named in words.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+
+from groktime.reduced.law import CONSTANT, Schedule
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -36,10 +38,30 @@ class Baseline:
     words: str
 
 
-def baselines(table: xr.Dataset) -> Mapping[str, Baseline]:
-    """All of them, by name, from a comparison's table with the measured times and norms."""
-    made = (inverse_gamma(table), norm_separation(table), nearest(table))
-    return dict(zip(BASELINES, made, strict=True))
+def baselines(table: xr.Dataset, schedule: Schedule = CONSTANT) -> Mapping[str, Baseline]:
+    """All of them, by name, from a comparison's table with the measured times and norms. Laws in ηγt are laws
+    in Σ ηγ over the schedule of the runs."""
+    spent = _at_full_rate(table, schedule)
+    laws = (_on(schedule, made) for made in (inverse_gamma(spent), norm_separation(spent)))
+    return dict(zip(BASELINES, (*laws, nearest(table)), strict=True))
+
+
+def _at_full_rate(table: xr.Dataset, schedule: Schedule) -> xr.Dataset:
+    """The table with the measured times as steps at the full rate."""
+    if schedule.constant:
+        return table
+    t_mem, t_grok = (schedule.spent(table[f"measured_{k}"].values) for k in ("t_mem", "t_grok"))
+    known = {"measured_t_mem": t_mem, "measured_t_grok": t_grok, "measured_delay": t_grok - t_mem}
+    return table.assign({name: ("run", values) for name, values in known.items()})
+
+
+def _on(schedule: Schedule, made: Baseline) -> Baseline:
+    """A baseline in steps at the full rate in the steps of the runs; NaN where they never get there."""
+    if schedule.constant:
+        return made
+    end = schedule.steps_to(made.t_grok)
+    end = np.where(np.isfinite(end), end, np.nan)
+    return replace(made, t_grok=end, delay=end - schedule.steps_to(made.t_grok - made.delay))
 
 
 def inverse_gamma(table: xr.Dataset) -> Baseline:

@@ -11,7 +11,7 @@ from groktime.reduced.decay_path import DecayPath, path_of
 from groktime.reduced.files import FileName
 from groktime.reduced.path_source import PathSource
 from groktime.reduced.source import Lanes, Readings, finite_median
-from groktime.validation.match import check_match
+from groktime.validation.match import check_match, speeds
 from groktime.validation.measure import measure
 
 Floats = NDArray[np.float64]
@@ -29,15 +29,17 @@ def collapse(runs: Runs | FileName, path: DecayPath | FileName) -> xr.Dataset:
     check_match(path, runs, None, "accuracy")
     delays = measure(runs)
     delays = delays.isel(run=delays["gamma"].values > 0)
-    rate = delays["gamma"].values * delays["eta_d"].values * path.speed
+    rate = delays["gamma"].values * delays["eta_d"].values
     tau_path = np.full(delays.sizes["run"], np.nan)
     for size in np.unique(delays["n_train"].values):
         mine = np.flatnonzero(delays["n_train"].values == size)
-        lanes = Lanes(*(delays[name].values[mine].astype(float) for name in ("gamma", "eta_d", "alpha")))
+        gamma, eta, alpha = (delays[name].values[mine].astype(float) for name in ("gamma", "eta_d", "alpha"))
+        faster, stronger = speeds(path, runs)
+        lanes = Lanes(stronger * gamma, faster * eta, alpha)
         found = PathSource(path).read(lanes, detail=True, n_train=int(size))
         tau_path[mine] = _of_seeds(found, delays["seed"].values[mine])
     return xr.Dataset(
-        {"tau": ("run", delays["t_grok"].values * rate), "tau_path": ("run", tau_path)},
+        {"tau": ("run", runs.law.tau(delays["t_grok"].values, rate)), "tau_path": ("run", tau_path)},
         {name: delays[name] for name in ("gamma", "eta_d", "alpha", "seed")},
     )
 

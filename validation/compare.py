@@ -18,7 +18,7 @@ from groktime.reduced.system import LEVEL, MEMORIZED, systems
 from groktime.validation.ask import Predictor, ask, check_options, file_of, options_for, predictors_of
 from groktime.validation.baselines import baselines
 from groktime.validation.comparison import Comparison
-from groktime.validation.match import check_match, configuration, speed
+from groktime.validation.match import check_match, configuration
 from groktime.validation.measure import measure
 from groktime.validation.score import summary
 from groktime.validation.table import Column, assemble, baseline_column, measured, source_columns
@@ -60,7 +60,7 @@ def compare(
     Raises
     ------
     InputError : naming an argument, or what keeps a source and the runs from being compared: another task or
-        its settings, loss, threshold, n_train, network, or an optimizer without a known law of decay.
+        its settings, loss, threshold, n_train, network, law of decay, or one that is not known.
     """
     runs, every = runs_of(runs), _sources(sources)
     options: dict[str, Any] = {
@@ -74,7 +74,7 @@ def compare(
     count = runs.dataset.sizes["run"]
     limits = np.broadcast_to(np.asarray(delays.attrs["threshold"], float), count)
     remarks += _stopped_below(runs, limits, metric)
-    rate = speed(None, runs) * runs.dataset["eta_d"].values
+    rate = runs.law.speed * runs.dataset["eta_d"].values
     rows = measured(runs, delays, rate * runs.dataset["gamma"].values)
     columns: list[Column] = []
     for predictor in predictors:
@@ -84,7 +84,7 @@ def compare(
             remarks.append(_another_fit(predictor))
         taken = [c.name for c in columns] + [p.name for p in predictors]
         columns += source_columns(predictor.name, answer, _facts(predictor, options), taken)
-    columns += [baseline_column(name, made) for name, made in baselines(rows).items()]
+    columns += [baseline_column(name, made) for name, made in baselines(rows, runs.law.schedule).items()]
     table = assemble(
         rows,
         columns,

@@ -23,7 +23,7 @@ from groktime.reduced.decay_path import DecayPath, path_of
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import FileName
 from groktime.reduced.system import MEMORIZED
-from groktime.validation.match import check_match
+from groktime.validation.match import check_match, speeds
 
 Floats = NDArray[np.float64]
 
@@ -146,8 +146,9 @@ def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
     if len(chosen) < _LEAST:
         return nothing
     t, at = step[chosen], np.interp(-test[chosen], -value, tau)
-    slope, error = _slope(t * eta * path.speed, at)
-    finest = float(path.gamma_eff[-1])
+    law = runs.law
+    slope, error = _slope(law.speed * eta * law.schedule.spent(t), at)
+    finest = float(path.gamma_eff[-1]) / speeds(path, runs)[1]  # as a γ of the runs
     each = [_gamma0(s, gamma, finest) for s in (slope, slope - error, slope + error)]
     return SeedDrift(seed, alpha, gamma, each[0], each[1], each[2], slope, (float(at[0]), float(at[-1])))
 

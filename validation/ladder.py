@@ -206,6 +206,11 @@ def _checked(task: Task, land: Landscape, more: LadderSettings, adamw_rate: floa
     if land.two_dimensional != task.messiness or (more.get("m") is None) == task.messiness:
         kind = "(w, m), and a start m" if task.messiness else "w alone, and no m"
         raise InputError(f"m: {task.name} takes a landscape of {kind}")
+    if task.optimizer.course.shape != "constant":
+        raise InputError(
+            f"schedule: the rate of {task.name} falls ({task.optimizer.course}); the rungs hold theirs: expected "
+            "a task with a constant one"
+        )
     if not (np.isfinite(adamw_rate) and adamw_rate > 0):
         raise InputError(f"adamw_rate = {adamw_rate}: expected a finite number above 0")
     return seeds

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 
 from groktime.fullnet.runs import Runs
-from groktime.reduced.decay_path import MOMENTUM_SPEED, DecayPath
+from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.law import said_of
 
-# By how much an optimizer's decay and gradient are faster than η says. torch's momentum sums the
-# last 1/(1 - 0.9) steps, of the decay as of the gradient; "adam" is without decay; "eq6" is Eq. 6 itself.
-SPEED = {"adamw": 1.0, "sgd": 1.0, "adam": 1.0, "momentum": MOMENTUM_SPEED, "eq6": 1.0}
+# Optimizers whose law of decay is known; "adam" is without decay; "eq6" is Eq. 6 itself. SGD with momentum
+# and without are one: the same flow at another speed.
+KNOWN = ("adamw", "sgd", "adam", "momentum", "eq6")
+_SAME = {"momentum": "sgd"}
 _W0 = 0.01  # the same seed of the same network starts with the same norm, but for rounding
 _RATIO = 1e-6  # by which η_R/η_D may differ for rounding
-_NAMES = ("task", "loss", "optimizer", "representation")  # of the last two a landscape says nothing
+_NAMES = ("task", "loss", "representation")  # of the last a landscape says nothing
 
 Sampled = Landscape | DecayPath
 
@@ -44,8 +46,9 @@ def check_match(one: Sampled | None, runs: Runs, threshold: float | None, metric
     remarks = _same_settings(one, runs) + _same_sizes(one, runs)
     if threshold is None and metric == "accuracy":
         _same_threshold(one, runs)
-    if "optimizer" not in one.dataset.attrs:
-        _known_decay(runs)
+    _known_decay(runs)
+    remarks += _same_rule(one, runs) if isinstance(one, DecayPath) else []
+    remarks += _same_decaying(one, runs)
     _same_rates(one, runs)
     _same_messiness(one, runs)
     if configuration(one):
@@ -53,9 +56,13 @@ def check_match(one: Sampled | None, runs: Runs, threshold: float | None, metric
     return remarks + _same_batch(one, runs)
 
 
-def speed(one: Sampled | None, runs: Runs) -> float:
-    """How much faster the runs are than their η says, to what does not know their optimizer."""
-    return 1.0 if one is not None and "optimizer" in one.dataset.attrs else SPEED.get(_optimizer(runs), 1.0)
+def speeds(one: Sampled | None, runs: Runs) -> tuple[float, float]:
+    """By what a source that takes its own law for the runs' has to be given η and γ multiplied, so that it
+    follows the gradient, and decays, as fast as they do. Only a decay path has a law of its own."""
+    law = runs.law
+    pace, speed = (one.law.pace, one.law.speed) if isinstance(one, DecayPath) else (1.0, 1.0)
+    eta = law.pace / pace
+    return eta, law.speed / speed / eta
 
 
 def configuration(one: Sampled | Runs) -> Mapping[str, Any]:
@@ -64,16 +71,12 @@ def configuration(one: Sampled | Runs) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _optimizer(runs: Runs) -> str:
-    return str(runs.dataset.attrs["optimizer"]).lower()
-
-
 def _what(one: Sampled) -> str:
     return "decay path" if isinstance(one, DecayPath) else "landscape"
 
 
 def _same_names(one: Sampled, runs: Runs) -> None:
-    here, there = one.dataset.attrs, dict(runs.dataset.attrs) | {"optimizer": _optimizer(runs)}
+    here, there = one.dataset.attrs, runs.dataset.attrs
     for name in _NAMES:
         if name in here and str(here[name]) != str(there[name]):
             raise InputError(
@@ -139,17 +142,65 @@ def _free_norm(runs: Runs) -> None:
 
 
 def _known_decay(runs: Runs) -> None:
-    name = _optimizer(runs)
-    if name not in SPEED:
+    law = runs.law
+    if law.rule not in KNOWN:
         raise InputError(
-            f"optimizer: {runs.source} was trained with {name!r}, whose law of decay is not known; "
-            f"expected runs trained with {', '.join(SPEED)}"
+            f"optimizer: {runs.source} was trained with {law.rule!r}, whose law of decay is not known; "
+            f"expected runs trained with {', '.join(KNOWN)}"
         )
-    if name == "adam" and np.any(runs.dataset["gamma"].values > 0):
+    decays, adam = bool(np.any(runs.dataset["gamma"].values > 0)), law.rule.startswith("adam")
+    if decays and (law.rule == "adam" or (adam and law.coupled)):
         raise InputError(
             f"optimizer: Adam's decay in {runs.source} goes through its normalization and has no law in "
             "gamma; expected runs trained with 'adamw', whose decay is decoupled"
         )
+    named = str(runs.dataset.attrs["optimizer"])
+    if decays and named == "SGD" and "momentum" not in said_of(runs.dataset.attrs):
+        raise InputError(
+            f"optimizer: {runs.source} was trained with torch's 'SGD' and does not say its momentum; "
+            'expected it in the attribute law, Runs.assemble(…, law={"momentum": …})'
+        )
+
+
+def _same_rule(one: DecayPath, runs: Runs) -> list[str]:
+    """The optimizer's metric decides which way networks drift; its momentum only how fast."""
+    here, there = one.law, runs.law
+    if _SAME.get(here.rule, here.rule) != _SAME.get(there.rule, there.rule):
+        raise InputError(
+            f"optimizer: {here.rule!r} in {one.source} and {there.rule!r} in {runs.source}; "
+            "expected a decay path of the networks that were trained"
+        )
+    remarks = []
+    if here.momentum != there.momentum:
+        remarks.append(
+            f"{one.source} was sampled with momentum {here.momentum:g}, and {runs.source} trained with "
+            f"{there.momentum:g}: one flow at another speed, as long as the steps are small"
+        )
+    if here.betas and there.betas and here.betas != there.betas:
+        remarks.append(
+            f"{one.source} was sampled with betas {_pair(here.betas)}, and {runs.source} trained with "
+            f"{_pair(there.betas)}: Adam's steps are not quite the same"
+        )
+    return remarks
+
+
+def _pair(betas: tuple[float, float]) -> str:
+    return " and ".join(f"{b:g}" for b in betas)
+
+
+def _same_decaying(one: Sampled, runs: Runs) -> list[str]:
+    """The norm w is that of the parameters that decay: both have to mean the same ones."""
+    here, there = (sorted(set(x.law.no_decay)) for x in (one, runs))
+    if here == there:
+        return []
+    if "no_decay" not in said_of(one.dataset.attrs) and not configuration(one):
+        return [f"{one.source} does not say which parameters decay: taken as those of {runs.source}"]
+    words = [", ".join(map(repr, names)) or "every parameter" for names in (here, there)]
+    head = [f"without {w}" if names else f"with {w}" for w, names in zip(words, (here, there), strict=True)]
+    raise InputError(
+        f"no_decay: {one.source} has the decay {head[0]} and {runs.source} {head[1]}; "
+        f"expected a {_what(one)} of the same norm"
+    )
 
 
 def _same_rates(one: Sampled, runs: Runs) -> None:

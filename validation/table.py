@@ -55,7 +55,7 @@ _NAMES = {  # unit and long name
     "norm_at_mem": (_NORM, "norm at measured_t_mem"),
     "norm_at_grok": (_NORM, "norm at measured_t_grok"),
     "threshold": ("1", "test metric that counts as generalized"),
-    "decay_rate": ("1/step", "share of the norm that decays in a step"),
+    "decay_rate": ("1/step", "share of the norm that decays in a step at the full rate"),
     "predicted": (_STEPS, "predicted time to generalize"),
     "predicted_t_mem": (_STEPS, "predicted time to fit the training set"),
     "predicted_delay": (_STEPS, "predicted - predicted_t_mem"),

@@ -11,6 +11,7 @@ from torch import Tensor
 from groktime.fullnet.check.finding import Finding, Findings, kind, number, short, whole_number
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.task import Adam
+from groktime.reduced.law import Schedule
 
 
 def optimizer_findings(adam: Adam) -> Findings:
@@ -20,14 +21,15 @@ def optimizer_findings(adam: Adam) -> Findings:
     betas = adam.betas
     if not (isinstance(betas, tuple) and len(betas) == 2 and all(number(b, 0, 1) and b < 1 for b in betas)):
         yield Finding("optimizer", f"has the betas {short(betas)}; expected two numbers in [0, 1)")
-    if not (number(adam.factor, 0) and adam.factor > 0):
-        yield Finding("optimizer", f"has the factor {short(adam.factor)}; expected a number above 0")
-    for name, none in (("every", "for never"), ("warmup", "for none")):
-        if not whole_number(getattr(adam, name), 0):
-            yield Finding(
-                "optimizer",
-                f"has {name} = {short(getattr(adam, name))}; expected a number of steps, 0 {none}",
-            )
+    if not whole_number(adam.warmup, 0):
+        yield Finding(
+            "optimizer", f"has warmup = {short(adam.warmup)}; expected a number of steps, 0 for none"
+        )
+    for name in ("schedule", "sampling"):
+        if not isinstance(getattr(adam, name), Schedule):
+            yield Finding("optimizer", f"has {name} = {short(getattr(adam, name))}; expected a Schedule")
+    if isinstance(adam.schedule, Schedule) and adam.warmup and adam.schedule.warmup:
+        yield Finding("optimizer", "has a warm-up of its own and one of its schedule; expected one")
 
 
 def augment_findings(

@@ -31,7 +31,7 @@ from groktime.fullnet.check.finding import (
 from groktime.fullnet.check.options import augment_findings, optimizer_findings
 from groktime.fullnet.check.together import rows_of, side_by_side, targets_of
 from groktime.fullnet.engine.fresh import constants, trained
-from groktime.fullnet.engine.norms import wrong_parts
+from groktime.fullnet.engine.norms import wrong_no_decay, wrong_parts
 from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Adam, Problem, Split, Task
 
@@ -175,6 +175,7 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "stop_loss": (lambda v: number(v, 0), "a loss, 0 for never"),
     "clip": (lambda v: number(v, 0), "a gradient's norm, 0 for never"),
     "augment": (lambda v: v is None or callable(v), "a function (inputs, generator) -> inputs, or None"),
+    "no_decay": (lambda v: isinstance(v, tuple), "a tuple of names of parameters"),
     "parts": (lambda v: isinstance(v, Mapping), "a dict of prefixes of parameter names"),
     "settings": (lambda v: isinstance(v, Mapping), "a dict"),
 }
@@ -247,6 +248,9 @@ def _network(subject: _Subject) -> Findings:
     wrong = wrong_parts(subject.task.parts, parameters)
     if wrong:
         yield Finding("parts", wrong)
+    wrong = wrong_no_decay(subject.task.no_decay, parameters)
+    if wrong:
+        yield Finding("no_decay", wrong)
     start = [_vector(n) for n in (network, again)]
     other = _vector(subject.make(subject.seed + 1))
     drawn = [constants(n) for n in (network, again)]

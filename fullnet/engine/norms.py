@@ -1,4 +1,4 @@
-"""Norms of named parts of a network, such as its embedding (`Task.parts`)."""
+"""Named parts of a network: those whose norms are recorded (`Task.parts`), and those that do not decay."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+
+from groktime.fullnet.engine.fresh import trained
+from groktime.fullnet.seeding import global_seed
+from groktime.fullnet.task import Task
 
 Parts = Mapping[str, tuple[str, ...]]
 
@@ -25,6 +29,39 @@ def wrong_parts(parts: Parts, names: Iterable[str]) -> str:
                     f"of {', '.join(known)}"
                 )
     return ""
+
+
+def wrong_no_decay(no_decay: tuple[str, ...], names: Iterable[str]) -> str:
+    """What is wrong with the names of what does not decay; empty if nothing is."""
+    known = list(names)
+    if not (isinstance(no_decay, tuple) and all(isinstance(p, str) and p for p in no_decay)):
+        return f"has {no_decay!r}; expected a tuple of names of parameters, or of what they begin with"
+    for prefix in no_decay:
+        if not any(name.startswith(prefix) for name in known):
+            return (
+                f"has {prefix!r}, with which no parameter's name begins; expected one of {', '.join(known)}, "
+                "or what they begin with"
+            )
+    if no_decay and not any(decaying(no_decay, known)):
+        return f"has {', '.join(map(repr, no_decay))}, all of the network; expected some parameter to decay"
+    return ""
+
+
+def decaying(no_decay: tuple[str, ...], names: Iterable[str]) -> list[bool]:
+    """Which parameters decay, in order. What is the name of a parameter stands for that one alone."""
+    known = list(names)
+    begins = tuple(p for p in no_decay if p not in known)
+    return [not (name in no_decay or name.startswith(begins)) for name in known]
+
+
+def decayed_columns(task: Task) -> Tensor | None:
+    """Which entries of the flat parameters decay, [parameter]; None: all of them."""
+    if not task.no_decay:
+        return None
+    with global_seed(0, "shape"):
+        named = trained(task.network())
+    each = zip(decaying(task.no_decay, named), named.values(), strict=True)
+    return torch.cat([torch.full((p.numel(),), decays) for decays, p in each])
 
 
 def part_norms(parts: Parts, named: Mapping[str, Tensor]) -> Tensor:

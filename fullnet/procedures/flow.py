@@ -23,6 +23,7 @@ from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import check_curves, evaluation_times, stays_beyond
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import DecayLaw
 
 Ints = NDArray[np.int64]
 
@@ -103,6 +104,11 @@ class Flow:
         how = {name: getattr(self, name) for name in names}
         return self.setup.configuration() | how | {"optimizer": NAME, "move": list(self.move)}
 
+    @property
+    def law(self) -> DecayLaw:
+        """Eq. 6 itself, at the full rate."""
+        return DecayLaw(NAME, no_decay=self.setup.task.no_decay)
+
     @cached_property
     def times(self) -> Ints:
         """Times of the curves' columns."""
@@ -155,7 +161,7 @@ class Flow:
         gained = self._move(state) if self._turns(some.step) else 0
         _, gradient, slow = some.gradient()
         assert some.norm is not None
-        radial = tangent(gradient, some.flat, some.norm)
+        radial = tangent(gradient, some.flat, some.norm, some.decays)
         if self._since(some.step) >= self.inner - self._read:
             rows = some.rows.numpy()
             state.sums[rows, 0] += radial.cpu().double().numpy()
@@ -163,7 +169,7 @@ class Flow:
                 state.sums[rows, 1] += slow[:, 0].cpu().double().numpy()
         factor = 1.0
         if some.step < self.start:  # the task's own schedule, pressed into the start
-            factor = task.optimizer.factor_at(some.step * task.steps // self.start)
+            factor = task.optimizer.sampling.at(some.step * task.steps // self.start)
             factor *= task.optimizer.rate / self.rate
         some.advance(gradient, factor=factor)
         return gained
@@ -233,7 +239,7 @@ class Flow:
         with torch.no_grad():
             if some.representation.trained:
                 some.slow[:, 0] = torch.as_tensor(state.m[rows]).to(some.slow)
-            project(some.flat, some.norm)
+            project(some.flat, some.norm, some.decays)
 
     def result(self, state: FlowState) -> Arrays:
         curves = dict(zip(self.setup.curves, state.curves, strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from groktime.fullnet.engine.optimizer import Setting
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import check_stop_at
-from groktime.fullnet.procedures.training import check_rule
+from groktime.fullnet.procedures.training import check_rule, momentum_set
 from groktime.fullnet.runs import CURVES
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import DecayLaw, Schedule
 from groktime.reduced.system import MEMORIZED
 
 Ints = NDArray[np.int64]
@@ -73,25 +75,31 @@ class Following:
     fit: str = "along"
     optimizer: str = "adamw"
     stop_at: float | None = None
+    momentum: float | None = None
 
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
         check_stop_at(self.stop_at)
         if self.fit not in ("first", "along"):
             raise InputError(f"fit = {self.fit!r}: expected 'first' or 'along'")
-        check_rule(self.optimizer, members)
+        check_rule(self.optimizer, members, self.momentum)
         self.setup.check(members[0])
 
     def configuration(self) -> dict[str, Any]:
         """Everything that the numbers depend on, but for the members' own settings."""
         names = ("optimizer", "stop_at", "dtau", "records", "fit_steps", "fit", "fit_loss")
         made = self.setup.configuration() | {name: getattr(self, name) for name in names}
-        return made | {"kind": "decay path"}
+        return made | momentum_set(self.law) | {"kind": "decay path"}
+
+    @cached_property
+    def law(self) -> DecayLaw:
+        """By which law the networks decay that are to be predicted."""
+        return self.setup.task.law(self.optimizer, self.momentum)
 
     def init(self, members: Sequence[Follower]) -> PathState:
-        count, task = len(members), self.setup.task
-        settings = [Setting(c.eta_d, c.gamma, task.optimizer.betas) for c in members]
-        slow = [Setting(c.eta_r, 0.0, task.optimizer.betas) for c in members]
+        count, task, momentum = len(members), self.setup.task, self.law.momentum
+        settings = [Setting(c.eta_d, c.gamma, task.optimizer.betas, momentum) for c in members]
+        slow = [Setting(c.eta_r, 0.0, task.optimizer.betas, momentum) for c in members]
         some = Members(self.setup, members, self.optimizer, settings, slow)
         target = self.fit_loss if self.fit_loss is not None else task.stop_loss
         if not target:
@@ -111,12 +119,20 @@ class Following:
         some = state.members
         on_path, shrinks = self._on_path(state)
         if shrinks.any():
-            shrinking = torch.as_tensor(np.flatnonzero(shrinks), device=some.flat.device)
             with torch.no_grad():  # the representation's variables never decay
-                some.flat[shrinking] *= math.exp(-self.dtau)
+                self._shrink(some, np.flatnonzero(shrinks))
         _, gradient, slow = some.gradient()
-        some.advance(gradient, slow, self.setup.task.optimizer.warmed(some.step))
+        # in τ a falling rate makes no difference: after the warm-up a path is followed at the full one
+        some.advance(gradient, slow, Schedule(warmup=self.law.schedule.warmup).at(some.step))
         return int(on_path.sum())
+
+    def _shrink(self, some: Members, rows: Ints) -> None:
+        chosen, factor = torch.as_tensor(rows, device=some.flat.device), math.exp(-self.dtau)
+        if some.decays is None:
+            some.flat[chosen] *= factor
+        else:
+            each, one = (some.flat.new_tensor(x) for x in (factor, 1.0))
+            some.flat[chosen] *= torch.where(some.decays, each, one)
 
     def record(self, state: PathState) -> None:
         _, due = self._on_path(state)

@@ -79,7 +79,7 @@ class Spheres:
         adam = self.setup.task.optimizer
         settings = [Setting(adam.rate, betas=adam.betas)] * len(members)
         some = Members(self.setup, members, "adam", settings)
-        some.norm = weight_norm(some.flat)
+        some.norm = weight_norm(some.flat, some.decays)
         history = some.flat.new_full((len(members), self.budgets[-1]), torch.nan)
         shape = (len(members), 1 + len(self.shrink), len(self.budgets))
         a, b, c, d = np.full((4, *shape), np.nan)
@@ -90,12 +90,12 @@ class Spheres:
         assert some.norm is not None
         if sphere and not done:
             some.norm = some.norm * self.shrink[sphere - 1]
-            project(some.flat, some.norm)
+            project(some.flat, some.norm, some.decays)
             state.history.fill_(torch.nan)
         loss, gradient, _ = some.gradient()
         if self.gradient == "tangent":
-            tangent(gradient, some.flat, some.norm)
-        some.advance(gradient, factor=self.setup.task.optimizer.factor_at(done))
+            tangent(gradient, some.flat, some.norm, some.decays)
+        some.advance(gradient, factor=self.setup.task.optimizer.sampling.at(done))
         state.history[:, done] = loss
         return len(some.rows)
 

@@ -15,6 +15,7 @@ from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import check_curves, evaluation_times, stays_beyond
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import MOMENTUM, DecayLaw
 
 Ints = NDArray[np.int64]
 
@@ -40,10 +41,11 @@ class Training:
     resolution: float = 0.02
     stop_at: float | None = None
     constrained: bool = False
+    momentum: float | None = None
 
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
-        check_rule(self.optimizer, members)
+        check_rule(self.optimizer, members, self.momentum)
         check_curves(self.resolution, self.stop_at)
         self.setup.check(members[0])
 
@@ -51,7 +53,13 @@ class Training:
         """Everything that the numbers depend on, but for the runs' own settings."""
         names = ("optimizer", "steps", "resolution", "stop_at")
         made = self.setup.configuration() | {name: getattr(self, name) for name in names}
+        made |= momentum_set(self.law)
         return made | ({"constrained": True} if self.constrained else {})
+
+    @cached_property
+    def law(self) -> DecayLaw:
+        """By which law the networks decay."""
+        return self.setup.task.law(self.optimizer, self.momentum)
 
     @cached_property
     def times(self) -> Ints:
@@ -63,11 +71,11 @@ class Training:
         return {int(step): k for k, step in enumerate(self.times)}
 
     def init(self, members: Sequence[Member]) -> TrainingState:
-        count, betas = len(members), self.setup.task.optimizer.betas
-        settings = [Setting(c.eta_d, c.gamma, betas) for c in members]
-        slow = [Setting(c.eta_r, 0.0, betas) for c in members]
+        count, betas, momentum = len(members), self.setup.task.optimizer.betas, self.law.momentum
+        settings = [Setting(c.eta_d, c.gamma, betas, momentum) for c in members]
+        slow = [Setting(c.eta_r, 0.0, betas, momentum) for c in members]
         some = Members(self.setup, members, self.optimizer, settings, slow)
-        some.norm = weight_norm(some.flat) if self.constrained else None
+        some.norm = weight_norm(some.flat, some.decays) if self.constrained else None
         return TrainingState(
             some,
             curves=np.full((len(self.setup.curves), count, len(self.times)), np.nan),
@@ -79,7 +87,8 @@ class Training:
     def step(self, state: TrainingState) -> int:
         some = state.members
         _, gradient, slow = some.gradient()
-        some.advance(gradient, slow, self.setup.task.optimizer.warmed(some.step))
+        schedule = self.law.schedule
+        some.advance(gradient, slow, schedule.at(some.step), schedule.settled(some.step))
         return len(some.rows)
 
     def record(self, state: TrainingState) -> None:
@@ -102,9 +111,20 @@ class Training:
         return curves | ends
 
 
-def check_rule(optimizer: str, members: Sequence[Member]) -> None:
-    """Refuse an optimizer that there is not, or that cannot decay where it is to."""
+def check_rule(optimizer: str, members: Sequence[Member], momentum: float | None = None) -> None:
+    """Refuse an optimizer that there is not, or that cannot decay where it is to, or has no such momentum."""
     if optimizer not in RULES:
         raise InputError(f"optimizer = {optimizer!r}: expected one of {', '.join(RULES)}")
     if optimizer == "adam" and any(c.gamma for c in members):
         raise InputError("optimizer = 'adam': is without decay; expected gamma = 0, or 'adamw'")
+    if momentum is None:
+        return
+    if isinstance(momentum, bool) or not isinstance(momentum, int | float) or not 0 <= momentum < 1:
+        raise InputError(f"momentum = {momentum!r}: expected a number in [0, 1)")
+    if optimizer != "momentum":
+        raise InputError(f"momentum = {momentum:g}: {optimizer!r} has none; expected optimizer = 'momentum'")
+
+
+def momentum_set(law: DecayLaw) -> dict[str, float]:
+    """The momentum for a file's configuration, where it is not the usual one."""
+    return {"momentum": law.momentum} if law.rule == "momentum" and law.momentum != MOMENTUM else {}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import Schedule
 
 _TARGET_DIMENSION = 30
 _HIDDEN = 200
@@ -82,7 +83,7 @@ def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: st
         loss_name="mse, mean over samples and outputs",
         n_train=n_train,
         n_total=len(pairs),
-        optimizer=Adam(1e-2, factor=0.2, every=5000) if official else Adam(1e-3),
+        optimizer=Adam(1e-2, sampling=Schedule("step", 5000, 0.2)) if official else Adam(1e-3),
         steps=15_000 if official else 10_000,
         relative=True,
         messiness=True,

@@ -7,6 +7,7 @@ import argparse
 from groktime.networks import chosen_task, needs_torch, work
 from groktime.option import Command, Option, given
 from groktime.options import ALPHA, MACHINE, MESSINESS, N_TRAIN, SEEDS, TASK, output
+from groktime.reduced.errors import InputError
 
 GRID = (
     ALPHA.but(help="grid of w/w0", type=str, ranges=True),
@@ -44,7 +45,13 @@ def run(options: argparse.Namespace) -> None:
 
     task = chosen_task(options)
     if options.decay_every is not None:
-        task = replace(task, optimizer=replace(task.optimizer, every=options.decay_every))
+        falls = task.optimizer.sampling
+        if falls.shape != "step":
+            raise InputError(
+                f"--decay-every: the rate of {task.name} does not drop in sampling; leave it out"
+            )
+        adam = replace(task.optimizer, sampling=replace(falls, steps=options.decay_every))
+        task = replace(task, optimizer=adam)
     land = sample(task, **given(options, GRID, SPHERES), **work(options))
     print(f"{options.output}: {land.task}, {len(land.seeds)} seeds, {len(land.m)} x {len(land.alpha)} cells")
 

@@ -12,6 +12,7 @@ from groktime.options import (
     ETA_R,
     MACHINE,
     MESSINESS,
+    MOMENTUM,
     N_TRAIN,
     SEEDS,
     STOP_AT,
@@ -26,6 +27,7 @@ NETWORK = (
     ETA_D.but(required=False, default="the task's"),
     ETA_R,
     OPTIMIZER.but(help="the optimizer, without its decay", choices=("adamw", "sgd", "momentum")),
+    MOMENTUM,
     *OTHERS,
 )
 PATH = (

@@ -13,6 +13,7 @@ from groktime.options import (
     GAMMA,
     MACHINE,
     MESSINESS,
+    MOMENTUM,
     N_TRAIN,
     SEEDS,
     STOP_AT,
@@ -30,6 +31,7 @@ LISTS = (
 RUN = (
     Option("steps", "optimizer steps of a run", int, required=True),
     *TRAINING,
+    MOMENTUM,
     Option("resolution", "of the recorded times, relative", number, default=0.02),
     STOP_AT.but(help="test accuracy at which a run is done"),
     Option("constrained", "keep the norm that the weights start with", bool),

@@ -17,6 +17,7 @@ from groktime.fullnet.procedures.sphere import Cell, minimize
 from groktime.fullnet.tasks import addition
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.tables import keep
+from groktime.reduced.law import Schedule
 
 ALPHA = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
 MESSINESS = (0.0, 0.05)
@@ -27,7 +28,8 @@ def run(out: Path, *, steps: Annotated[int, "the rate drops at each third (9000)
     keep_freed_memory()
     torch.set_num_threads(1)
     task = addition(variant="official")
-    task = replace(task, optimizer=replace(task.optimizer, every=steps // 3), stop_loss=0.0)
+    adam = replace(task.optimizer, sampling=Schedule("step", steps // 3, 0.2))
+    task = replace(task, optimizer=adam, stop_loss=0.0)
     cells = [Cell(0, 45, m, a) for m in MESSINESS for a in ALPHA]
     lines = ["| gradient | m | step |" + "".join(f" α = {a:g} |" for a in ALPHA)]
     lines.append("|---|---:|---:|" + "---:|" * len(ALPHA))

@@ -128,6 +128,7 @@ def draw_along(ax: Axes, p: Prediction) -> None:
         return
     surface, eta_d = p.detail.system.surface, p.settings["eta_d"]
     s = p.detail.trajectory.end * np.geomspace(10**-_DECADES, 1, _POINTS)
+    t = p.schedule.steps_to(s / eta_d)
     u, m = p.detail.trajectory.at(s)
     lines = []
     for field, color, dash, label in (
@@ -136,16 +137,17 @@ def draw_along(ax: Axes, p: Prediction) -> None:
     ):
         if field is not None:
             values = positive(field.derivatives(u, m, second=False)[0])
-            lines += ax.plot(s / eta_d, values, color=color, linestyle=dash, linewidth=2, label=label)
+            lines += ax.plot(t, values, color=color, linestyle=dash, linewidth=2, label=label)
     ax.set(xscale="log", yscale="log", xlabel=STEPS, ylabel="reduced loss")
     if surface.test_accuracy is not None:
         right = ax.twinx()
         values = surface.test_accuracy.derivatives(u, m, second=False)[0]
         label = "test accuracy (right)"
-        lines += right.plot(s / eta_d, values, color=GREEN, linestyle="-.", linewidth=2, label=label)
+        lines += right.plot(t, values, color=GREEN, linestyle="-.", linewidth=2, label=label)
         right.set_ylabel("test accuracy", color=GREEN)
         right.set_ylim(-0.04, 1.04)
-    ax.set_xlim(s[0] / eta_d, s[-1] / eta_d * (1.05 if p.typical.status is Status.GENERALIZES else 1))
+    last = float(t[np.isfinite(t)][-1])
+    ax.set_xlim(t[0], last * (1.05 if p.typical.status is Status.GENERALIZES else 1))
     _name_points(ax, p)
     ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
 
@@ -156,7 +158,9 @@ def _name_points(ax: Axes, p: Prediction) -> None:
     for point in points(p):
         if point.name in "AB":
             continue
-        time = point.s / p.settings["eta_d"]
+        time = float(p.schedule.steps_to(point.s / p.settings["eta_d"]))
+        if not math.isfinite(time):
+            continue
         ax.axvline(time, color=BLACK, linewidth=0.8, linestyle=":")
         near = groups and _share(ax, time) - _share(ax, groups[-1][-1][1]) < _APART
         groups = (

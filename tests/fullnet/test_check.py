@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from groktime.fullnet.check.task import check_task
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition, teacher_student
+from groktime.reduced.law import Schedule
 
 
 def squared(output: Tensor, targets: Targets) -> Tensor:
@@ -200,6 +201,11 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("batch", "-1", {"batch": -1}),
     ("stop_loss", "None", {"stop_loss": None}),
     ("optimizer", "warmup", {"optimizer": Adam(1e-3, warmup=-1)}),
+    ("optimizer", "expected a Schedule", {"optimizer": Adam(1e-3, schedule="cosine")}),  # type: ignore[arg-type]
+    ("optimizer", "expected one", {"optimizer": Adam(1e-3, warmup=5, schedule=Schedule(warmup=9))}),
+    ("no_decay", "a tuple of names", {"no_decay": "0."}),
+    ("no_decay", "with which no parameter's name begins", {"no_decay": ("embedding",)}),
+    ("no_decay", "all of the network", {"no_decay": ("0.", "2.")}),
     ("clip", "0 for never", {"clip": -1.0}),
     ("clip", "a gradient's norm", {"clip": "hard"}),
     ("augment", "(inputs, generator)", {"augment": "rotate"}),

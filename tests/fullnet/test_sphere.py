@@ -16,6 +16,7 @@ from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.procedures.sphere import Cell, Metrics, minimize
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition
+from groktime.reduced.law import Schedule
 
 GOAL = torch.tensor([2.0, 0.5])
 LOSSES = ("train_loss", "test_loss")
@@ -101,7 +102,8 @@ def one_network(
     adam = torch.optim.Adam(
         parameters, lr=task.optimizer.rate, betas=task.optimizer.betas, fused=False, foreach=False
     )
-    every, factor = (task.optimizer.every, task.optimizer.factor) if scheduled else (steps + 1, 1.0)
+    falls = task.optimizer.sampling
+    every, factor = (falls.steps, falls.factor) if scheduled and falls.steps else (steps + 1, 1.0)
     schedule = torch.optim.lr_scheduler.StepLR(adam, every, factor)
     data = task.problem(cell.seed, cell.n_train)
     splits = [(s.at(cell.m), s.targets) for s in (data.train, data.test)]
@@ -242,9 +244,9 @@ def test_snapshots_are_the_results_of_shorter_runs() -> None:
 
 
 def test_the_rate_falls_as_scheduled() -> None:
-    constant, falling = Adam(1e-2), Adam(1e-2, factor=0.2, every=5)
-    assert [constant.factor_at(s) for s in (0, 10**6)] == [1, 1]
-    assert [falling.factor_at(s) for s in (0, 4, 5, 9, 10)] == pytest.approx([1, 1, 0.2, 0.2, 0.04])
+    constant, falling = Adam(1e-2), Adam(1e-2, sampling=Schedule("step", 5, 0.2))
+    assert [constant.sampling.at(s) for s in (0, 10**6)] == [1, 1]
+    assert [falling.sampling.at(s) for s in (0, 4, 5, 9, 10)] == pytest.approx([1, 1, 0.2, 0.2, 0.04])
     task = replace(tanh_net(), optimizer=falling)
     together = minimize(task, cells(task)[:2], range(1, 21), "full")
     for k, cell in enumerate(cells(task)[:2]):

@@ -75,7 +75,7 @@ def test_sizes_of_addition(
     assert train.inputs.shape == (task.n_train, dim)
     assert torch.equal(train.targets["vector"], train.targets["codebook"][train.targets["label"]])
     assert len(initial_parameters(task, 0)) == parameters == 200 * dim + 200 + 200 * 201 + 30 * 201
-    rates = [task.optimizer.rate * task.optimizer.factor_at(step) for step in (4_999, 5_000)]
+    rates = [task.optimizer.rate * task.optimizer.sampling.at(step) for step in (4_999, 5_000)]
     assert rates == pytest.approx(rate)
     assert task.steps == steps
 

@@ -62,7 +62,7 @@ def planted(t_grok: ArrayLike, *, t_mem: ArrayLike = 1.0, last: int = LAST, **mo
     step = np.unique([0, *each, *np.maximum(each - 1, 0), last - 2, last - 1, last])
     attributes = {k: more.pop(k) for k in ("task", "loss", "optimizer", "representation") if k in more}
     attributes |= {k: more.pop(k) for k in ("threshold", "threshold_relative", "configuration") if k in more}
-    attributes |= {"constrained": more.pop("constrained", False)}
+    attributes |= {"constrained": more.pop("constrained", False), "law": more.pop("law", None)}
     diverged, done = more.pop("diverged", False), more.pop("steps_done", last)
     w0 = more.pop("w0", 2.0)
     settings = {"eta_d": 1e-3, "eta_r": NAN, "n_train": 50, "seed": 0, "gamma": 0.1, "alpha": 3.0} | more

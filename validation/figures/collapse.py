@@ -56,8 +56,8 @@ def collapse_figure(runs: Runs, *, path: DecayPath, alpha: float) -> Figure:
     for k in chosen:
         gamma, eta = float(ds["gamma"].values[k]), float(ds["eta_d"].values[k])
         curve = ds["test_accuracy"].values[k]
-        for ax, scale in ((plain, 1.0), (scaled, gamma * eta * path.speed)):
-            ax.plot(step * scale, curve, dashes[eta], color=colors[gamma], linewidth=1.1)
+        for ax, time in ((plain, step), (scaled, runs.law.tau(step, gamma * eta))):
+            ax.plot(time, curve, dashes[eta], color=colors[gamma], linewidth=1.1)
     curves = np.asarray(path.dataset["test_accuracy"].values[:, -1, 0, start, -1], float)
     for one in curves:
         scaled.plot(path.tau, one, color=BLACK, linewidth=2.4, alpha=0.8, zorder=1)

@@ -48,6 +48,7 @@ from groktime.validation.figures.columns import (
 )
 
 if TYPE_CHECKING:
+    from groktime.reduced.law import Schedule
     from groktime.reduced.prediction import Prediction
     from groktime.validation.comparison import Comparison
 
@@ -174,15 +175,16 @@ def _over_decay(comparison: Comparison) -> Figure:
         return figure
     drawn = spread(list(decays), _LINES)
     colors = {a: _COLORS[k % len(_COLORS)] for k, a in enumerate(np.unique(alpha[decays]))}
-    right = _end(table, decays)
+    course = comparison.runs.law.schedule
+    right = _end(table, decays, course)
     for run in drawn:
         _draw_norm(ax, comparison, int(run), right, colors[alpha[run]])
     span = np.array([0.0, right])
     for a in colors:
         ax.plot(span, a * np.exp(-span), color=BLACK, linewidth=1.1, linestyle="--", zorder=2.5)
-    low, high = _draw_critical((ax, losses), table) if comparison.lands else (np.inf, 0.0)
+    low, high = _draw_critical((ax, losses), table, course) if comparison.lands else (np.inf, 0.0)
     ax.set(yscale="log", xlim=(0, right), xlabel=r"decay  $\eta\gamma t$", ylabel=ALPHA)
-    passed = alpha[decays] * np.exp(-(rate * measured(table))[decays])
+    passed = alpha[decays] * np.exp(-(rate * course.spent(measured(table)))[decays])
     there = np.concatenate([[low], passed])
     bottom = float(np.nanmin(np.where(np.isfinite(there), there, min(colors))))
     ax.set_ylim(0.85 * bottom, 1.15 * max(high, *colors))
@@ -203,26 +205,27 @@ def _over_decay(comparison: Comparison) -> Figure:
     return figure
 
 
-def _end(table: xr.Dataset, decays: NDArray[np.intp]) -> float:
-    """ηγt to which the decay is drawn: a little beyond the last time."""
+def _end(table: xr.Dataset, decays: NDArray[np.intp], course: Schedule) -> float:
+    """Σ ηγ to which the decay is drawn: a little beyond the last time."""
     rate = table["decay_rate"].values
     every = [measured(table), predicted(table, shown(table, None))]
     every += [predicted(table, closed_form(table))] if "form" in table["role"].values else []
-    times = np.concatenate([(rate * time)[decays] for time in every])
+    times = np.concatenate([(rate * course.spent(time))[decays] for time in every])
     known = times[np.isfinite(times)]
-    return _AFTER * float(known.max(initial=0)) or float((rate * table["last"].values).max())
+    return _AFTER * float(known.max(initial=0)) or float((rate * course.spent(table["last"].values)).max())
 
 
 def _draw_norm(ax: Axes, comparison: Comparison, run: int, right: float, color: str) -> None:
-    """w/w0 of one run against ηγt, with its measured time."""
+    """w/w0 of one run against Σ ηγ, with its measured time."""
     data, step = comparison.runs.dataset, comparison.runs.step.astype(float)
-    rate = float(comparison.table["decay_rate"].values[run])
+    tau = float(comparison.table["decay_rate"].values[run]) * comparison.runs.law.schedule.spent(step)
     time = measured(comparison.table)[run]
     curve = data["weight_norm"].values[run] / float(data["w0"].values[run])
-    seen = step * rate <= right
-    ax.plot(step[seen] * rate, positive(curve[seen]), color=color, linewidth=0.8, alpha=0.5)
+    seen = tau <= right
+    ax.plot(tau[seen], positive(curve[seen]), color=color, linewidth=0.8, alpha=0.5)
     if np.isfinite(time):
-        ax.plot(rate * time, curve[np.searchsorted(step, time)], "o", color=color, markersize=4.5, zorder=3)
+        at = np.searchsorted(step, time)
+        ax.plot(tau[at], curve[at], "o", color=color, markersize=4.5, zorder=3)
 
 
 def _handles(colors: dict[float, str], landscape: bool) -> list[Artist]:
@@ -239,13 +242,13 @@ def _handles(colors: dict[float, str], landscape: bool) -> list[Artist]:
     return of_runs + of_landscape if landscape else of_runs
 
 
-def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset) -> tuple[float, float]:
+def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset, course: Schedule) -> tuple[float, float]:
     """The norm at which the landscape generalizes, with its 90 % over the seeds; the ends of it."""
     earliest, latest = interval(table, shown(table, None), "seeds")
     ends = []
     # where free decay has come to at the predicted times
     for time in (latest, predicted(table, closed_form(table)), earliest):
-        there = (table["alpha"].values * np.exp(-table["decay_rate"].values * time))[
+        there = (table["alpha"].values * np.exp(-table["decay_rate"].values * course.spent(time)))[
             (time > 0) & (time < np.inf)
         ]
         ends.append(float(np.median(there)) if there.size else np.nan)
