@@ -30,8 +30,9 @@ from groktime.fullnet.engine.progress import Progress
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Members, Setup, Start
 from groktime.fullnet.seeding import global_seed
-from groktime.reduced import interrupt
+from groktime.reduced import interrupt, netcdf
 from groktime.reduced.files import check_output
+from groktime.reduced.stored import Stored
 
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a piece
 _LAYOUT = 3  # of pieces and checkpoints: those of another version are refused
@@ -97,6 +98,21 @@ class Output:
         if isinstance(self.parts, Parts):
             self.parts.finish(result.save, self.overwrite)
         return result
+
+    def rehearse(self, result: Callable[[], Stored]) -> None:
+        """Refuse before the work what could not be written after it: a result that has all but its numbers
+        goes the whole way to a file, in memory."""
+        blank = result()
+        if isinstance(self.parts, Parts):
+            netcdf.write(blank.arrays, blank.SCHEMA.packed(blank.arrays))
+
+
+def blank(procedure: Procedure[C, S], members: Sequence[C]) -> Arrays:
+    """What `run` returns of these members, [member, ...], before anything is done, with 1 for every number
+    that is not known yet."""
+    found = procedure.result(procedure.init(members[:1]))
+    known = {k: np.nan_to_num(v, nan=1.0) if v.dtype.kind == "f" else v for k, v in found.items()}
+    return {k: np.repeat(v, len(members), axis=0) for k, v in known.items()}
 
 
 @contextmanager
