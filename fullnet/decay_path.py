@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
-from groktime.fullnet.job import output, run
+from groktime.fullnet.job import blank, output, run
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.procedures.path import STOP_RULE, Follower, Following
 from groktime.fullnet.runs import CURVES
@@ -85,6 +85,7 @@ def sample_path(
     members = [Follower(**asdict(c), refit=k) for k in refits for c in starts]
     known = made | {"members": [asdict(c) for c in starts]}
     with output(out, known, settings.get("overwrite", False)) as where:
+        where.rehearse(lambda: _assembled(procedure, members, blank(procedure, members), made))
         found = run(
             procedure, members, machine, where, steps=lambda c: procedure.records * c.refit,
             title=f"decay path of {task.name}", name="path", key=_longest_first,

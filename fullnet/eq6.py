@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Unpack
 
 from groktime.fullnet.find import task_of
-from groktime.fullnet.job import output, run
+from groktime.fullnet.job import blank, output, run
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.procedures.flow import Flow
 from groktime.fullnet.runs import Runs
@@ -73,6 +73,7 @@ def integrate_networks(
     made = procedure.configuration()
     known = {**made, "runs": [asdict(c) for c in members]}
     with output(out, known, settings.get("overwrite", False)) as where:
+        where.rehearse(lambda: runs_of(blank(procedure, members), members, procedure.setup, made))
         found = run(
             procedure, members, machine, where, steps=procedure.steps, title=f"Eq. 6 of {task.name}",
             name="eq6", key=together,

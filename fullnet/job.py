@@ -7,7 +7,8 @@ checkpoints, no progress and no workers.
 from __future__ import annotations
 
 import itertools
-import tempfile
+import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,16 +24,18 @@ from torch import Tensor
 from groktime.fullnet.engine import pieces as engine
 from groktime.fullnet.engine.device import members_at_once
 from groktime.fullnet.engine.device import workers as default_workers
-from groktime.fullnet.engine.fresh import initial_parameters
-from groktime.fullnet.engine.parts import Checkpoint, Parts, clean
+from groktime.fullnet.engine.parts import Checkpoint, Nowhere, Parts, Store, clean
 from groktime.fullnet.engine.pieces import Arrays, OnSteps, Piece
 from groktime.fullnet.engine.progress import Progress
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Members, Setup, Start
+from groktime.fullnet.seeding import global_seed
+from groktime.reduced import interrupt, netcdf
 from groktime.reduced.files import check_output
+from groktime.reduced.stored import Stored
 
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a piece
-_LAYOUT = 2  # of pieces and checkpoints: those of another version are refused
+_LAYOUT = 3  # of pieces and checkpoints: those of another version are refused
 
 
 class State(Protocol):
@@ -85,37 +88,63 @@ F = TypeVar("F", bound=Savable)
 
 @dataclass(frozen=True)
 class Output:
-    """Where finished pieces lie, and where the result is to go; nowhere if it is not `kept`."""
+    """Where finished pieces lie, and where the result is to go, if anywhere."""
 
-    parts: Parts
-    kept: bool
+    parts: Store
     overwrite: bool
 
     def finish(self, result: F) -> F:
         """Write the file whole, or not at all, and remove the pieces."""
-        if self.kept:
+        if isinstance(self.parts, Parts):
             self.parts.finish(result.save, self.overwrite)
         return result
+
+    def rehearse(self, result: Callable[[], Stored]) -> None:
+        """Refuse before the work what could not be written after it: a result that has all but its numbers
+        goes the whole way to a file, in memory."""
+        blank = result()
+        if isinstance(self.parts, Parts):
+            netcdf.write(blank.arrays, blank.SCHEMA.packed(blank.arrays))
+
+
+def blank(procedure: Procedure[C, S], members: Sequence[C]) -> Arrays:
+    """What `run` returns of these members, [member, ...], before anything is done, with 1 for every number
+    that is not known yet."""
+    found = procedure.result(procedure.init(members[:1]))
+    known = {k: np.nan_to_num(v, nan=1.0) if v.dtype.kind == "f" else v for k, v in found.items()}
+    return {k: np.repeat(v, len(members), axis=0) for k, v in known.items()}
 
 
 @contextmanager
 def output(out: str | Path | None, configuration: Mapping[str, Any], overwrite: bool) -> Iterator[Output]:
     """The output of a job. Work that was stopped goes on if its configuration is the same; without `out`
-    results stay in memory, and nothing is left on the disk.
+    results stay in memory, and nothing is written.
 
     Raises
     ------
-    InputError : on a file that exists, or that cannot be written.
+    InputError : on a file that exists, or that cannot be written; where another command is at work on it.
     """
-    known = {"layout": _LAYOUT, **configuration}
     if out is None:
-        with tempfile.TemporaryDirectory(prefix="groktime-") as folder:
-            yield Output(Parts(Path(folder) / "result", known), kept=False, overwrite=False)
+        yield Output(Nowhere(), overwrite=False)
         return
     path = Path(out)
+    check_output(path, overwrite=True, inputs=_programs(path))
     clean(path)
     check_output(path, overwrite)
-    yield Output(Parts(path, known), kept=True, overwrite=overwrite)
+    parts = Parts(path, {"layout": _LAYOUT, **configuration})
+    interrupt.says(interrupt.GOES_ON)
+    try:
+        yield Output(parts, overwrite)
+    finally:
+        parts.close()
+
+
+def _programs(out: Path) -> list[str]:
+    """The Python files that this process runs, where the output exists: a user's task is one of them."""
+    if not out.exists():
+        return []
+    found = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return [file for file in found if isinstance(file, str)]
 
 
 def _size(member: Start) -> tuple[Any, ...]:
@@ -145,7 +174,9 @@ def run(
     """
     setup = procedure.setup
     workers = machine.workers or default_workers(setup.device)
-    parameters = len(initial_parameters(setup.task, 0))
+    shapes = _shapes(setup)
+    where.parts.bind(repr(shapes))
+    parameters = sum(math.prod(shape) for _, shape in shapes)
     at_once = machine.members or members_at_once(setup.device, parameters, len(members), workers)
     length = steps if callable(steps) else lambda _: steps
     order = sorted(range(len(members)), key=lambda k: key(members[k]))
@@ -159,6 +190,12 @@ def run(
         results = engine.run(pieces, where.parts, bar, workers, machine.executor)
     back = np.argsort(order)
     return {k: np.concatenate([r[k] for r in results])[back] for k in results[0]}
+
+
+def _shapes(setup: Setup) -> list[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the network's parameters."""
+    with global_seed(0, "shape"):
+        return [(name, tuple(p.shape)) for name, p in setup.task.network().named_parameters()]
 
 
 def _batched(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:

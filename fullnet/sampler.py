@@ -84,6 +84,7 @@ def sample(
     )
     grid.check()
     with output(out, grid.configuration(), settings.get("overwrite", False)) as where:
+        where.rehearse(lambda: _assembled(grid, grid.blank()))
         found = (grid.from_above if start == "above" else grid.fresh)(machine, where)
         if refine:
             found |= grid.refined(found["train_loss"][:, :, -1], machine, where)
@@ -161,6 +162,13 @@ class _Grid:
         """[seed, n_train, m, alpha]"""
         return len(self.seeds), len(self.n_train), len(self.m), len(self.alpha)
 
+    def blank(self) -> Arrays:
+        """What is found in the end, with a number in every place."""
+        seeds, sizes, *plane = self.shape
+        cells = np.ones((seeds, sizes, len(self.budgets), *plane))
+        feet = {"foot_low", "foot_high"} if self.refine else set()
+        return dict.fromkeys(METRICS, cells) | dict.fromkeys(feet, np.ones(self.shape[:3]))
+
     def cells(self, alpha: Sequence[float]) -> list[Cell]:
         """One for each seed, n_train, m and alpha."""
         axes = itertools.product(self.seeds, self.n_train, self.m.tolist(), alpha)
@@ -202,6 +210,8 @@ class _Grid:
         low, high = np.full((2, *self.shape[:3]), np.nan)
         level = np.full(self.shape[:2], np.nan)
         for s, n in np.ndindex(level.shape):
+            if not np.isfinite(train_loss[s, n]).all():
+                continue  # a network diverged: there is no telling where the wall is
             found = bracket(self.alpha, train_loss[s, n])
             low[s, n], high[s, n], level[s, n] = found.low, found.high, found.level
         return low, high, level
@@ -226,9 +236,9 @@ class _Grid:
 
 def _assembled(grid: _Grid, found: Arrays) -> Landscape:
     task = grid.setup.task
-    problems = [task.problem(s, grid.n_train[0]) for s in grid.seeds]
+    feet = ("foot_low", "foot_high") if grid.refine else ()
     return Landscape.assemble(
-        **{name: found[name] for name in (*METRICS, *(("foot_low", "foot_high") if grid.refine else ()))},
+        **_flagged({name: found[name] for name in (*METRICS, *feet)}),
         coords={
             "seed": grid.seeds,
             "n_train": grid.n_train,
@@ -237,7 +247,7 @@ def _assembled(grid: _Grid, found: Arrays) -> Landscape:
             "alpha": grid.alpha,
         },
         w0=np.array([norm_at_start(task, s) for s in grid.seeds]),
-        delta_norm=np.array([p.delta_norm for p in problems]) if task.messiness else None,
+        delta_norm=np.array([_delta_norm(grid, s) for s in grid.seeds]) if task.messiness else None,
         task=task.name,
         loss=task.loss_name,
         threshold=task.threshold,
@@ -246,6 +256,21 @@ def _assembled(grid: _Grid, found: Arrays) -> Landscape:
         law=task.law("adam"),
         configuration=grid.configuration(),
     )
+
+
+def _delta_norm(grid: _Grid, seed: int) -> float | None:
+    return grid.setup.task.problem(seed, grid.n_train[0]).delta_norm
+
+
+def _flagged(found: Arrays) -> Arrays:
+    """Cells whose networks diverged, as NaN and marked as such; without any, as they are."""
+    train, test = found["train_loss"], found["test_loss"]
+    tested = ~np.isnan(test).all(axis=(-2, -1), keepdims=True)
+    diverged = ~np.isfinite(train) | (tested & ~np.isfinite(test))
+    if not diverged.any():
+        return found
+    cells = {k: np.where(diverged, np.nan, found[k]) for k in METRICS if k != "converged"}
+    return found | cells | {"converged": found["converged"] & ~diverged, "diverged": diverged}
 
 
 def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
-from groktime.fullnet.job import output, run
+from groktime.fullnet.job import blank, output, run
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Member, Setup
 from groktime.fullnet.procedures.recording import evaluation_times
@@ -84,6 +84,7 @@ def train(
     made = procedure.configuration()
     known = {**made, "runs": [asdict(c) for c in members]}
     with output(out, known, settings.get("overwrite", False)) as where:
+        where.rehearse(lambda: runs_of(blank(procedure, members), members, procedure.setup, made))
         found = run(
             procedure, members, machine, where, steps=procedure.steps, title=f"training {task.name}",
             name="train", key=together,

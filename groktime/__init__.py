@@ -7,9 +7,11 @@ PyTorch is imported only by what samples and trains.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in `typing`, whose import would be most of this one's time
 if TYPE_CHECKING:
+    from typing import Any
+
     from groktime.fullnet import tasks
     from groktime.fullnet.check.finding import Finding
     from groktime.fullnet.check.task import check_task

@@ -1,7 +1,18 @@
-"""`python -m groktime` is the command `groktime`."""
+# PYTHON_ARGCOMPLETE_OK
+"""The command `groktime`, and `python -m groktime`: signals first, since all else takes a while to import."""
 
 import sys
 
-from groktime.cli import main
+from groktime.reduced import interrupt
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command of this process."""
+    interrupt.handled("groktime")
+    from groktime.cli import main as run
+
+    return interrupt.over(run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

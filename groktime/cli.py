@@ -1,4 +1,3 @@
-# PYTHON_ARGCOMPLETE_OK
 """The command line: one parser, built from what each command declares.
 
 argparse, from the standard library: `--help` has to answer at once, and a mistake is one sentence.
@@ -62,7 +61,7 @@ def _ending(command: Command) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 done, 2 a user's error in one sentence, 130 stopped."""
+    """Run a command; 0 done, 2 a user's error in one sentence, 130 stopped by Ctrl-C, 143 by SIGTERM."""
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
 
@@ -73,8 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         top.print_help()
         return 0
+    from groktime.reduced import interrupt
     from groktime.reduced.errors import InputError
 
+    interrupt.named(f"groktime {options.command}")
     try:
         COMMANDS[options.command].run(options)
         sys.stdout.flush()
@@ -82,8 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"groktime {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"groktime {options.command}: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        status, said = interrupt.told()
+        print(f"groktime {options.command}: {said}", file=sys.stderr)
+        return status
     except BrokenPipeError:  # the reader, `head` perhaps, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

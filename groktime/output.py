@@ -16,8 +16,9 @@ FIGURES = (".png", ".pdf", ".svg")
 TABLES = (".nc", ".csv")
 
 
-def check(output: str | None, overwrite: bool, suffixes: tuple[str, ...]) -> Path | None:
-    """The file to write, if any; refused where it is of another kind or cannot be written."""
+def check(output: str | None, overwrite: bool, suffixes: tuple[str, ...], *inputs: str | None) -> Path | None:
+    """The file to write, if any; refused where it is of another kind, is one of the `inputs` or cannot be
+    written."""
     if output is None:
         return None
     from groktime.reduced.files import check_output
@@ -27,7 +28,7 @@ def check(output: str | None, overwrite: bool, suffixes: tuple[str, ...]) -> Pat
         *others, last = suffixes
         expected = f"{', '.join(others)} or {last}" if others else last
         raise InputError(f"{path}: expected a name that ends in {expected}")
-    check_output(path, overwrite)
+    check_output(path, overwrite, inputs)
     return path
 
 
@@ -39,7 +40,7 @@ def write_table(table: xr.Dataset, path: Path, overwrite: bool) -> None:
         write_dataset(table, path, overwrite)
         return
     check_output(path, overwrite)
-    with replacing(path) as temporary:
+    with replacing(path, overwrite) as temporary:
         rows(table).to_csv(temporary, index=False)
 
 

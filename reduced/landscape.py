@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
-from groktime.reduced.schema import FROM_ZERO, POSITIVE, UNIT, Attribute, Axis, Column, Range, Schema
+from groktime.reduced.schema import FROM_ZERO, POSITIVE, UNIT, Attribute, Axis, Checked, Column, Range, Schema
 from groktime.reduced.stored import Gridded
 
 if TYPE_CHECKING:
@@ -30,8 +30,20 @@ Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-landscape/1"
 DIMS = ("seed", "n_train", "budget", "m", "alpha")
-_GRID = ("m", "alpha")  # a quantity that was not measured is NaN in all cells of a grid
+_CELLS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 _FOOT = ("seed", "n_train", "m")
+
+
+def _cells_are_finite(checked: Checked) -> None:
+    """A cell is NaN where its network `diverged`; what was not measured, throughout m and alpha."""
+    arrays, ranges = checked.arrays, {c.name: c.range for c in checked.schema.columns}
+    diverged = arrays["diverged"].values.astype(bool) if "diverged" in arrays else False
+    for name in _CELLS:
+        values = np.asarray(arrays[name].values, float)
+        known = np.isfinite(values)
+        never = np.isnan(values).all((-2, -1), keepdims=True) & (name != "train_loss")
+        unknown = ~known & ~never & ~(np.isnan(values) & diverged)
+        checked.nowhere(name, unknown, f"expected a number {ranges[name]}")
 
 
 LANDSCAPE = Schema(
@@ -45,11 +57,12 @@ LANDSCAPE = Schema(
         Axis("alpha", "weight norm relative to initialization", "w / w0", range=POSITIVE, least=4),
     ),
     columns=(
-        Column("train_loss", DIMS, "reduced training loss", range=FROM_ZERO, packed=True),
-        Column("test_loss", DIMS, "reduced test loss", range=FROM_ZERO, missing=_GRID, packed=True),
-        Column("train_accuracy", DIMS, "training accuracy", range=UNIT, missing=_GRID, packed=True),
-        Column("test_accuracy", DIMS, "test accuracy", range=UNIT, missing=_GRID, packed=True),
+        Column("train_loss", DIMS, "reduced training loss", range=FROM_ZERO, missing="ruled", packed=True),
+        Column("test_loss", DIMS, "reduced test loss", range=FROM_ZERO, missing="ruled", packed=True),
+        Column("train_accuracy", DIMS, "training accuracy", range=UNIT, missing="ruled", packed=True),
+        Column("test_accuracy", DIMS, "test accuracy", range=UNIT, missing="ruled", packed=True),
         Column("converged", DIMS, "whether the stop rule ended the cell", kind="flag", packed=True),
+        Column("diverged", DIMS, "whether the network diverged", kind="flag", required=False, packed=True),
         Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=POSITIVE),
         Column("delta_norm", ("seed",), "||R_random - R_linear||", range=FROM_ZERO, required=False,
                missing="somewhere"),
@@ -68,7 +81,7 @@ LANDSCAPE = Schema(
         LAW,
         Attribute("configuration", "json", "settings of the sampler"),
     ),
-    rules=(law_is_one,),
+    rules=(_cells_are_finite, law_is_one),
 )  # fmt: skip
 
 

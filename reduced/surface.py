@@ -151,6 +151,12 @@ def fit_surface(one: Arrays | xr.Dataset, source: str = "landscape") -> Surface:
     u = np.log(one["alpha"].values * float(one["w0"]))
     m = np.asarray(one["m"].values, float)
     train = np.asarray(one["train_loss"].values, float)
+    if np.isnan(train).any():
+        alpha = float(one["alpha"].values[np.isnan(train).any(0)][0])
+        raise InputError(
+            f"{source}: the network diverged at alpha {alpha:g}; expected a landscape without such cells, "
+            "as Landscape(land.dataset.sel(alpha=slice(low, high))) gives one"
+        )
     if not np.any(train > 0):
         raise InputError(f"{source}: train_loss is 0 everywhere; expected a loss above 0 somewhere")
     feet = None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groktime.reduced.errors import InputError
-from groktime.reduced.files import write_dataset
+from groktime.reduced.files import FileName, check_not_read, check_place, mode_of, write_dataset
+from groktime.reduced.folders import replacing_folder, restore
 
 if TYPE_CHECKING:
     from groktime.validation.comparison import Comparison
@@ -22,24 +22,33 @@ FILES = ("report.html", "table.csv", "table.nc", "summary.nc", "summary.txt", *F
 LADDER_FILES = ("ladder.txt", "table.csv", "table.nc", LADDER)
 
 
-def check_folder(path: Path, overwrite: bool, files: Sequence[str] = (*FILES, LADDER)) -> None:
-    """Refuse, before any work, a folder that exists or that cannot be made."""
-    if path.is_symlink() or (path.exists() and not path.is_dir()):
+def check_folder(
+    path: Path,
+    overwrite: bool,
+    files: Sequence[str] = (*FILES, LADDER),
+    inputs: Iterable[FileName | None] = (),
+) -> None:
+    """Refuse, before any work, a folder that exists, that holds an input, or that cannot be made."""
+    restore(path)
+    mode = mode_of(path)
+    if mode is not None and not stat.S_ISDIR(mode):
         raise InputError(f"{path}: is not a folder; expected the name of a folder to write")
-    if path.exists():
+    if mode is not None:
         if not overwrite:
             raise InputError(f"{path}: exists already; name another folder, or allow it to be overwritten")
-        foreign = sorted(p.name for p in path.iterdir() if p.name not in files or not p.is_file())
+        foreign = _foreign(path, files)
         if foreign:
             raise InputError(
                 f"{path}: holds {foreign[0]}, which is no part of a report; expected a folder to replace "
                 "that holds nothing else"
             )
-    parent = path.absolute().parent
-    if not parent.is_dir():
-        raise InputError(f"{path}: its folder {path.parent} does not exist")
-    if not os.access(parent, os.W_OK):
-        raise InputError(f"{path}: its folder {path.parent} is not writable")
+        check_not_read(path, inputs)
+    check_place(path)
+
+
+def _foreign(path: Path, files: Sequence[str]) -> list[str]:
+    """What in a folder is no part of a report."""
+    return sorted(p.name for p in path.iterdir() if p.name not in files or not p.is_file())
 
 
 def write_report(
@@ -49,8 +58,9 @@ def write_report(
     from groktime.validation.figures import plot
     from groktime.validation.page import page
 
-    check_folder(path, overwrite)
-    with _replacing(path) as folder:
+    check = partial(check_folder, path, overwrite)
+    check()
+    with replacing_folder(path, check) as folder:
         table = comparison.table
         (folder / "table.csv").write_text(comparison.to_dataframe().to_csv(index=False), encoding="utf-8")
         write_dataset(table, folder / "table.nc")
@@ -66,35 +76,11 @@ def write_report(
 
 def write_ladder(ladder: Ladder, path: Path, overwrite: bool = False) -> Path:
     """Write the files of `LADDER_FILES`."""
-    check_folder(path, overwrite, LADDER_FILES)
-    with _replacing(path) as folder:
+    check = partial(check_folder, path, overwrite, LADDER_FILES)
+    check()
+    with replacing_folder(path, check) as folder:
         (folder / "ladder.txt").write_text(ladder.report() + "\n", encoding="utf-8")
         (folder / "table.csv").write_text(ladder.to_dataframe().to_csv(index=False), encoding="utf-8")
         write_dataset(ladder.table, folder / "table.nc")
         ladder.plot(folder / LADDER)
     return path
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`, renamed to it when all went well and removed otherwise."""
-    path = path.absolute()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    try:
-        temporary.mkdir()
-        yield temporary
-        if path.exists():
-            os.replace(path, old)
-        try:
-            os.replace(temporary, path)
-        except OSError:
-            if old.exists():
-                os.replace(old, path)
-            raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)

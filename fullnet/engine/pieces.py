@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from groktime.fullnet.engine.memory import keep_freed_memory
-from groktime.fullnet.engine.parts import Checkpoint, Parts
+from groktime.fullnet.engine.parts import Checkpoint, Store
 from groktime.fullnet.engine.progress import Progress
+from groktime.reduced import interrupt
 from groktime.reduced.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
@@ -43,7 +44,7 @@ class Piece:
 
 
 def run(
-    pieces: Sequence[Piece], parts: Parts, bar: Progress, workers: int, executor: Executor | None = None
+    pieces: Sequence[Piece], parts: Store, bar: Progress, workers: int, executor: Executor | None = None
 ) -> list[Arrays]:
     """The results of all pieces, in order; those that are finished are taken from the disk."""
     done: dict[str, Arrays] = {}
@@ -69,7 +70,7 @@ class _Stopped(BaseException):
 
 
 def _here(
-    pieces: Sequence[Piece], parts: Parts, bar: Progress, workers: int
+    pieces: Sequence[Piece], parts: Store, bar: Progress, workers: int
 ) -> Generator[tuple[Piece, Arrays]]:
     stop = threading.Event()
 
@@ -96,17 +97,19 @@ def _here(
     keep_freed_memory()
     # One thread a piece and one core a thread: torch's own threads would meet at every operation of
     # a step, and on a machine that does anything else wait there for each other.
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    with interrupt.watched(stop.set) as asked_to_stop, pool:
         futures = [(piece, pool.submit(one, piece)) for piece in pieces]
         try:
             yield from _as_they_finish(futures)
+            asked_to_stop()
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _elsewhere(pieces: Sequence[Piece], parts: Parts, executor: Executor) -> Generator[tuple[Piece, Arrays]]:
+def _elsewhere(pieces: Sequence[Piece], parts: Store, executor: Executor) -> Generator[tuple[Piece, Arrays]]:
     futures: list[tuple[Piece, Any]] = []
     try:
         for piece in pieces:
@@ -120,10 +123,7 @@ def _elsewhere(pieces: Sequence[Piece], parts: Parts, executor: Executor) -> Gen
         # dask, which replaces a worker that dies, gives a piece up when it has cost it several
         if not isinstance(error, BrokenExecutor | CancelledError) and type(error).__name__ != "KilledWorker":
             raise
-        raise InputError(
-            f"{parts.folder}: a worker of the executor died; finished pieces are kept, and the same "
-            "call with a new executor goes on from there"
-        ) from error
+        raise InputError(parts.lost) from error
     finally:
         for _, future in futures:
             future.cancel()

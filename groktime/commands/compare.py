@@ -27,7 +27,8 @@ def run(options: argparse.Namespace) -> None:
     from groktime.validation.folder import check_folder
 
     if options.output:
-        check_folder(Path(options.output), options.overwrite)
+        inputs = (options.landscape, options.runs, *(options.path or ()))
+        check_folder(Path(options.output), options.overwrite, inputs=inputs)
     sources = [options.landscape, *map(open_path, options.path or ())]
     comparison = compare(sources, options.runs, **given(options, MEASURING, PREDICTING))
     if options.output:

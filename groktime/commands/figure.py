@@ -85,7 +85,7 @@ def _draw(options: argparse.Namespace) -> None:
     from groktime.reduced.prediction import predict
 
     land = open_landscape(options.landscape)
-    check(options.output, options.overwrite, FIGURES)
+    check(options.output, options.overwrite, FIGURES, options.landscape)
     if options.name == "lu":
         if land.two_dimensional:
             raise InputError(f"figure lu: {land.source} is a landscape of (w, m); expected one of w alone")

@@ -15,7 +15,7 @@ def run(options: argparse.Namespace) -> None:
     from groktime.validation.report import groups, report
     from groktime.validation.survival import summary
 
-    path = check(options.output, options.overwrite, TABLES)
+    path = check(options.output, options.overwrite, TABLES, options.runs)
     delays = measure(options.runs, **given(options, MEASURING))
     medians = summary(delays, by=groups(delays))
     if path:

@@ -17,7 +17,7 @@ def run(options: argparse.Namespace) -> None:
     """Predict one lane; print the report, draw the figure."""
     from groktime.reduced.prediction import predict
 
-    figure = check(options.output, options.overwrite, FIGURES)
+    figure = check(options.output, options.overwrite, FIGURES, options.landscape)
     p = predict(options.landscape, **given(options, LANE, LAW, WHICH))
     if figure:
         p.plot(figure, overwrite=options.overwrite)

@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> None:
     """Predict every combination; print the table, write or draw it."""
     from groktime.reduced.what_if import what_if
 
-    path = check(options.output, options.overwrite, OUTPUTS)
+    path = check(options.output, options.overwrite, OUTPUTS, options.landscape)
     lanes: dict[str, Any] = {name: list_or_one(each) for name, each in given(options, LANES).items()}
     table = what_if(options.landscape, **lanes, **given(options, LAW, WHICH))
     if path and path.suffix in TABLES:

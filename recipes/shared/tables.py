@@ -89,7 +89,7 @@ def write(file: Path, name: str, text: str) -> None:
         raise InputError(f"{file}: expected a line <!-- groktime figure {name} --> and, after it, {END}")
     before, mark, rest = file.read_text(encoding="utf-8").partition(f"<!-- groktime figure {name} -->\n")
     _, end, after = rest.partition(END)
-    with replacing(file) as temporary:
+    with replacing(file.resolve()) as temporary:
         temporary.write_text(f"{before}{mark}{text.strip()}\n{end}{after}", encoding="utf-8")
 
 

@@ -29,6 +29,6 @@ def save(figure: Figure, path: str | Path, overwrite: bool = False) -> Path:
     InputError : for another suffix, a file that exists, or a folder that cannot be written to.
     """
     path = check_figure(path, overwrite)
-    with replacing(path) as temporary:
+    with replacing(path, overwrite) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
     return path

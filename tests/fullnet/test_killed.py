@@ -381,61 +381,68 @@ class Dead(BaseException):
     """Raised where a process is to die."""
 
 
-def dying(monkeypatch: pytest.MonkeyPatch, place: object, name: str, at: Callable[[Path], bool]) -> None:
-    """Nothing that this function is called for happens any more."""
-    usual = getattr(place, name)
+REMOVALS = ("unlink", "rename", "rmdir")  # by which everything leaves its place
 
-    def dead(path: Path, *rest: object, **options: object) -> object:
-        if at(Path(path)):
-            raise Dead
-        return usual(path, *rest, **options)
 
-    monkeypatch.setattr(place, name, dead)
+def dying(monkeypatch: pytest.MonkeyPatch, at: Callable[[], bool]) -> None:
+    """Nothing is removed or renamed any more, once this is so."""
+    for name in REMOVALS:
+        usual = getattr(os, name)
+
+        def dead(*given: object, usual: Callable[..., object] = usual, **options: object) -> object:
+            if at():
+                raise Dead
+            return usual(*given, **options)
+
+        monkeypatch.setattr(os, name, dead)
 
 
 def test_what_a_killed_run_left_beside_its_file_goes_with_the_next_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed at each of the removals that follow the writing of the file."""
-    task, left = teacher_student(n_train=5), 1
+    task = teacher_student(n_train=5)
     for number in range(20):
         out = tmp_path / f"{number}.nc"
         with monkeypatch.context() as patch:
             removals = 0
 
-            def at(path: Path, number: int = number, out: Path = out) -> bool:
+            def at(number: int = number, out: Path = out) -> bool:
                 nonlocal removals
                 removals += out.exists()
                 return removals > number
 
-            dying(patch, Path, "unlink", at)
+            dying(patch, at)
+            died = False
             try:
                 sample(task, **SMALL, out=out)
-                left = 0
             except Dead:
-                left = len(list(folder_of(out).iterdir()))
+                died = True
         before = out.read_bytes()
-        assert bool(left) == folder_of(out).exists()
+        assert died == (len(names_in(tmp_path)) > 1)
         with pytest.raises(InputError, match="exists already"):
             sample(task, **SMALL, out=out)
-        assert not folder_of(out).exists()
+        assert names_in(tmp_path) == [out.name]
         assert out.read_bytes() == before
-        if not left:
+        out.unlink()
+        if not died:
             break
-    assert number == 3  # a piece, the configuration and the mark
+    # the file's other name; the folder's name; a piece, the configuration, the mark, the lock; the folder
+    assert number == 7
 
 
 def test_pieces_of_a_finished_run_never_pass_for_those_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder is cut down half-way, and the file removed: other settings begin from nothing."""
+    """The folder is about to be removed, and the file is: other settings begin from nothing."""
     out, task = tmp_path / "a.nc", teacher_student(n_train=5)
     with monkeypatch.context() as patch:
-        dying(patch, Path, "unlink", lambda path: out.exists())
+        dying(patch, out.exists)
         with pytest.raises(Dead):
             sample(task, **SMALL, out=out)
     assert pieces_of(out)
     out.unlink()
+    (folder_of(out) / "whole").unlink()
     other = {**SMALL, "steps": 4}
     land = sample(task, **other, out=out)
     whole = sample(task, **other, out=tmp_path / "b.nc")
