@@ -7,7 +7,6 @@ plain xarray.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced import json_text
 from groktime.reduced.errors import InputError
 from groktime.reduced.schema import (
     FROM_ONE,
@@ -204,7 +204,7 @@ class Runs(Stored):
             "batch": int(batch),
             "representation": representation,
             "constrained": int(constrained),
-            "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
+            "configuration": json_text.dump(configuration),
         }
         return Runs(RUNS.arrays(table, attrs, task), task)
 

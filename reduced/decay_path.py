@@ -7,7 +7,6 @@ from there on, where its network was done or diverged.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced import json_text
 from groktime.reduced.schema import (
     FROM_ONE,
     FROM_ZERO,
@@ -150,7 +150,7 @@ class DecayPath(Gridded):
             "optimizer": optimizer,
             "representation": representation,
             "fit": fit,
-            "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
+            "configuration": json_text.dump(configuration),
         }
         return DecayPath(PATH.arrays(values, attrs, task), task)
 

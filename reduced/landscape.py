@@ -7,7 +7,6 @@ xarray; `reduced.stored` says what all files have, `LANDSCAPE` what is in this o
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from importlib import resources
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced import json_text
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
 from groktime.reduced.schema import FROM_ZERO, POSITIVE, UNIT, Attribute, Axis, Column, Range, Schema
@@ -181,7 +181,7 @@ class Landscape(Gridded):
             "accuracy_threshold": float(threshold),
             "threshold_relative": int(threshold_relative),
             "stop_rule": stop_rule,
-            "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
+            "configuration": json_text.dump(configuration),
         }
         return Landscape(LANDSCAPE.arrays(values, attrs, task), task)
 
