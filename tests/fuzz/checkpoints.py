@@ -22,6 +22,7 @@ from outcome import ELSE, Outcomes, tried
 import groktime as gt
 from groktime.fullnet import job
 from groktime.fullnet.members import Members
+from groktime.fullnet.tasks import teacher_student
 from groktime.reduced.stored import Stored
 
 _STEPS = 30
