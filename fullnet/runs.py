@@ -120,7 +120,8 @@ RUNS = Schema(
         Attribute("representation", "text", "how the representation moves", choices=REPRESENTATIONS),
         Attribute("constrained", "flag", "whether the weights kept the norm that they started with",
                   default=0),
-        Attribute("configuration", "json", "settings of the trainer"),
+        Attribute("configuration", "json", "settings of the trainer",
+                  entries=(Attribute("stop_at", "number", "test accuracy at which a run is done"),)),
     ),
     rules=(_starts_at_zero, _ends_within, _what_moves_has_a_rate, _curves_end_with_the_run),
 )  # fmt: skip

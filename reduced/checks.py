@@ -127,6 +127,13 @@ def check_axis(checked: Checked, axis: Axis) -> None:
         checked.wrong(
             f"axis {name} runs from {raw[0]:g} to {raw[-1]:g}; expected {axis.meaning} {axis.range}"
         )
+    if axis.apart and len(raw) > 1:
+        place = np.log(raw.astype(float)) if axis.logarithmic else raw.astype(float)
+        if np.diff(place).min() < axis.apart * (place[-1] - place[0]):
+            checked.wrong(
+                f"axis {name} has points that lie together, from {raw[0]:g} to {raw[-1]:g}; expected them "
+                f"at least {axis.apart:g} of its span apart"
+            )
 
 
 def check_values(checked: Checked, column: Column) -> None:

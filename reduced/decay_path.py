@@ -98,7 +98,8 @@ PATH = Schema(
         Attribute("representation", "text", "how the representation moves"),
         Attribute("fit", "text", "whether the training set was fitted first, without decay, or along it",
                   choices=("first", "along"), default="first"),
-        Attribute("configuration", "json", "settings of the sampler"),
+        Attribute("configuration", "json", "settings of the sampler",
+                  entries=(Attribute("batch", "integer", "samples a step, 0 for all", FROM_ZERO),)),
     ),
     rules=(_records_are_even, _curves_end_in_nan),
 )  # fmt: skip

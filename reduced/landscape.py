@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-landscape/1"
 DIMS = ("seed", "n_train", "budget", "m", "alpha")
+APART = 1e-6  # of an axis; points that are nearer have no slope between them that could be believed
 _GRID = ("m", "alpha")  # a quantity that was not measured is NaN in all cells of a grid
 _FOOT = ("seed", "n_train", "m")
 
@@ -40,8 +41,9 @@ LANDSCAPE = Schema(
         Axis("seed", "random seed", kind="integer"),
         Axis("n_train", "training-set size", "samples", "integer", FROM_ZERO),
         Axis("budget", "steps of sampling", "optimizer steps", "integer", FROM_ZERO),
-        Axis("m", "messiness", range=UNIT, least=4, single=True),
-        Axis("alpha", "weight norm relative to initialization", "w / w0", range=POSITIVE, least=4),
+        Axis("m", "messiness", range=UNIT, least=4, single=True, apart=APART),
+        Axis("alpha", "weight norm relative to initialization", "w / w0", range=POSITIVE, least=4,
+             apart=APART, logarithmic=True),
     ),
     columns=(
         Column("train_loss", DIMS, "reduced training loss", range=FROM_ZERO, packed=True),

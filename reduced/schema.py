@@ -62,7 +62,8 @@ UNIT = Range(0, 1)
 class Axis:
     """An ascending coordinate along the dimension of its name, or along `dim`.
 
-    It has `least` values or more, or, with `single`, one where it was not scanned.
+    It has `least` values or more, or, with `single`, one where it was not scanned. Neighbours are at least
+    `apart` of the axis's span from each other, in its logarithm if it is `logarithmic`.
     """
 
     name: str
@@ -73,6 +74,8 @@ class Axis:
     dim: str = ""
     least: int = 1
     single: bool = False
+    apart: float = 0.0
+    logarithmic: bool = False
 
     @property
     def dims(self) -> tuple[str, ...]:

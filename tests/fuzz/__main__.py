@@ -29,7 +29,7 @@ def drawn(
     attempt: Attempt,
 ) -> Outcomes:
     """What became of so many damaged inputs, of all kinds alike."""
-    outcomes = Outcomes()
+    outcomes = Outcomes(told=True)
     for k, kind in enumerate(kinds):
         until = count * (k + 1) // len(kinds)
         while outcomes.counts.total() < until:  # what could not be damaged is not counted
