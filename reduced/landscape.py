@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from groktime.reduced import json_text
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
-from groktime.reduced.schema import FROM_ZERO, POSITIVE, UNIT, Attribute, Axis, Column, Range, Schema
+from groktime.reduced.schema import FROM_ZERO, SIZE, UNIT, Attribute, Axis, Column, Range, Schema
 from groktime.reduced.stored import Gridded
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ LANDSCAPE = Schema(
         Axis("n_train", "training-set size", "samples", "integer", FROM_ZERO),
         Axis("budget", "steps of sampling", "optimizer steps", "integer", FROM_ZERO),
         Axis("m", "messiness", range=UNIT, least=4, single=True, apart=APART),
-        Axis("alpha", "weight norm relative to initialization", "w / w0", range=POSITIVE, least=4,
+        Axis("alpha", "weight norm relative to initialization", "w / w0", range=SIZE, least=4,
              apart=APART, logarithmic=True),
     ),
     columns=(
@@ -51,13 +51,13 @@ LANDSCAPE = Schema(
         Column("train_accuracy", DIMS, "training accuracy", range=UNIT, missing=_GRID, packed=True),
         Column("test_accuracy", DIMS, "test accuracy", range=UNIT, missing=_GRID, packed=True),
         Column("converged", DIMS, "whether the stop rule ended the cell", kind="flag", packed=True),
-        Column("w0", ("seed",), "L2 norm of all weights and biases at initialization", range=POSITIVE),
+        Column("w0", ("seed",), "L2 norm of all weights and biases at initialization", range=SIZE),
         Column("delta_norm", ("seed",), "||R_random - R_linear||", range=FROM_ZERO, required=False,
                missing="somewhere"),
         Column("foot_low", _FOOT, "lower end of the cell that holds the wall's foot", "w / w0",
-               range=POSITIVE, required=False, missing="somewhere"),
+               range=SIZE, required=False, missing="somewhere"),
         Column("foot_high", _FOOT, "upper end of the cell that holds the wall's foot", "w / w0",
-               range=POSITIVE, required=False, missing="somewhere"),
+               range=SIZE, required=False, missing="somewhere"),
     ),
     attributes=(
         Attribute("task", "text", "name of the task"),

@@ -53,6 +53,8 @@ class Range:
 
 ANY = Range()
 POSITIVE = Range(0, open_low=True)
+SIZE = Range(1e-100, 1e100)  # what is above 0 and multiplied or divided by: no product leaves the numbers
+RATE = Range(0, 1e100)
 FROM_ZERO = Range(0)
 FROM_ONE = Range(1)
 UNIT = Range(0, 1)
