@@ -74,6 +74,22 @@ def _curves_end_with_the_run(checked: Checked) -> None:
         checked.nowhere(name, ~trained & ~np.isnan(values), "expected NaN after the run's steps_done")
 
 
+def _no_run_is_there_twice(checked: Checked) -> None:
+    """No run repeats another of the same settings and seed, number by number."""
+    arrays = checked.arrays
+    settings = np.stack([np.asarray(arrays[k].values, float) for k in (*SETTINGS, "w0", "steps_done")], 1)
+    codes = np.stack([np.unique(column, return_inverse=True)[1] for column in settings.T], 1)
+    _, which, count = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+    seen: dict[tuple[int, bytes], int] = {}
+    for run in np.flatnonzero(count[which.ravel()] > 1).tolist():
+        curves = b"".join(np.ascontiguousarray(arrays[k].values[run]).tobytes() for k in CURVES)
+        first = seen.setdefault((int(which.ravel()[run]), curves), run)
+        if first != run:
+            checked.wrong(
+                f"run {run} is run {first} again, with the same settings, seed and curves; expected each once"
+            )
+
+
 def _part_curves(names: Mapping[str, Any]) -> list[str]:
     return [name for name in names if name.startswith(PART)]
 
@@ -124,7 +140,8 @@ RUNS = Schema(
         Attribute("configuration", "json", "settings of the trainer",
                   entries=(Attribute("stop_at", "number", "test accuracy at which a run is done"),)),
     ),
-    rules=(_starts_at_zero, _ends_within, _what_moves_has_a_rate, _curves_end_with_the_run),
+    rules=(_starts_at_zero, _ends_within, _what_moves_has_a_rate, _curves_end_with_the_run,
+           _no_run_is_there_twice),
 )  # fmt: skip
 
 

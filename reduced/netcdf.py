@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced import heaps
 from groktime.reduced.arrays import Arrays, Variable
 from groktime.reduced.errors import InputError
 
@@ -44,7 +45,7 @@ def read(path: Path, check: Callable[[Arrays], object] | None = None) -> Arrays:
     InputError : naming the file and what in it cannot be believed. What h5py raises of a file that is
         damaged or foreign is the caller's to word.
     """
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         items = _items(file, path)
         found = _outline(file, items, path)
         if check is not None:
@@ -56,8 +57,14 @@ def read(path: Path, check: Callable[[Arrays], object] | None = None) -> Arrays:
 
 def outline(path: Path) -> Arrays:
     """What a file holds: its attributes, and arrays that have shapes and types and take no memory."""
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         return _outline(file, _items(file, path), path)
+
+
+def _opened(path: Path) -> h5py.File:
+    if heaps.damaged(path):
+        raise ValueError("its text is damaged")
+    return h5py.File(path, "r")
 
 
 def write(arrays: Arrays, packed: Collection[str] = ()) -> bytes:

@@ -7,9 +7,11 @@ into an `Outcomes`, which prints the counts and, of anything else, which input i
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import resource
 import signal
+import sys
 import time
 import warnings
 from collections import Counter
@@ -21,7 +23,7 @@ from groktime.reduced.errors import InputError
 
 RIGHT, SENTENCE, ELSE = "right", "one sentence", "anything else"
 SECONDS = 10.0  # of the processor's time, of one input
-_PATIENCE = 20  # times longer may it take on a machine that does much else
+_PATIENCE = 12  # times longer may it take on a machine that does much else
 MEGABYTES = 400  # by which one input may raise the peak of the memory
 LONGEST = 600  # letters of a sentence
 
@@ -134,6 +136,8 @@ def _watched(said: list[str], quiet: bool = True) -> Iterator[tuple[io.StringIO,
 
     old = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, _PATIENCE * SECONDS)
+    # where the wait is inside of a library no signal is heard: then the place is told, and all ends
+    faulthandler.dump_traceback_later(1.5 * _PATIENCE * SECONDS, exit=True, file=sys.__stderr__)
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
@@ -144,6 +148,7 @@ def _watched(said: list[str], quiet: bool = True) -> Iterator[tuple[io.StringIO,
         warned = []
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, old)
     said += [f"{w.category.__name__}: {w.message}" for w in warned]
     if time.process_time() - start > SECONDS:
