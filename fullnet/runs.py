@@ -7,7 +7,6 @@ plain xarray.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced import json_text
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import (
     FROM_ONE,
     FROM_ZERO,
-    POSITIVE,
+    RATE,
+    SIZE,
     UNIT,
     Attribute,
     Axis,
@@ -75,6 +76,22 @@ def _curves_end_with_the_run(checked: Checked) -> None:
         checked.nowhere(name, ~trained & ~np.isnan(values), "expected NaN after the run's steps_done")
 
 
+def _no_run_is_there_twice(checked: Checked) -> None:
+    """No run repeats another of the same settings and seed, number by number."""
+    arrays = checked.arrays
+    settings = np.stack([np.asarray(arrays[k].values, float) for k in (*SETTINGS, "w0", "steps_done")], 1)
+    codes = np.stack([np.unique(column, return_inverse=True)[1] for column in settings.T], 1)
+    _, which, count = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+    seen: dict[tuple[int, bytes], int] = {}
+    for run in np.flatnonzero(count[which.ravel()] > 1).tolist():
+        curves = b"".join(np.ascontiguousarray(arrays[k].values[run]).tobytes() for k in CURVES)
+        first = seen.setdefault((int(which.ravel()[run]), curves), run)
+        if first != run:
+            checked.wrong(
+                f"run {run} is run {first} again, with the same settings, seed and curves; expected each once"
+            )
+
+
 def _part_curves(names: Mapping[str, Any]) -> list[str]:
     return [name for name in names if name.startswith(PART)]
 
@@ -92,11 +109,11 @@ RUNS = Schema(
     "groktime runs",
     axes=(Axis("step", "step of the evaluation", "optimizer steps", "integer", FROM_ZERO, dim="time"),),
     columns=(
-        _setting("gamma", "weight decay", range=FROM_ZERO),
-        _setting("eta_d", "learning rate of the network, per optimizer step", range=POSITIVE),
-        _setting("eta_r", "learning rate of the representation, per optimizer step", range=FROM_ZERO,
+        _setting("gamma", "weight decay", range=RATE),
+        _setting("eta_d", "learning rate of the network, per optimizer step", range=SIZE),
+        _setting("eta_r", "learning rate of the representation, per optimizer step", range=RATE,
                  missing="somewhere"),
-        _setting("alpha", "weight norm relative to initialization", "w / w0", range=POSITIVE),
+        _setting("alpha", "weight norm relative to initialization", "w / w0", range=SIZE),
         _setting("n_train", "training-set size", "samples", kind="integer", range=FROM_ONE),
         _setting("seed", "random seed", kind="integer", range=FROM_ZERO),
         _setting("m_start", "messiness at the start", range=FROM_ZERO, missing=("run",)),
@@ -107,7 +124,7 @@ RUNS = Schema(
         _curve("weight_norm", "L2 norm of the weights that decay"),
         _curve("m", "messiness", Range()),
         _curve(PART + "*", "L2 norm of the weights of *, a part of the network; all: of it all"),
-        Column("w0", ("run",), "L2 norm of the weights that decay at initialization", range=POSITIVE),
+        Column("w0", ("run",), "L2 norm of the weights that decay at initialization", range=SIZE),
         Column("steps_done", ("run",), "last step that was trained", "optimizer steps", "integer", FROM_ZERO),
         Column("diverged", ("run",), "whether the run ended because it diverged", kind="flag"),
     ),
@@ -123,9 +140,11 @@ RUNS = Schema(
         Attribute("constrained", "flag", "whether the weights kept the norm that they started with",
                   default=0),
         LAW,
-        Attribute("configuration", "json", "settings of the trainer"),
+        Attribute("configuration", "json", "settings of the trainer",
+                  entries=(Attribute("stop_at", "number", "test accuracy at which a run is done"),)),
     ),
-    rules=(_starts_at_zero, _ends_within, _what_moves_has_a_rate, _curves_end_with_the_run, law_is_one),
+    rules=(_starts_at_zero, _ends_within, _what_moves_has_a_rate, _curves_end_with_the_run,
+           _no_run_is_there_twice, law_is_one),
 )  # fmt: skip
 
 
@@ -211,7 +230,7 @@ class Runs(Stored):
             "representation": representation,
             "constrained": int(constrained),
             "law": stored(law),
-            "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
+            "configuration": json_text.dump(configuration),
         }
         return Runs(RUNS.arrays(table, attrs, task), task)
 

@@ -84,7 +84,9 @@ def train(
     made = procedure.configuration()
     known = {**made, "runs": [asdict(c) for c in members]}
     with output(out, known, settings.get("overwrite", False)) as where:
-        where.rehearse(lambda: runs_of(blank(procedure, members), members, procedure.setup, made))
+        where.rehearse(
+            lambda: runs_of(blank(procedure, members), members, procedure.setup, procedure.law, made)
+        )
         found = run(
             procedure, members, machine, where, steps=procedure.steps, title=f"training {task.name}",
             name="train", key=together,

@@ -7,7 +7,6 @@ from there on, where its network was done or diverged.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -15,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced import json_text
 from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import (
     FROM_ONE,
     FROM_ZERO,
-    POSITIVE,
+    SIZE,
     UNIT,
     Attribute,
     Axis,
@@ -66,7 +66,7 @@ PATH = Schema(
         Axis("seed", "random seed", kind="integer"),
         Axis("n_train", "training-set size", "samples", "integer", FROM_ZERO),
         Axis("m_start", "messiness at the start", range=UNIT),
-        Axis("alpha", "weight norm relative to initialization", "w / w0", range=POSITIVE),
+        Axis("alpha", "weight norm relative to initialization", "w / w0", range=SIZE),
         Axis("refit", "optimizer steps from shrink to shrink", "optimizer steps", "integer", FROM_ONE),
         Axis("tau", "learning rate * weight decay * steps", range=FROM_ZERO),
     ),
@@ -81,7 +81,7 @@ PATH = Schema(
                "optimizer steps", range=FROM_ZERO, missing="somewhere"),
         Column("fit_end", STARTS, "steps before the first shrink", "optimizer steps", missing="somewhere"),
         Column("diverged", DIMS[:-1], "whether the network diverged", kind="flag"),
-        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=POSITIVE),
+        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=SIZE),
     ),
     attributes=(
         Attribute("task", "text", "name of the task"),
@@ -90,16 +90,17 @@ PATH = Schema(
                   Range(0, 1, open_low=True)),
         Attribute("threshold_relative", "flag", "whether the threshold is a fraction of the ceiling"),
         Attribute("stop_rule", "text", "when a network was done"),
-        Attribute("eta_d", "number", "learning rate of the network, per optimizer step", POSITIVE),
+        Attribute("eta_d", "number", "learning rate of the network, per optimizer step", SIZE),
         Attribute("eta_r", "number", "learning rate of the representation, per optimizer step", FROM_ZERO,
                   nan=True),
-        Attribute("dtau", "number", "τ from record to record", POSITIVE),
+        Attribute("dtau", "number", "τ from record to record", SIZE),
         Attribute("optimizer", "text", "what trained the networks", choices=OPTIMIZERS),
         Attribute("representation", "text", "how the representation moves"),
         Attribute("fit", "text", "whether the training set was fitted first, without decay, or along it",
                   choices=("first", "along"), default="first"),
         LAW,
-        Attribute("configuration", "json", "settings of the sampler"),
+        Attribute("configuration", "json", "settings of the sampler",
+                  entries=(Attribute("batch", "integer", "samples a step, 0 for all", FROM_ZERO),)),
     ),
     rules=(_records_are_even, _curves_end_in_nan, law_is_one),
 )  # fmt: skip
@@ -154,7 +155,7 @@ class DecayPath(Gridded):
             "representation": representation,
             "fit": fit,
             "law": stored(law),
-            "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
+            "configuration": json_text.dump(configuration),
         }
         return DecayPath(PATH.arrays(values, attrs, task), task)
 

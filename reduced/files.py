@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,13 +149,25 @@ def write_dataset(
     return path
 
 
-def read_arrays(path: Path, kind: str) -> Arrays:
-    """Read a NetCDF-4 file; `kind` is what it is expected to be, for the error's sentence."""
+def read_arrays(path: Path, kind: str, check: Callable[[Arrays], object] | None = None) -> Arrays:
+    """Read a NetCDF-4 file; `kind` is what it is expected to be, for the error's sentence. `check` may refuse
+    its outline (shapes, types and attributes) before anything is read."""
+    return _read(path, kind, lambda: netcdf.read(path, check))
+
+
+def read_outline(path: Path, kind: str) -> Arrays:
+    """The attributes of a NetCDF-4 file, and arrays of its shapes and types that take no memory."""
+    return _read(path, kind, lambda: netcdf.outline(path))
+
+
+def _read(path: Path, kind: str, read: Callable[[], Arrays]) -> Arrays:
     if not path.is_file():
         raise InputError(f"{path}: is a folder" if path.is_dir() else f"{path}: no such file")
     try:
-        return netcdf.read(path)
-    except Exception as error:  # h5py and xarray raise many kinds for a broken or foreign file
+        return read()
+    except InputError:
+        raise
+    except Exception as error:  # h5py raises many kinds for a broken or foreign file
         raise InputError(f"{path}: not a readable NetCDF-4 file; expected {kind}") from error
 
 

@@ -7,7 +7,6 @@ xarray; `reduced.stored` says what all files have, `LANDSCAPE` what is in this o
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from importlib import resources
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced import json_text
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
-from groktime.reduced.schema import FROM_ZERO, POSITIVE, UNIT, Attribute, Axis, Checked, Column, Range, Schema
+from groktime.reduced.schema import FROM_ZERO, SIZE, UNIT, Attribute, Axis, Checked, Column, Range, Schema
 from groktime.reduced.stored import Gridded
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-landscape/1"
 DIMS = ("seed", "n_train", "budget", "m", "alpha")
+APART = 1e-6  # of an axis; points that are nearer have no slope between them that could be believed
 _CELLS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 _FOOT = ("seed", "n_train", "m")
 
@@ -53,8 +54,9 @@ LANDSCAPE = Schema(
         Axis("seed", "random seed", kind="integer"),
         Axis("n_train", "training-set size", "samples", "integer", FROM_ZERO),
         Axis("budget", "steps of sampling", "optimizer steps", "integer", FROM_ZERO),
-        Axis("m", "messiness", range=UNIT, least=4, single=True),
-        Axis("alpha", "weight norm relative to initialization", "w / w0", range=POSITIVE, least=4),
+        Axis("m", "messiness", range=UNIT, least=4, single=True, apart=APART),
+        Axis("alpha", "weight norm relative to initialization", "w / w0", range=SIZE, least=4,
+             apart=APART, logarithmic=True),
     ),
     columns=(
         Column("train_loss", DIMS, "reduced training loss", range=FROM_ZERO, missing="ruled", packed=True),
@@ -63,13 +65,13 @@ LANDSCAPE = Schema(
         Column("test_accuracy", DIMS, "test accuracy", range=UNIT, missing="ruled", packed=True),
         Column("converged", DIMS, "whether the stop rule ended the cell", kind="flag", packed=True),
         Column("diverged", DIMS, "whether the network diverged", kind="flag", required=False, packed=True),
-        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=POSITIVE),
+        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=SIZE),
         Column("delta_norm", ("seed",), "||R_random - R_linear||", range=FROM_ZERO, required=False,
                missing="somewhere"),
         Column("foot_low", _FOOT, "lower end of the cell that holds the wall's foot", "w / w0",
-               range=POSITIVE, required=False, missing="somewhere"),
+               range=SIZE, required=False, missing="somewhere"),
         Column("foot_high", _FOOT, "upper end of the cell that holds the wall's foot", "w / w0",
-               range=POSITIVE, required=False, missing="somewhere"),
+               range=SIZE, required=False, missing="somewhere"),
     ),
     attributes=(
         Attribute("task", "text", "name of the task"),
@@ -199,7 +201,7 @@ class Landscape(Gridded):
             "threshold_relative": int(threshold_relative),
             "stop_rule": stop_rule,
             "law": stored(law),
-            "configuration": json.dumps(dict(configuration or {}), sort_keys=True),
+            "configuration": json_text.dump(configuration),
         }
         return Landscape(LANDSCAPE.arrays(values, attrs, task), task)
 

@@ -7,7 +7,6 @@ starts at 0) are its `rules`, small functions with names. `groktime.schemas` pri
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
@@ -16,17 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced.arrays import Arrays, Variable
+from groktime.reduced.checks import (
+    NOUNS,
+    check_attributes,
+    check_axis,
+    check_shape,
+    check_values,
+    is_line,
+    is_whole,
+)
 from groktime.reduced.errors import InputError
 
 Kind = Literal["number", "integer", "flag", "text", "json"]
-
-_NOUNS = {"number": "a number", "integer": "a whole number", "flag": "true or false", "text": "text"}
-# What opens each kind of file, for the sentence on a file of another kind.
-KINDS = {
-    "groktime-landscape/1": ("a landscape", "open_landscape opens it"),
-    "groktime-path/1": ("a decay path", "open_path opens it, and `groktime predict` takes both"),
-    "groktime-runs/1": ("groktime runs", "open_runs opens it"),
-}
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Range:
 
 ANY = Range()
 POSITIVE = Range(0, open_low=True)
+SIZE = Range(1e-100, 1e100)  # what is above 0 and multiplied or divided by: no product leaves the numbers
+RATE = Range(0, 1e100)
 FROM_ZERO = Range(0)
 FROM_ONE = Range(1)
 UNIT = Range(0, 1)
@@ -62,7 +64,8 @@ UNIT = Range(0, 1)
 class Axis:
     """An ascending coordinate along the dimension of its name, or along `dim`.
 
-    It has `least` values or more, or, with `single`, one where it was not scanned.
+    It has `least` values or more, or, with `single`, one where it was not scanned. Neighbours are at least
+    `apart` of the axis's span from each other, in its logarithm if it is `logarithmic`.
     """
 
     name: str
@@ -73,6 +76,8 @@ class Axis:
     dim: str = ""
     least: int = 1
     single: bool = False
+    apart: float = 0.0
+    logarithmic: bool = False
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -108,6 +113,7 @@ class Attribute:
     choices: tuple[str, ...] = ()
     default: Any = None
     nan: bool = False
+    entries: tuple[Attribute, ...] = ()  # of JSON: what is read of it; each may be left out, or null
 
     def expected(self) -> str:
         """What the attribute holds, in words."""
@@ -115,20 +121,25 @@ class Attribute:
             return f"one of {', '.join(self.choices)}"
         if self.kind == "json":
             return "settings as JSON"
-        return "0 or 1" if self.kind == "flag" else f"{_NOUNS[self.kind]} {self.range}".strip()
+        return "0 or 1" if self.kind == "flag" else f"{NOUNS[self.kind]} {self.range}".strip()
 
     def holds(self, value: Any) -> bool:
         """Whether a value is of the attribute's kind, and within its range or choices."""
-        if self.kind in ("text", "json"):
-            return isinstance(value, str) and (not self.choices or value in self.choices)
+        if self.kind == "json":
+            return isinstance(value, str)
+        if self.kind == "text":
+            return is_line(value) and (not self.choices or value in self.choices)
         if self.kind == "flag":
             return isinstance(value, int | np.integer | np.bool_) and value in (0, 1)
-        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             return False
-        if np.isnan(value):
+        number = np.asarray(value)
+        if number.dtype.kind not in "iuf":  # a Python number of more than 64 bits
+            return False
+        if np.isnan(number):
             return self.nan
-        whole = self.kind != "integer" or float(value).is_integer()
-        return bool(np.isfinite(value) and whole and self.range.holds(value))
+        whole = self.kind != "integer" or is_whole(number)
+        return bool(np.isfinite(number) and whole and self.range.holds(number))
 
 
 class Checked:
@@ -144,9 +155,12 @@ class Checked:
     def nowhere(self, name: str, bad: NDArray[np.bool_], expected: str) -> None:
         """Refuse the first value of a variable that is marked as bad, by its place."""
         if np.any(bad):
-            index = tuple(np.argwhere(bad)[0])
-            value = self.arrays[name].values[index]
-            self.wrong(f"{name} is {value:g}{self.place(name, index)}; {expected}")
+            self.refuse(name, np.unravel_index(int(np.argmax(bad)), bad.shape), expected)
+
+    def refuse(self, name: str, index: Sequence[Any], expected: str) -> NoReturn:
+        """Refuse one value of a variable, by its place."""
+        value = self.arrays[name].values[tuple(index)]
+        self.wrong(f"{name} is {value:g}{self.place(name, index)}; {expected}")
 
     def place(self, name: str, index: Sequence[int]) -> str:
         """Where a value lies: by its axes, and by number along a dimension that has none."""
@@ -184,24 +198,30 @@ class Schema:
         InputError : naming the source, the variable or attribute and what was expected.
         """
         checked = Checked(self, arrays, source)
-        attrs = _attributes(checked)
+        attrs = self.check_outline(arrays, source)
         found = list(self.columns_of(arrays))
-        items: list[Axis | Column] = [*self.axes, *found]
-        for item in items:
-            _check_shape(checked, item)
         for axis in self.axes:
-            _check_axis(checked, axis)
+            check_axis(checked, axis)
         for column in found:
-            _check_values(checked, column)
+            check_values(checked, column)
         checked.arrays = self._in_order(arrays, found, attrs)
         for rule in self.rules:
             rule(checked)
         return checked.arrays
 
+    def check_outline(self, arrays: Arrays, source: str) -> dict[str, Any]:
+        """Refuse attributes, dimensions and types that differ; looks at no values. Returns the attributes,
+        with the defaults of those that older files lack."""
+        checked = Checked(self, arrays, source)
+        attrs = check_attributes(checked)
+        items: list[Axis | Column] = [*self.axes, *self.columns_of(arrays)]
+        for item in items:
+            check_shape(checked, item)
+        return attrs
+
     def arrays(self, values: Mapping[str, ArrayLike], attrs: Mapping[str, Any], source: str) -> Arrays:
         """Arrays of this schema from values alone, which are copied: dimensions are the table's."""
-        named = {k: self.dims(k) for k in values}
-        variables = {k: Variable(named[k], np.array(v)) for k, v in values.items()}
+        variables = {k: Variable(self.dims(k), _array(k, v)) for k, v in values.items()}
         return self.conform(Arrays(variables, (), {"schema": self.name} | dict(attrs)), source)
 
     def dims(self, name: str) -> tuple[str, ...]:
@@ -240,101 +260,16 @@ class Schema:
         return Arrays(variables | others, coords, attrs)
 
 
+def _array(name: str, values: ArrayLike) -> NDArray[Any]:
+    """A copy of the values; numpy would drop the mask of a masked array, and believe what is under it."""
+    if np.ma.is_masked(values):
+        raise InputError(f"{name}: holds masked values; expected NaN or a number in every place")
+    try:
+        return np.array(values)
+    except ValueError as error:
+        raise InputError(f"{name}: its rows are not equally long; expected an array of numbers") from error
+
+
 def _named(column: Column, name: str) -> Column:
     part = name.removeprefix(column.name[:-1])
     return replace(column, name=name, meaning=column.meaning.replace("*", part))
-
-
-def _attributes(checked: Checked) -> dict[str, Any]:
-    """The attributes, with the defaults of those that older files lack."""
-    schema, attrs = checked.schema, dict(checked.arrays.attrs)
-    found = attrs.get("schema")
-    if not isinstance(found, str) or found != schema.name:
-        if isinstance(found, str) and found in KINDS:
-            title, opener = KINDS[found]
-            checked.wrong(
-                f"is {title} (schema {found!r}); expected {schema.title}, {schema.name!r} ({opener})"
-            )
-        checked.wrong(f"schema is {found!r}; expected {schema.name!r}, {schema.title}")
-    for attribute in schema.attributes:
-        name = attribute.name
-        if name not in attrs and attribute.default is None:
-            checked.wrong(f"attribute {name!r} is missing; {schema.name} has it")
-        value = attrs.setdefault(name, attribute.default)
-        if not attribute.holds(value):
-            checked.wrong(f"attribute {name} is {value}; expected {attribute.expected()}")
-        if attribute.kind == "json":
-            try:
-                json.loads(value)
-            except ValueError:
-                checked.wrong(f"attribute {name} is not JSON; expected {attribute.expected()}")
-    return attrs
-
-
-def _check_shape(checked: Checked, item: Axis | Column) -> None:
-    """Whether a variable is there, with its dimensions, of its kind, as long as the others."""
-    arrays, name = checked.arrays, item.name
-    if name not in arrays:
-        checked.wrong(f"variable {name!r} is missing; {checked.schema.name} has it")
-    variable = arrays[name]
-    if variable.dims != item.dims:
-        checked.wrong(f"{name} has dimensions {variable.dims}; expected {item.dims}")
-    if variable.values.ndim != len(item.dims):
-        checked.wrong(f"{name} has {variable.values.ndim} axes; expected {item.dims}")
-    kind = variable.dtype.kind
-    if item.kind == "text":
-        if kind not in "UO":
-            checked.wrong(f"{name} holds {variable.dtype}; expected text")
-    elif kind not in "biuf":
-        checked.wrong(f"{name} holds {variable.dtype}; expected numbers")
-    for dim, length in zip(item.dims, variable.values.shape, strict=True):
-        axis = next((a for a in checked.schema.axes if a.dims == (dim,)), None)
-        if not length:
-            empty = (
-                f"axis {axis.name} is empty" if axis and not axis.dim else f"holds no {dim}; expected some"
-            )
-            checked.wrong(empty)
-        if arrays.sizes[dim] != length:
-            checked.wrong(
-                f"{name} has {length} values along {dim}; expected {arrays.sizes[dim]}, as the others"
-            )
-
-
-def _check_axis(checked: Checked, axis: Axis) -> None:
-    name, values = axis.name, np.asarray(checked.arrays[axis.name].values, float)
-    whole = axis.kind == "integer"
-    if not np.all(np.isfinite(values)) or (whole and np.any(values != np.floor(values))):
-        checked.wrong(f"axis {name} holds values that are not {'whole' if whole else 'finite'} numbers")
-    if np.any(np.diff(values) <= 0):
-        checked.wrong(f"axis {name} is not ascending, or repeats a value")
-    if len(values) < axis.least and not (axis.single and len(values) == 1):
-        single = "1 (not scanned) or " if axis.single else ""
-        checked.wrong(f"axis {name} has {len(values)} points; expected {single}at least {axis.least}")
-    if not np.all(axis.range.holds(values)):
-        checked.wrong(
-            f"axis {name} runs from {values[0]:g} to {values[-1]:g}; expected {axis.meaning} {axis.range}"
-        )
-
-
-def _check_values(checked: Checked, column: Column) -> None:
-    name = column.name
-    if column.kind == "text":
-        return
-    values = np.asarray(checked.arrays[name].values, float)
-    nan = np.isnan(values)
-    good = column.range.holds(values)
-    if column.kind == "integer":
-        good &= values == np.floor(values)
-    if column.kind == "flag":
-        good = np.isin(values, (0, 1))
-    if column.missing != "ruled":
-        good &= np.isfinite(values)
-    if column.missing in ("ruled", "somewhere"):
-        good |= nan
-    elif column.missing:
-        along = tuple(column.dims.index(d) for d in column.missing)
-        good |= nan.all(along, keepdims=True)
-    noun = f"{_NOUNS[column.kind]} {column.range}".strip()
-    finite = "" if str(column.range) or column.kind == "flag" else "finite, "
-    outside = ", outside of its range" if np.any(~good & np.isfinite(values)) and str(column.range) else ""
-    checked.nowhere(name, ~good, f"expected {finite}{noun}{outside}")

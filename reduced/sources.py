@@ -8,7 +8,7 @@ from typing import Any
 
 from groktime.reduced.decay_path import PATH, DecayPath
 from groktime.reduced.errors import InputError
-from groktime.reduced.files import read_arrays
+from groktime.reduced.files import read_outline
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.path_source import PathSource
@@ -43,6 +43,6 @@ def open_value(name: str | os.PathLike[str]) -> Landscape | DecayPath:
     path = Path(name)
     if not path.is_file():  # a shipped landscape, or a mistake that `open_landscape` tells
         return open_landscape(path)
-    arrays = read_arrays(path, "a groktime landscape or decay path")
-    kind = DecayPath if arrays.attrs.get("schema") == PATH.name else Landscape
-    return kind(arrays, str(path))
+    outline = read_outline(path, "a groktime landscape or decay path")
+    kind = DecayPath if outline.attrs.get("schema") == PATH.name else Landscape
+    return kind.from_file(path)

@@ -44,7 +44,17 @@ class Stored(Value):
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """Read a file of the schema."""
-        return cls(read_arrays(Path(path), cls.SCHEMA.title), str(path))
+        return cls.from_file(path)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Read the file of this path, whatever else its name may stand for."""
+        source = str(path)
+
+        def check(outline: Arrays) -> None:
+            cls.SCHEMA.check_outline(outline, source)
+
+        return cls(read_arrays(Path(path), cls.SCHEMA.title, check), source)
 
     @classmethod
     def of(cls, given: Self | str | os.PathLike[str]) -> Self:

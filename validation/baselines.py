@@ -5,14 +5,16 @@ What a baseline was fitted on is left out of its score, and named in words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from groktime.reduced.law import CONSTANT, Schedule
+from groktime.validation.report import places_of
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -122,18 +124,16 @@ def nearest(table: xr.Dataset) -> Baseline:
     smallest γ, η, α and seed.
     """
     place = np.log(np.stack([np.where(_column(table, n) > 0, _column(table, n), np.nan) for n in _NEAR], 1))
-    keys = [_column(table, n) for n in ("seed", *reversed(_NEAR))]
+    setting = _settings(table)
+    placed = np.isfinite(place).all(1)
+    order = np.lexsort([_column(table, n) for n in ("seed", *reversed(_NEAR))])
     found: dict[str, Floats] = {}
     for quantity in QUANTITIES:
         times = table[f"measured_{quantity}"].values
-        known = np.isfinite(times) & np.isfinite(place).all(1)
+        known = order[(placed & np.isfinite(times))[order]]
         out = np.full(len(times), np.nan)
-        for k in map(int, np.flatnonzero(np.isfinite(place).all(1))):
-            others = np.flatnonzero(known & ~_same_setting(table, k))
-            if others.size:
-                far = np.round(np.sum((place[others] - place[k]) ** 2, axis=1), _ROUND)
-                stranger = table["seed"].values[others] != table["seed"].values[k]
-                out[k] = times[others[np.lexsort([*(key[others] for key in keys), stranger, far])[0]]]
+        for mine, others in _neighbours(place, setting, placed, known):
+            out[mine] = times[_of_a_seed(others, table["seed"].values, mine)]
         found[quantity] = out
     return Baseline(
         **found,
@@ -141,6 +141,47 @@ def nearest(table: xr.Dataset) -> Baseline:
         words="the time of the nearest run of another setting that generalized, near in (ln gamma, ln eta, "
         "ln alpha)",
     )
+
+
+def _neighbours(
+    place: Floats, setting: NDArray[np.intp], placed: Bools, known: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """The runs of each setting, and those of the nearest other settings that are `known`, in its order."""
+    runs = places_of(setting, int(setting.max(initial=-1)) + 1)
+    theirs = [known[some] for some in places_of(setting[known], len(runs))]
+    usable = np.flatnonzero([len(some) > 0 for some in theirs])
+    if not usable.size:
+        return
+    at = np.stack([place[some[0]] for some in runs])
+    tree = cKDTree(at[usable])
+    for k, mine in enumerate(runs):
+        if not placed[mine[0]]:
+            continue
+        # the nearest may be the setting itself; those that are equally far but for rounding lie in a ball
+        far, which = tree.query(at[k], k=2)
+        others = far[(which < len(usable)) & (usable[np.minimum(which, len(usable) - 1)] != k)]
+        if not others.size:
+            continue
+        ball = usable[tree.query_ball_point(at[k], np.sqrt(others.min() ** 2 + 10.0 ** (1 - _ROUND)))]
+        ball = ball[ball != k]
+        distance = np.round(np.sum((at[ball] - at[k]) ** 2, axis=1), _ROUND)
+        some = [theirs[b] for b in ball[distance == distance.min()]]
+        yield mine, some[0] if len(some) == 1 else known[np.isin(known, np.concatenate(some))]
+
+
+def _of_a_seed(
+    others: NDArray[np.intp], seed: NDArray[np.generic], mine: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Of the others, the first of each run's seed, or else the first."""
+    seeds, first = np.unique(seed[others], return_index=True)
+    at = np.minimum(np.searchsorted(seeds, seed[mine]), len(seeds) - 1)
+    return others[np.where(seeds[at] == seed[mine], first[at], 0)]
+
+
+def _settings(table: xr.Dataset) -> NDArray[np.intp]:
+    """The setting of each run, numbered from 0."""
+    codes = [np.unique(_column(table, name), return_inverse=True)[1] for name in _SETTING]
+    return np.asarray(np.unique(np.stack(codes, 1), axis=0, return_inverse=True)[1].ravel(), np.intp)
 
 
 def _rate(table: xr.Dataset) -> Floats:

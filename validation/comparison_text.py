@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from groktime.reduced.flow import Status
 from groktime.reduced.source import COVERAGE
 from groktime.validation.headline import REASONS, by_run, error_name, headline
-from groktime.validation.report import cell, groups, table
+from groktime.validation.report import cell, groups, places_of, table
 from groktime.validation.survival import median_time
 from groktime.validation.table import sources
 
@@ -97,12 +97,13 @@ def settings_columns(rows: xr.Dataset) -> dict[str, Iterable[object]]:
         np.nan_to_num(settings, nan=-1.0), axis=0, return_index=True, return_inverse=True
     )
     found: dict[str, list[float]] = {}
-    for k in range(len(first)):
-        mine = rows.isel(run=which.ravel() == k)
-        censored = mine["test_censored"].values
-        measured = median_time(mine["measured_t_grok"].values, censored, mine["last"].values)[0]
-        predicted = {name: _middle(mine["predicted"].sel(predictor=name).values) for name in shown}
-        row: dict[str, float] = {"runs": mine.sizes["run"], "censored": int(censored.sum()), **predicted}
+    censored_of, measured_of, last_of = (rows[k].values for k in ("test_censored", "measured_t_grok", "last"))
+    predicted_of = {name: rows["predicted"].sel(predictor=name).values for name in shown}
+    for mine in places_of(which.ravel(), len(first)):
+        censored = censored_of[mine]
+        measured = median_time(measured_of[mine], censored, last_of[mine])[0]
+        predicted = {name: _middle(times[mine]) for name, times in predicted_of.items()}
+        row: dict[str, float] = {"runs": len(mine), "censored": int(censored.sum()), **predicted}
         row["measured"] = measured if np.isfinite(measured) else np.nan
         for name, time in predicted.items():
             both = np.isfinite(time) and np.isfinite(measured) and measured > 0

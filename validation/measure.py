@@ -116,15 +116,18 @@ def crossing(passes: Bools, trained: Bools, finished: Bools, persist: int, stabl
     passes, trained : [run, time], whether the metric passes and whether the run still trained.
     finished : [run], whether the run ended because it was done.
     """
-    lasts = np.zeros(passes.shape, int)  # for how many evaluations a pass goes on, from each
-    lasts[:, -1] = passes[:, -1]
-    for k in range(passes.shape[1] - 2, -1, -1):
-        lasts[:, k] = (lasts[:, k + 1] + 1) * passes[:, k]
-    to_the_end = passes & (np.arange(passes.shape[1]) + lasts == trained.sum(1)[:, None])
-    good = (lasts >= persist) | (to_the_end & finished[:, None])
+    # [time, run] from here on, so that what is read together lies together
+    turned = np.ascontiguousarray(passes.T)
+    lasts = np.zeros(turned.shape, np.int32)  # for how many evaluations a pass goes on, from each
+    lasts[-1] = turned[-1]
+    for k in range(len(turned) - 2, -1, -1):
+        lasts[k] = (lasts[k + 1] + 1) * turned[k]
+    ends = lasts + np.arange(len(turned), dtype=np.int32)[:, None]
+    to_the_end = turned & (ends == trained.sum(1))
+    good = (lasts >= persist) | (to_the_end & finished)
     if stable:
         good &= to_the_end
-    return np.where(good.any(1), good.argmax(1), -1)
+    return np.where(good.any(0), good.argmax(0), -1)
 
 
 def _passes(runs: Runs, name: str, limit: Floats, metric: str) -> Bools:

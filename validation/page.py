@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from groktime.validation.ladder import Ladder
 
 _PACKAGES = ("groktime", "torch", "numpy", "scipy", "xarray")
+_RUNS = 2000  # in the tables of the page, which browsers have to hold
 _FIRST = ("predicted", "log_error")  # of a predictor
 # Of each figure: what it shows to whom cannot see it, and how to read it.
 _WORDS = {
@@ -207,20 +208,22 @@ def _all_excluded(rows: xr.Dataset, scores: xr.Dataset) -> str:
 
 
 def _run_tables(rows: xr.Dataset) -> str:
-    """What was measured of each run, and a table for each predictor."""
+    """What was measured of each run, and a table for each predictor; of many runs, some spread over all."""
+    count = rows.sizes["run"]
+    shown = np.unique(np.linspace(0, count - 1, min(count, _RUNS)).round().astype(int))
+    each = "One row a run" if len(shown) == count else f"{len(shown)} of {count} runs (table.csv has all)"
+    rows = rows.isel(run=shown)
     settings = [str(k) for k in rows.coords if rows[k].dims == ("run",) and k != "run"]
     settings = [k for k in settings if not np.isnan(rows[k].values.astype(float)).all()]
-    named: dict[str, Iterable[object]] = {"run": np.arange(rows.sizes["run"])}
+    named: dict[str, Iterable[object]] = {"run": shown}
     named |= {k: rows[k].values for k in settings}
     measured = [str(k) for k in rows.data_vars if rows[k].dims == ("run",)]
-    tables = [_table(named | {k: rows[k].values for k in measured}, "One row a run, measured", tall=True)]
+    tables = [_table(named | {k: rows[k].values for k in measured}, f"{each}, measured", tall=True)]
     of_predictors = [str(k) for k in rows.data_vars if "predictor" in rows[k].dims]
     order = [*_FIRST, *(k for k in of_predictors if k not in _FIRST)]
     for name in rows["predictor"].values:
         columns = named | _columns(rows[order].sel(predictor=name))
-        tables.append(
-            _table(columns, f"One row a run, predicted by {str(name).replace('_', ' ')}", tall=True)
-        )
+        tables.append(_table(columns, f"{each}, predicted by {str(name).replace('_', ' ')}", tall=True))
     return "\n".join(tables)
 
 

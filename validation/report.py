@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from groktime.fullnet.runs import SETTINGS
 from groktime.reduced.source import COVERAGE
@@ -16,6 +17,12 @@ def groups(delays: xr.Dataset) -> list[str]:
     """The settings that tell runs apart, but for the seed; alpha and gamma always."""
     varied = [k for k in SETTINGS if len(np.unique(delays[k].values)) > 1 and k != "seed"]
     return ["alpha", "gamma", *(k for k in varied if k not in ("alpha", "gamma"))]
+
+
+def places_of(which: NDArray[np.integer], count: int) -> list[NDArray[np.intp]]:
+    """Of each group, where its members lie, ascending; `which` is the group of each, 0 to count - 1."""
+    order = np.argsort(which, kind="stable")
+    return np.split(order, np.searchsorted(which[order], np.arange(1, count)))
 
 
 def report(delays: xr.Dataset, medians: xr.Dataset) -> str:

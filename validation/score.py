@@ -13,7 +13,8 @@ from scipy.stats import spearmanr
 from groktime.reduced.flow import Status
 from groktime.reduced.source import COVERAGE
 from groktime.validation.baselines import QUANTITIES
-from groktime.validation.survival import slope
+from groktime.validation.report import places_of
+from groktime.validation.survival import seed_draws, slope
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -184,23 +185,61 @@ def _errors(ape: Floats, seed: NDArray[np.generic]) -> dict[str, float]:
     drawn, which = np.unique(seed, return_inverse=True)
     if len(drawn) < 2:
         return out  # one seed has no spread
-    # Philox is counter-based: the same draws on every machine.
-    rng = np.random.Generator(np.random.Philox(key=len(drawn)))
-    draws = rng.multinomial(len(drawn), np.full(len(drawn), 1 / len(drawn)), size=_DRAWS)
-    order = np.argsort(ape)
-    ape, which = ape[order], which[order]
     medians, means = [], []
-    for some in np.array_split(draws, max(1, _DRAWS * len(ape) // _AT_ONCE)):
-        weights = some[:, which]  # how often each run was drawn, [draw, run]
-        count = weights.sum(1)
-        reached = weights.cumsum(1)
-        middle = [(reached <= half[:, None]).sum(1) for half in ((count - 1) // 2, count // 2)]
-        medians.append((ape[middle[0]] + ape[middle[1]]) / 2)
-        means.append(weights @ ape / count)
+    middles = _Middles(ape, which, len(drawn))
+    total = np.bincount(which, ape)
+    for draws in seed_draws(len(drawn), _DRAWS):
+        medians.append(middles.of(draws))
+        means.append(draws @ total / (draws @ middles.per_seed))
     for name, found in (("ape_median", medians), ("ape_mean", means)):
         ends = np.quantile(np.concatenate(found), [_TAIL, 1 - _TAIL])
         out[f"{name}_low"], out[f"{name}_high"] = map(float, ends)
     return out
+
+
+class _Middles:
+    """Medians of values of which whole seeds are drawn so and so often.
+
+    The values are sorted once and lie in blocks. How many of a block are drawn follows from how many each
+    seed has there; only the block that holds the middle is looked into.
+    """
+
+    def __init__(self, values: Floats, which: NDArray[np.intp], seeds: int) -> None:
+        order = np.argsort(values)
+        self.size = max(1, int(np.sqrt(len(values))))
+        blocks = -(-len(values) // self.size)
+        room = blocks * self.size
+        # padded to whole blocks by a value of no seed, which is never drawn
+        self.values = np.full(room, np.nan)
+        self.values[: len(values)] = values[order]
+        self.which = np.full(room, seeds)
+        self.which[: len(values)] = which[order]
+        counts = np.zeros((seeds + 1, blocks))
+        np.add.at(counts, (self.which, np.arange(room) // self.size), 1.0)
+        self.counts = counts[:seeds]
+        self.per_seed = self.counts.sum(1)
+
+    def of(self, draws: Floats) -> Floats:
+        """The medians [draw] of draws [draw, seed]; of an even number the mean of the two in the middle."""
+        found = []
+        for some in np.array_split(draws, max(1, len(draws) * (self.size + len(self.counts[0])) // _AT_ONCE)):
+            total = some @ self.per_seed
+            reached = (some @ self.counts).cumsum(1)
+            halves = ((total - 1) // 2, total // 2)
+            found.append(sum(self._at(some, reached, half) for half in halves) / 2)
+        return np.concatenate(found)
+
+    def _at(self, draws: Floats, reached: Floats, place: Floats) -> Floats:
+        """The values at places [draw] of what was drawn, in order."""
+        block = (reached <= place[:, None]).sum(1)
+        before = np.where(
+            block > 0, np.take_along_axis(reached, np.maximum(block - 1, 0)[:, None], 1)[:, 0], 0
+        )
+        inside = block[:, None] * self.size + np.arange(self.size)  # [draw, place in its block]
+        padded = np.concatenate([draws, np.zeros((len(draws), 1))], axis=1)
+        weights = np.take_along_axis(padded, self.which[inside], 1)
+        steps = (before[:, None] + weights.cumsum(1) <= place[:, None]).sum(1)
+        return np.asarray(self.values[block * self.size + steps])
 
 
 def _coverage(table: xr.Dataset, choice: str) -> dict[str, NDArray[Any]]:
@@ -249,14 +288,16 @@ def _gamma_slopes(table: xr.Dataset) -> tuple[dict[str, Floats], dict[str, Float
     gamma, seed = table["gamma"].values, table["seed"].values
     left = (measured > 0) & (predicted[:, 0] > 0) & (gamma > 0)
 
-    def of(some: Bools, times: Floats) -> tuple[float, float, float]:
-        known = some & (times > 0) & np.isfinite(times)
+    def of(some: NDArray[np.intp], times: Floats) -> tuple[float, float, float]:
+        time = times[some]
+        known = some[(time > 0) & np.isfinite(time)]
         return slope(gamma[known], times[known], seed[known])
 
-    groups = [left & (which.ravel() == k) for k in range(len(first))]
+    usable = np.flatnonzero(left)
+    groups = [usable[places] for places in places_of(which.ravel()[usable], len(first))]
     found = np.array([of(some, measured) for some in groups])
     each = np.array([[of(some, times) for times in predicted.T] for some in groups])
-    out = {"n_gamma_slope": np.array([some.sum() for some in groups])}
+    out = {"n_gamma_slope": np.array([len(some) for some in groups])}
     for k, end in enumerate(("", "_low", "_high")):
         out[f"gamma_slope_measured{end}"], out[f"gamma_slope{end}"] = found[:, k], each[..., k]
     return out, {k: v[first] for k, v in zip(_GROUP, settings, strict=True)}

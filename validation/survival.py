@@ -7,7 +7,8 @@ estimate uses that; a mean or median over the runs that did generalize would be 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import xarray as xr
@@ -21,6 +22,7 @@ from groktime.validation.measure import TIMES
 Floats = NDArray[np.float64]
 
 _TAIL = (1 - COVERAGE) / 2
+_AT_ONCE = 4_000_000  # numbers in memory while draws are weighed
 _ROUND = 1e-9  # a product of fractions that should be 1/2 may miss it by rounding
 
 
@@ -149,15 +151,36 @@ def slope(x: ArrayLike, t: ArrayLike, seed: ArrayLike, draws: int = 2000) -> tup
     sums = np.zeros((len(drawn), 5))
     np.add.at(sums, which, np.stack([np.ones_like(u), u, v, u * u, u * v], axis=1))
     slope_of_all = float(_slopes(sums.sum(0)[None])[0])
-    # Philox is counter-based: the same draws on every machine.
-    rng = np.random.Generator(np.random.Philox(key=len(drawn)))
-    counts = rng.multinomial(len(drawn), np.full(len(drawn), 1 / len(drawn)), size=draws)
-    found = _slopes(counts @ sums)
+    found = np.concatenate([_slopes(counts @ sums) for counts in seed_draws(len(drawn), draws)])
     found = found[np.isfinite(found)]
     if len(drawn) < 2 or not found.size:
         return slope_of_all, np.nan, np.nan
     low, high = np.quantile(found, [_TAIL, 1 - _TAIL])
     return slope_of_all, float(low), float(high)
+
+
+def seed_draws(count: int, draws: int = 2000) -> Iterator[Floats]:
+    """How often each of so many seeds is drawn, [draw, seed], in parts of moderate size."""
+    if draws * count <= _AT_ONCE:
+        yield _all_draws(count, draws)
+        return
+    rng, left = _random(count), draws
+    while left:
+        some = min(left, max(1, _AT_ONCE // count))
+        yield rng.multinomial(count, np.full(count, 1 / count), size=some).astype(float)
+        left -= some
+
+
+@lru_cache(maxsize=8)
+def _all_draws(count: int, draws: int) -> Floats:
+    found = _random(count).multinomial(count, np.full(count, 1 / count), size=draws).astype(float)
+    found.flags.writeable = False
+    return found
+
+
+def _random(count: int) -> np.random.Generator:
+    """Philox is counter-based: the same draws on every machine."""
+    return np.random.Generator(np.random.Philox(key=count))
 
 
 def _slopes(sums: Floats) -> Floats:

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures.file import check_figure, save
 from groktime.reduced.figures.style import entitle, legend_below, new_figure
-from groktime.reduced.files import read_arrays
+from groktime.reduced.files import read_outline
 from groktime.reduced.sources import open_value
 
 MAPPING = "mapping"  # of keys to values, such as sizes to predictions
@@ -182,7 +182,7 @@ def _opened(name: str | Path) -> Any:
     """What a name or a file stands for, by the schema of the file."""
     path = Path(name)
     if path.is_file():
-        stem = str(read_arrays(path, "groktime's").attrs.get("schema")).rpartition("/")[0]
+        stem = str(read_outline(path, "groktime's").attrs.get("schema")).rpartition("/")[0]
         if stem in OPENERS:
             return OPENERS[stem](path)
     return open_value(name)

@@ -136,7 +136,7 @@ def test_files_of_before_are_not_constrained() -> None:
     dataset = small().dataset
     assert dataset.attrs.pop("constrained") == 0
     assert not Runs(dataset, "old").constrained
-    with pytest.raises(InputError, match="attribute constrained is often; expected 0 or 1"):
+    with pytest.raises(InputError, match="attribute constrained is 'often'; expected 0 or 1"):
         Runs(dataset.assign_attrs(constrained="often"), "odd")
 
 
