@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+import numpy as np
+
 from groktime.reduced.flow import Status
 from groktime.reduced.source import Lanes, Options, Source, about, check_options, refuse
 from groktime.reduced.sources import Sourced, source_of
-from groktime.reduced.starts import check_settings
+from groktime.reduced.starts import SETTINGS, check_start
 from groktime.reduced.value import Value
 
 if TYPE_CHECKING:
@@ -152,10 +154,10 @@ def predict(
     this = source_of(source)
     refuse(this, "eta_r", eta_r)
     refuse(this, "m", m)
-    given = {"gamma": gamma, "eta_d": eta_d, "eta_r": eta_r, "alpha": alpha, "m": m}
-    numbers = {name: check_settings(name, x) for name, x in given.items() if x is not None}
+    start = check_start(gamma=gamma, eta_d=eta_d, eta_r=eta_r, alpha=alpha, m=m)
+    given = {name: start.get(name) for name in SETTINGS}
     chosen = check_options(this, options)
-    found = this.read(Lanes(**numbers), detail=True, **chosen)
+    found = this.read(Lanes(**{k: np.array([x]) for k, x in start.items()}), detail=True, **chosen)
     over = found.over_seeds()
     each = tuple(
         SeedPrediction(
