@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groktime.fullnet.blame import fitting
 from groktime.fullnet.engine import pieces as engine
 from groktime.fullnet.engine.device import members_at_once
 from groktime.fullnet.engine.device import workers as default_workers
@@ -29,6 +30,7 @@ from groktime.fullnet.engine.pieces import Arrays, OnSteps, Piece
 from groktime.fullnet.engine.progress import Progress
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Members, Setup, Start
+from groktime.reduced.arguments import file_name, flag
 from groktime.reduced.files import check_output
 
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a piece
@@ -107,12 +109,12 @@ def output(out: str | Path | None, configuration: Mapping[str, Any], overwrite: 
     ------
     InputError : on a file that exists, or that cannot be written.
     """
-    known = {"layout": _LAYOUT, **configuration}
+    known, overwrite = {"layout": _LAYOUT, **configuration}, flag("overwrite", overwrite)
     if out is None:
         with tempfile.TemporaryDirectory(prefix="groktime-") as folder:
             yield Output(Parts(Path(folder) / "result", known), kept=False, overwrite=False)
         return
-    path = Path(out)
+    path = Path(file_name("out", out))
     clean(path)
     check_output(path, overwrite)
     yield Output(Parts(path, known), kept=True, overwrite=overwrite)
@@ -155,7 +157,8 @@ def run(
             some = [members[k] for k in places]
             total = sum(length(c) for c in some)
             pieces.append(Piece(f"{name}-{at_once}-{len(pieces)}", total, partial(drive, procedure, some)))
-    with Progress(sum(p.steps for p in pieces), title, machine.progress) as bar:
+    shown = Progress(sum(p.steps for p in pieces), title, machine.progress)
+    with shown as bar, fitting(min(at_once, len(members)), min(workers, len(pieces))):
         results = engine.run(pieces, where.parts, bar, workers, machine.executor)
     back = np.argsort(order)
     return {k: np.concatenate([r[k] for r in results])[back] for k in results[0]}

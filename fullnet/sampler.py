@@ -11,22 +11,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from groktime.fullnet.blame import told
 from groktime.fullnet.engine.ensemble import initial_parameters
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import Output, output, run
-from groktime.fullnet.machine import Machine
+from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.members import Setup
 from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
-from groktime.fullnet.settings import Out, WriteSettings, check_names, setup_of
-from groktime.fullnet.task import Task, whole_number
+from groktime.fullnet.settings import Out, WriteSettings, check_names, check_sizes, setup_of
+from groktime.fullnet.task import Task
+from groktime.reduced.arguments import check_count, choice, numbers, shown, whole_number, whole_numbers
 from groktime.reduced.boundary import bracket
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.starts import SETTINGS
 
 Floats = NDArray[np.float64]
 
+_MOST_ROUNDS = 50  # of a bisection: from there on both ends are the same number
 
+
+@told
 def sample(
     task: Task | str,
     *,
@@ -69,19 +75,19 @@ def sample(
     InputError : on axes out of order, an unknown option, or an output that exists.
     """
     check_names("sample", settings, WriteSettings)
-    task, machine = task_of(task, n_train), machine or Machine()
-    steps = task.steps if steps is None else whole_number("steps", steps, 1)
+    task, machine = task_of(task, n_train), machine_of(machine)
+    steps = whole_number("steps", task.steps if steps is None else steps, 1)
     thirds = sorted({steps // 3, 2 * steps // 3, steps} - {0})
     grid = _Grid(
         setup=setup_of(task, machine, "float32"),
-        alpha=_axis("alpha", alpha, positive=True),
-        m=_axis("m", m) if task.messiness else np.array([1.0]),
-        seeds=tuple(int(s) for s in seeds),
-        n_train=tuple(int(n) for n in ([task.n_train] if n_train is None else n_train)),
-        budgets=tuple(thirds if budgets is None else map(int, budgets)),
-        gradient=gradient,
-        start=start,
-        refine=refine,
+        alpha=_axis("alpha", alpha),
+        m=_axis("m", m),
+        seeds=tuple(whole_numbers("seeds", seeds, 0, alone=False)),
+        n_train=tuple(check_sizes(task, task.n_train if n_train is None else n_train)),
+        budgets=tuple(whole_numbers("budgets", thirds if budgets is None else budgets, 1)),
+        gradient=choice("gradient", gradient, ("tangent", "full")),
+        start=choice("start", start, ("fresh", "above")),
+        refine=whole_number("refine", refine, 0, _MOST_ROUNDS),
     )
     grid.check()
     with output(out, grid.configuration(), settings.get("overwrite", False)) as where:
@@ -106,29 +112,19 @@ class _Grid:
     refine: int
 
     def check(self) -> None:
-        if self.gradient not in ("tangent", "full"):
-            raise InputError(f"gradient = {self.gradient!r}: expected 'tangent' or 'full'")
-        if self.start not in ("fresh", "above"):
-            raise InputError(f"start = {self.start!r}: expected 'fresh' or 'above'")
         if self.start == "above" and self.refine:
             raise InputError("refine: bisects with fresh networks; expected 0 with start = 'above'")
-        if not self.seeds or list(self.seeds) != sorted(set(self.seeds)) or self.seeds[0] < 0:
-            raise InputError(f"seeds = {self.seeds}: expected ascending whole numbers from 0")
-        if not self.n_train or list(self.n_train) != sorted(set(self.n_train)):
-            raise InputError(f"n_train = {self.n_train}: expected ascending numbers of samples")
+        for name in ("seeds", "n_train", "budgets"):
+            values = getattr(self, name)
+            if list(values) != sorted(set(values)):
+                raise InputError(f"{name} = {shown(values)}: expected an ascending list without repetition")
         if len(self.alpha) < 4:
             raise InputError(f"alpha: expected at least 4 values, not {len(self.alpha)}")
         if len(self.m) in (2, 3):
             raise InputError(f"m: expected one value, or at least 4, not {len(self.m)}")
-        if not self.budgets or list(self.budgets) != sorted(set(self.budgets)) or self.budgets[0] < 1:
-            raise InputError(f"budgets = {self.budgets}: expected ascending numbers of steps from 1")
-        if self.refine < 0:
-            raise InputError(f"refine = {self.refine}: expected 0 or a number of rounds")
-        if not 0 <= self.m[0] <= self.m[-1] <= 1:
-            raise InputError(f"m = {self.m[0]:g} to {self.m[-1]:g}: expected values in [0, 1]")
-        for n in self.n_train:
-            if n < 1 or (self.setup.task.n_total is not None and n > self.setup.task.n_total):
-                raise InputError(f"n_train = {n}: expected {self.setup.task.sizes}")
+        if not self.setup.task.messiness and self.m.tolist() != [1.0]:
+            raise InputError(f"m: {self.setup.task.name} has no messiness")
+        check_count("the cells", self.shape)
 
     def configuration(self) -> dict[str, Any]:
         """Everything that the numbers depend on."""
@@ -244,10 +240,8 @@ def _assembled(grid: _Grid, found: Arrays) -> Landscape:
     )
 
 
-def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:
-    axis = np.asarray(values, float).reshape(-1)
-    if not len(axis) or not np.all(np.isfinite(axis)) or np.any(np.diff(axis) <= 0):
-        raise InputError(f"{name}: expected finite, ascending values without repetition")
-    if positive and axis[0] <= 0:
-        raise InputError(f"{name} = {axis[0]:g}: expected values above 0")
+def _axis(name: str, values: Any) -> Floats:
+    axis = numbers(name, values, *SETTINGS[name])
+    if np.any(np.diff(axis) <= 0):
+        raise InputError(f"{name}: expected ascending values without repetition")
     return axis

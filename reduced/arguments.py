@@ -6,11 +6,10 @@ any finite sequence of them in one dimension. What is neither is one sentence th
 
 from __future__ import annotations
 
-import itertools
 import math
 import numbers as abstract
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -67,8 +66,8 @@ def numbers(
     return np.array([number(name, _single(name, v), expected, holds) for v in _each(name, values)])
 
 
-def whole_number(name: str, value: Any, least: int, most: int = LARGEST) -> int:
-    """A whole number from `least` to `most`; 4.0 is one.
+def whole_number(name: str, value: Any, least: int, most: int = LARGEST, of: str = "") -> int:
+    """A whole number from `least` to `most`, which is the number `of` what there is; 4.0 is one.
 
     Raises
     ------
@@ -81,7 +80,8 @@ def whole_number(name: str, value: Any, least: int, most: int = LARGEST) -> int:
         large = found is not None and found > most
     except _FAILURES:  # NaN, infinity
         large = False
-    expected = f"{least} to {most:,}" if large or most != LARGEST else f"{least} or more"
+    expected = f"{least} to {most}" if large or most != LARGEST else f"{least} or more"
+    expected += f", {of}" if of else ""
     raise InputError(f"{name} = {shown(value)}: expected a whole number, {expected}")
 
 
@@ -242,15 +242,12 @@ def _each(name: str, values: Any) -> list[Any]:
     """The values of a list, or the one that is given instead of a list."""
     if not is_list(values):
         return [values]
-    if isinstance(values, Set | Mapping):
+    if isinstance(values, Set | Mapping) or not hasattr(values, "__len__"):  # without order, or read but once
         raise InputError(f"{name}: expected a number or a list of numbers, not a {type(values).__name__}")
     if len(getattr(values, "shape", ())) > 1:
         raise InputError(f"{name}: has shape {tuple(values.shape)}; expected numbers in one dimension")
-    if isinstance(values, Collection) or hasattr(values, "__len__"):
-        _count(name, len(values))
-    found = list(itertools.islice(iter(values), MANY + 1))
-    _count(name, len(found))
-    return found
+    _count(name, len(values))
+    return list(values)
 
 
 def _count(name: str, count: int) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 
 from groktime.reduced.arguments import Floats, choice, flag, number, numbers, whole_number
 
-SETTINGS: Mapping[str, tuple[str, Callable[[float], Any]]] = {
+Kind = tuple[str, Callable[[float], Any]]  # what a number is expected to be, in words and as a test
+
+POSITIVE: Kind = "above 0", lambda x: x > 0
+SETTINGS: Mapping[str, Kind] = {
     "gamma": ("0 or more", lambda x: x >= 0),
-    "eta_d": ("above 0", lambda x: x > 0),
+    "eta_d": POSITIVE,
     "eta_r": ("0 or more", lambda x: x >= 0),
-    "alpha": ("above 0", lambda x: x > 0),
+    "alpha": POSITIVE,
     "m": ("within [0, 1]", lambda x: 0 <= x <= 1),
 }
 _OPTIONAL = ("eta_r", "m")
@@ -21,7 +24,7 @@ M_RATES = ("eq6", "representation")
 
 _OPTIONS: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("n_train", "sampled_steps", "seed"), partial(whole_number, least=0)),
-    "threshold": partial(number, expected="above 0", holds=lambda x: x > 0),
+    "threshold": partial(number, expected=POSITIVE[0], holds=POSITIVE[1]),
     "metric": partial(choice, known=METRICS),
     "level": partial(number, expected="above 0, a training loss", holds=lambda x: x > 0),
     "m_rate": partial(choice, known=M_RATES),

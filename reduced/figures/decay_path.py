@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import choice
 from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
     Floats,
@@ -25,6 +25,7 @@ from groktime.reduced.figures.style import (
     panels_of,
     positive,
 )
+from groktime.reduced.starts import METRICS
 
 if TYPE_CHECKING:
     from groktime.reduced.decay_path import DecayPath
@@ -79,8 +80,7 @@ def path_figure(
     ------
     InputError : for a start, size or metric that the path does not have.
     """
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    metric = choice("metric", metric, METRICS)
     start = len(path.alpha) - 1 if alpha is None else path.place("alpha", alpha)
     size = path.n_train[-1] if n_train is None else n_train
     curves = Curves(path, metric, [start], path.seeds, size, float(path.m_start[0] if m is None else m))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import choice
 from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
     BLACK,
@@ -29,6 +29,7 @@ from groktime.reduced.figures.style import (
     positive,
     remark,
 )
+from groktime.reduced.starts import METRICS
 from groktime.validation.figures.cells import Cell, cells, columns_of, settings_shown
 from groktime.validation.figures.columns import COMPARISON, heading, measured, predicted, shown
 
@@ -84,8 +85,7 @@ def runs_figure(runs: Runs, *, metric: str = "accuracy") -> Figure:
     ------
     InputError : unless `metric` is "accuracy" or "loss".
     """
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    metric = choice("metric", metric, METRICS)
     drawn = _grid(runs.dataset, metric)
     for ax, cell in drawn.panels:
         if draw_curves(ax, runs, cell, metric):
