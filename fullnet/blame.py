@@ -54,7 +54,7 @@ def telling() -> Iterator[None]:
     except Exception as error:
         if no_memory(error):
             raise InputError(f"out of memory ({message_of(error)}); {_KEPT}") from error
-        # torch refuses shapes and types from its own lines, or from those here that handed the task's tensors over
+        # torch refuses shapes and types from its own lines, or from ours that hand the task's tensors over
         if not (place_of(error) or isinstance(error, RuntimeError)):
             raise
         raise TaskError(f"the task failed with {placed(error)}; {_KEPT} when it is mended") from error
@@ -83,7 +83,7 @@ def place_of(error: BaseException) -> str:
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:  # of a module that is imported
         lines.append((error.filename, error.lineno or 0))
-    own = [(file, line) for file, line in lines if _is_own(file)]
+    own = [(file, line) for file, line in lines if is_own(file)]
     nearer = [place for place in own if not set(Path(place[0]).parts) & set(_INSTALLED)]
     if not own:
         return ""
@@ -91,7 +91,7 @@ def place_of(error: BaseException) -> str:
     return f"{Path(file).name} line {line}"
 
 
-def _is_own(file: str) -> bool:
+def is_own(file: str) -> bool:
     """Whether a file is neither Python's, nor of this package, nor of one that it is built on."""
     if file.startswith("<"):
         return file.startswith(_TYPED)
@@ -142,7 +142,7 @@ def _fewer(members: int, error: BaseException) -> int:
     """Half as many, or fewer where what was asked for tells so: it is one of several tensors of its size."""
     asked, free = _ASKED.search(str(error)), _free_memory()
     half = members // 2
-    if asked is None or free is None:
+    if asked is None or free is None or "CPU" not in str(error):
         return half
     size = float(asked[1]) * _UNITS[asked[2].lower()]
     return max(min(half, int(members * free / (4 * size))), 1) if size else half

@@ -246,7 +246,10 @@ def _each(name: str, values: Any) -> list[Any]:
         raise InputError(f"{name}: expected a number or a list of numbers, not a {type(values).__name__}")
     if len(getattr(values, "shape", ())) > 1:
         raise InputError(f"{name}: has shape {tuple(values.shape)}; expected numbers in one dimension")
-    _count(name, len(values))
+    try:
+        _count(name, len(values))
+    except OverflowError:  # a range of more than Python counts
+        raise InputError(f"{name} = {shown(values)}: expected at most {MANY:,} values") from None
     return list(values)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,9 @@ from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
     Floats,
     entitle,
+    file_label,
     legend_below,
+    literal,
     new_figure,
     panels_of,
     positive,
@@ -90,7 +91,10 @@ def path_figure(
     draw_curves(train, curves, "train")
     train.set_xlabel(r"$\tau = \eta\gamma t$")
     legend_below(figure, handles)
-    entitle(figure, f"{Path(path.source).name}: {path.task}, N = {size}, start α = {path.alpha[start]:g}")
+    entitle(
+        figure,
+        f"{file_label(path.source)}: {literal(path.task)}, N = {size}, start α = {path.alpha[start]:g}",
+    )
     return figure
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +29,9 @@ from groktime.reduced.figures.style import (
     VERMILLION,
     Floats,
     cell_edges,
+    file_label,
     is_wide,
+    literal,
     on_fine_grid,
     scale_x,
 )
@@ -55,7 +56,7 @@ _CONTOURS = (SKY, BLUE, BLACK, PURPLE, GREEN)
 
 
 def _heading(land: Landscape) -> str:
-    return f"{Path(land.source).name}: {land.task}"
+    return f"{file_label(land.source)}: {literal(land.task)}"
 
 
 @panel(

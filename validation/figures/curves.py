@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,7 +22,9 @@ from groktime.reduced.figures.style import (
     STEPS,
     VERMILLION,
     entitle,
+    file_label,
     legend_below,
+    literal,
     new_figure,
     panels_of,
     positive,
@@ -94,7 +95,7 @@ def runs_figure(runs: Runs, *, metric: str = "accuracy") -> Figure:
     if len(runs.step) > 1:
         drawn.panels[0][0].set_xlim(float(runs.step[1]), max(float(runs.step[-1]), 2 * float(runs.step[1])))
     legend_below(drawn.figure, _parts(metric), 4)
-    entitle(drawn.figure, f"{Path(runs.source).name}: {runs.task}, {drawn.words}")
+    entitle(drawn.figure, f"{file_label(runs.source)}: {literal(runs.task)}, {drawn.words}")
     return drawn.figure
 
 
