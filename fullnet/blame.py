@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 import groktime
@@ -23,6 +24,7 @@ _OURS = str(Path(groktime.__file__).parent) + os.sep
 _PYTHON = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
 _INSTALLED = ("site-packages", "dist-packages")
 _LIBRARIES = ("torch", "functorch", "numpy", "cloudpickle", "dask", "distributed")
+_SENT = "<dynamic-code>"
 _TYPED = ("<stdin>", "<string>", "<ipython")  # code without a file
 _KEPT = "what was finished before is kept, and the same call goes on from there"
 _NO_MEMORY = re.compile(
@@ -80,7 +82,7 @@ def placed(error: BaseException) -> str:
 
 def place_of(error: BaseException) -> str:
     """Innermost file and line of the user's own code; "" where there is none."""
-    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    lines = [(_file_of(frame), line) for frame, line in traceback.walk_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:  # of a module that is imported
         lines.append((error.filename, error.lineno or 0))
     own = [(file, line) for file, line in lines if is_own(file)]
@@ -89,6 +91,13 @@ def place_of(error: BaseException) -> str:
         return ""
     file, line = (nearer or own)[-1]
     return f"{Path(file).name} line {line}"
+
+
+def _file_of(frame: FrameType) -> str:
+    """The file of a frame; cloudpickle sends code without it, but with its module."""
+    if frame.f_code.co_filename == _SENT:
+        return str(frame.f_globals.get("__name__", "task")).rpartition(".")[2] + ".py"
+    return frame.f_code.co_filename
 
 
 def is_own(file: str) -> bool:

@@ -100,7 +100,7 @@ def flag(name: str, value: Any) -> bool:
     InputError : on anything else, text included: "no" would be true.
     """
     found = value if isinstance(value, bool | np.bool_) else _item(value)
-    if not isinstance(found, str) and type(found).__hash__ and found in (True, False):
+    if isinstance(found, bool | np.bool_ | int | float) and found in (0, 1):
         return bool(found)
     raise InputError(f"{name} = {shown(value)}: expected True or False")
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from groktime.reduced.arguments import choice
+from groktime.reduced.arguments import choice, number
 from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
     Floats,
@@ -83,8 +83,9 @@ def path_figure(
     """
     metric = choice("metric", metric, METRICS)
     start = len(path.alpha) - 1 if alpha is None else path.place("alpha", alpha)
-    size = path.n_train[-1] if n_train is None else n_train
-    curves = Curves(path, metric, [start], path.seeds, size, float(path.m_start[0] if m is None else m))
+    size = path.n_train[-1 if n_train is None else path.place("n_train", n_train)]
+    place = 0 if m is None else path.place("m_start", number("m", m))
+    curves = Curves(path, metric, [start], path.seeds, size, float(path.m_start[place]))
     figure = new_figure(9.0, 7.5)
     test, train = panels_of(figure, 2, 1, sharex=True, height_ratios=(2.2, 1))
     handles = draw_curves(test, curves, "test")

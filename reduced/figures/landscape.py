@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
+from groktime.reduced.arguments import choice
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures.plot import panel
 from groktime.reduced.figures.style import (
@@ -84,8 +85,7 @@ def draw_sampled(
     """
     if not land.two_dimensional:
         raise InputError(f"{land.source}: a landscape of w alone; expected one of (w, m) for this figure")
-    if field not in FIELDS:
-        raise InputError(f"field = {field!r}: expected one of {', '.join(FIELDS)}")
+    choice("field", field, FIELDS)
     one = land.one(land.seeds[0] if seed is None else seed, n_train, sampled_steps)
     if np.isnan(one[field].values).all():
         raise InputError(f"field = {field!r}: {land.source} does not have it")
