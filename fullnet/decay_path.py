@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Unpack
@@ -10,18 +9,23 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.fullnet.blame import told
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import blank, output, run
-from groktime.fullnet.machine import Machine
+from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.procedures.path import STOP_RULE, Follower, Following
+from groktime.fullnet.procedures.recording import share
 from groktime.fullnet.runs import CURVES
 from groktime.fullnet.settings import Numbers, Out, PathSettings, check_names, members_of, setup_of
-from groktime.fullnet.task import Task, whole_number
+from groktime.fullnet.task import Task
+from groktime.reduced.arguments import MANY, is_list, number, whole_number, whole_numbers
 from groktime.reduced.decay_path import DIMS, DecayPath
 from groktime.reduced.errors import InputError
+from groktime.reduced.starts import POSITIVE
 
 
+@told
 def sample_path(
     task: Task | str,
     *,
@@ -64,20 +68,23 @@ def sample_path(
     InputError : on a bad setting or an output that exists. A member that diverges is a result.
     """
     check_names("sample_path", settings, PathSettings)
-    task, machine = task_of(task, settings.get("n_train")), machine or Machine()
+    task, machine = task_of(task, settings.get("n_train")), machine_of(machine)
     fit_steps, fit_loss = settings.get("fit_steps"), settings.get("fit_loss")
-    refits = _checked(dtau, tau, refit, settings)
+    dtau, records = _grid(dtau, tau)
+    refits = sorted(set(whole_numbers("refit", refit, 1)))
+    if is_list(settings.get("eta_d")) or is_list(settings.get("eta_r")):
+        raise InputError("eta_d, eta_r: expected one number each; a path is the same at every rate")
     starts = members_of(task, {"gamma": 0.0, "alpha": alpha, **settings})
     starts = sorted(starts, key=lambda c: (c.n_train, c.seed, c.m, c.alpha))
     procedure = Following(
         setup_of(task, machine, settings, starts[0].seed, representation),
-        dtau=float(dtau),
-        records=max(round(tau / dtau), 1),
+        dtau=dtau,
+        records=records,
         fit_steps=whole_number("fit_steps", task.steps if fit_steps is None else fit_steps, 1),
-        fit_loss=fit_loss,
+        fit_loss=None if fit_loss is None else number("fit_loss", fit_loss, *POSITIVE),
         fit=fit,
         optimizer=optimizer,
-        stop_at=stop_at,
+        stop_at=None if stop_at is None else share("stop_at", stop_at),
         momentum=settings.get("momentum"),
     )
     procedure.check(starts)
@@ -97,20 +104,14 @@ def _longest_first(c: Follower) -> tuple[Any, ...]:
     return ((-c.refit, c.n_train), c.seed, c.m, c.alpha)
 
 
-def _checked(dtau: float, tau: float, refit: Any, settings: PathSettings) -> list[int]:
-    """The resolutions, ascending; bad numbers are refused by name."""
-    fit_loss = settings.get("fit_loss")
-    for name, value in (("dtau", dtau), ("tau", tau), ("fit_loss", 1.0 if fit_loss is None else fit_loss)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise InputError(f"{name} = {value!r}: expected a finite number above 0")
+def _grid(dtau: Any, tau: Any) -> tuple[float, int]:
+    """dtau, and the records up to tau; bad numbers are refused by name."""
+    dtau, tau = number("dtau", dtau, *POSITIVE), number("tau", tau, *POSITIVE)
     if not dtau < 1 or tau < dtau:
         raise InputError(f"dtau = {dtau:g}, tau = {tau:g}: expected dtau below 1 and tau from dtau on")
-    refits = sorted({whole_number("refit", k, 1) for k in np.atleast_1d(np.asarray(refit)).tolist()})
-    if not refits:
-        raise InputError("refit: expected one or more")
-    if np.ndim(settings.get("eta_d") or 0) or np.ndim(settings.get("eta_r") or 0):
-        raise InputError("eta_d, eta_r: expected one number each; a path is the same at every rate")
-    return refits
+    if tau / dtau > MANY:
+        raise InputError(f"dtau = {dtau:g}, tau = {tau:g}: expected at most {MANY:,} records")
+    return dtau, max(round(tau / dtau), 1)
 
 
 def _assembled(

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Unpack
 
+from groktime.fullnet.blame import told
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import blank, output, run
-from groktime.fullnet.machine import Machine
+from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.procedures.flow import Flow
+from groktime.fullnet.procedures.recording import share
 from groktime.fullnet.runs import Runs
 from groktime.fullnet.settings import FlowSettings, Numbers, Out, check_names, members_of, setup_of
-from groktime.fullnet.task import Task, whole_number
+from groktime.fullnet.task import Task
 from groktime.fullnet.trainer import runs_of, together
+from groktime.reduced.arguments import number, whole_number
+from groktime.reduced.starts import POSITIVE
 
 
+@told
 def integrate_networks(
     task: Task | str,
     *,
@@ -53,21 +58,23 @@ def integrate_networks(
     InputError : on a bad setting or an output that exists.
     """
     check_names("integrate_networks", settings, FlowSettings)
-    task, machine = task_of(task, settings.get("n_train")), machine or Machine()
+    task, machine = task_of(task, settings.get("n_train")), machine_of(machine)
     members = members_of(task, {"gamma": gamma, "alpha": alpha, "eta_d": eta_d, **settings})
     schedule, rate, inner = task.optimizer, settings.get("rate"), whole_number("inner", inner, 1)
+    rate = schedule.rate * schedule.sampling.at(task.steps - 1) if rate is None else rate
+    stop_at = settings.get("stop_at")
     kind = "line" if task.messiness else "fixed"
     procedure = Flow(
         setup_of(task, machine, settings, members[0].seed, representation=kind),
         steps=whole_number("steps", steps, 1),
         start=max(whole_number("start", task.steps if start is None else start, 1), inner),
         inner=inner,
-        move=(du, dm),
-        rate=schedule.rate * schedule.sampling.at(task.steps - 1) if rate is None else rate,
+        move=(number("du", du, *POSITIVE), number("dm", dm, *POSITIVE)),
+        rate=number("rate", rate, *POSITIVE),
         m_rate=m_rate,
         turns=whole_number("turns", settings.get("turns", 10_000), 1),
-        resolution=settings.get("resolution", 0.02),
-        stop_at=settings.get("stop_at"),
+        resolution=share("resolution", settings.get("resolution", 0.02)),
+        stop_at=None if stop_at is None else share("stop_at", stop_at),
     )
     procedure.check(members)
     made = procedure.configuration()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from groktime.fullnet.blame import placed
 from groktime.fullnet.built_in import BUILT_IN
-from groktime.fullnet.check.finding import message_of
+from groktime.reduced.arguments import shown, whole_numbers
 from groktime.reduced.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,9 +71,16 @@ def find_task(
 def task_of(task: Task | str, n_train: int | Sequence[int] | None = None) -> Task:
     """A task, or that of a name (`find_task`), made for the largest of the training sets."""
     if not isinstance(task, str):
-        return task
-    sizes = [n_train] if isinstance(n_train, int) else list(n_train or [])
-    return find_task(task, n_train=max(sizes, default=None))
+        return _checked(task)
+    return find_task(task, n_train=None if n_train is None else max(whole_numbers("n_train", n_train, 1)))
+
+
+def _checked(task: Any) -> Task:
+    from groktime.fullnet.task import Task
+
+    if not isinstance(task, Task):
+        raise InputError(f"task = {shown(task)}: expected a Task, or the name of one")
+    return task
 
 
 def _preset(name: str, preset: str | None) -> Mapping[str, Any]:
@@ -107,7 +114,7 @@ def _own(name: str) -> Task:
             task = task()
         except (Exception, SystemExit) as error:
             raise InputError(
-                f"task {name!r}: calling {attribute}() failed ({_placed(error)}); expected a Task, or a "
+                f"task {name!r}: calling {attribute}() failed ({placed(error)}); expected a Task, or a "
                 "function that gives one without arguments"
             ) from error
     if not isinstance(task, Task):
@@ -131,7 +138,7 @@ def _imported(name: str, module_name: str) -> ModuleType:
             raise InputError(
                 f"task {name!r}: there is no module {missing} in {here}, and none is installed"
             ) from error
-        raise InputError(f"task {name!r}: importing {module_name} failed ({_placed(error)})") from error
+        raise InputError(f"task {name!r}: importing {module_name} failed ({placed(error)})") from error
     _take_along(module, before)
     return module
 
@@ -150,15 +157,3 @@ def _take_along(module: ModuleType, before: set[str]) -> None:
         theirs = file.is_relative_to(here) and "site-packages" not in file.parts
         if theirs and name.partition(".")[0] != _OURS:
             cloudpickle.register_pickle_by_value(sys.modules[name])
-
-
-def _placed(error: BaseException) -> str:
-    """An exception in one line, with the innermost line of the user's folder that it came from."""
-    here = str(Path.cwd())
-    frames = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if f.filename.startswith(here) and "site-packages" not in f.filename and f.filename != __file__
-    ]
-    place = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
-    return message_of(error) + place

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groktime.fullnet.blame import fitting
 from groktime.fullnet.engine import pieces as engine
 from groktime.fullnet.engine.device import members_at_once
 from groktime.fullnet.engine.device import workers as default_workers
@@ -31,6 +32,7 @@ from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Members, Setup, Start
 from groktime.fullnet.seeding import global_seed
 from groktime.reduced import interrupt, netcdf
+from groktime.reduced.arguments import file_name, flag
 from groktime.reduced.files import check_output
 from groktime.reduced.stored import Stored
 
@@ -124,10 +126,11 @@ def output(out: str | Path | None, configuration: Mapping[str, Any], overwrite: 
     ------
     InputError : on a file that exists, or that cannot be written; where another command is at work on it.
     """
+    overwrite = flag("overwrite", overwrite)
     if out is None:
         yield Output(Nowhere(), overwrite=False)
         return
-    path = Path(out)
+    path = Path(file_name("out", out))
     check_output(path, overwrite=True, inputs=_programs(path))
     clean(path)
     check_output(path, overwrite)
@@ -186,7 +189,8 @@ def run(
             some = [members[k] for k in places]
             total = sum(length(c) for c in some)
             pieces.append(Piece(f"{name}-{at_once}-{len(pieces)}", total, partial(drive, procedure, some)))
-    with Progress(sum(p.steps for p in pieces), title, machine.progress) as bar:
+    shown = Progress(sum(p.steps for p in pieces), title, machine.progress)
+    with shown as bar, fitting(min(at_once, len(members)), min(workers, len(pieces))):
         results = engine.run(pieces, where.parts, bar, workers, machine.executor)
     back = np.argsort(order)
     return {k: np.concatenate([r[k] for r in results])[back] for k in results[0]}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from groktime.fullnet.engine.pieces import Executor
-from groktime.fullnet.task import whole_number
+from groktime.reduced.arguments import flag, shown, text, whole_number
+from groktime.reduced.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Machine:
 
     Raises
     ------
-    InputError : on numbers of members or workers that are not whole numbers from 1.
+    InputError : naming what is none of these; a device that is not there is told when it is used.
     """
 
     device: str = "auto"
@@ -36,6 +39,26 @@ class Machine:
     progress: bool = True
 
     def __post_init__(self) -> None:
+        def keep(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
         for name in ("members", "workers"):
             if getattr(self, name) is not None:
-                whole_number(name, getattr(self, name), 1)
+                keep(name, whole_number(name, getattr(self, name), 1))
+        for name in ("compiled", "progress"):
+            keep(name, flag(name, getattr(self, name)))
+        device = str(self.device) if isinstance(self.device, torch.device) else self.device
+        keep("device", text("device", device))
+        if self.executor is not None and not callable(getattr(self.executor, "submit", None)):
+            raise InputError(
+                f"executor = {shown(self.executor)}: expected one with the `submit` of concurrent.futures"
+            )
+
+
+def machine_of(given: Machine | None) -> Machine:
+    """The machine that is given, or the one there is."""
+    if given is None:
+        return Machine()
+    if not isinstance(given, Machine):
+        raise InputError(f"machine = {shown(given)}: expected a Machine")
+    return given

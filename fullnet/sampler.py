@@ -10,21 +10,27 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.fullnet.blame import told
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import Output, output, run
-from groktime.fullnet.machine import Machine
+from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.members import Setup, norm_at_start
 from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
-from groktime.fullnet.settings import Out, WriteSettings, check_names, setup_of
-from groktime.fullnet.task import Task, whole_number
+from groktime.fullnet.settings import Out, WriteSettings, check_names, check_sizes, setup_of
+from groktime.fullnet.task import Task
+from groktime.reduced.arguments import check_count, choice, numbers, shown, whole_number, whole_numbers
 from groktime.reduced.boundary import bracket
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.starts import SETTINGS
 
 Floats = NDArray[np.float64]
 
+_MOST_ROUNDS = 50  # of a bisection: from there on both ends are the same number
 
+
+@told
 def sample(
     task: Task | str,
     *,
@@ -68,19 +74,20 @@ def sample(
     InputError : on axes out of order, an unknown option, or an output that exists.
     """
     check_names("sample", settings, WriteSettings)
-    task, machine = task_of(task, n_train), machine or Machine()
-    steps = task.steps if steps is None else whole_number("steps", steps, 1)
+    task, machine = task_of(task, n_train), machine_of(machine)
+    steps = whole_number("steps", task.steps if steps is None else steps, 1)
     thirds = sorted({steps // 3, 2 * steps // 3, steps} - {0})
+    chosen = whole_numbers("seeds", seeds, 0, alone=False)
     grid = _Grid(
-        setup=setup_of(task, machine, settings, int(next(iter(seeds), 0))),
-        alpha=_axis("alpha", alpha, positive=True),
-        m=_axis("m", m) if task.messiness else np.array([1.0]),
-        seeds=tuple(int(s) for s in seeds),
-        n_train=tuple(int(n) for n in ([task.n_train] if n_train is None else n_train)),
-        budgets=tuple(thirds if budgets is None else map(int, budgets)),
-        gradient=gradient,
-        start=start,
-        refine=refine,
+        setup=setup_of(task, machine, settings, chosen[0]),
+        alpha=_axis("alpha", alpha),
+        m=_axis("m", m),
+        seeds=tuple(chosen),
+        n_train=tuple(check_sizes(task, task.n_train if n_train is None else n_train)),
+        budgets=tuple(whole_numbers("budgets", thirds if budgets is None else budgets, 1)),
+        gradient=choice("gradient", gradient, ("tangent", "full")),
+        start=choice("start", start, ("fresh", "above")),
+        refine=whole_number("refine", refine, 0, _MOST_ROUNDS),
     )
     grid.check()
     with output(out, grid.configuration(), settings.get("overwrite", False)) as where:
@@ -107,29 +114,19 @@ class _Grid:
 
     def check(self) -> None:
         self.setup.check_names(min(self.seeds, default=0))
-        if self.gradient not in ("tangent", "full"):
-            raise InputError(f"gradient = {self.gradient!r}: expected 'tangent' or 'full'")
-        if self.start not in ("fresh", "above"):
-            raise InputError(f"start = {self.start!r}: expected 'fresh' or 'above'")
         if self.start == "above" and self.refine:
             raise InputError("refine: bisects with fresh networks; expected 0 with start = 'above'")
-        if not self.seeds or list(self.seeds) != sorted(set(self.seeds)) or self.seeds[0] < 0:
-            raise InputError(f"seeds = {self.seeds}: expected ascending whole numbers from 0")
-        if not self.n_train or list(self.n_train) != sorted(set(self.n_train)):
-            raise InputError(f"n_train = {self.n_train}: expected ascending numbers of samples")
+        for name in ("seeds", "n_train", "budgets"):
+            values = getattr(self, name)
+            if list(values) != sorted(set(values)):
+                raise InputError(f"{name} = {shown(values)}: expected an ascending list without repetition")
         if len(self.alpha) < 4:
             raise InputError(f"alpha: expected at least 4 values, not {len(self.alpha)}")
         if len(self.m) in (2, 3):
             raise InputError(f"m: expected one value, or at least 4, not {len(self.m)}")
-        if not self.budgets or list(self.budgets) != sorted(set(self.budgets)) or self.budgets[0] < 1:
-            raise InputError(f"budgets = {self.budgets}: expected ascending numbers of steps from 1")
-        if self.refine < 0:
-            raise InputError(f"refine = {self.refine}: expected 0 or a number of rounds")
-        if not 0 <= self.m[0] <= self.m[-1] <= 1:
-            raise InputError(f"m = {self.m[0]:g} to {self.m[-1]:g}: expected values in [0, 1]")
-        for n in self.n_train:
-            if n < 1 or (self.setup.task.n_total is not None and n > self.setup.task.n_total):
-                raise InputError(f"n_train = {n}: expected {self.setup.task.sizes}")
+        if not self.setup.task.messiness and self.m.tolist() != [1.0]:
+            raise InputError(f"m: {self.setup.task.name} has no messiness")
+        check_count("the cells", self.shape)
 
     def configuration(self) -> dict[str, Any]:
         """Everything that the numbers depend on."""
@@ -273,10 +270,8 @@ def _flagged(found: Arrays) -> Arrays:
     return found | cells | {"converged": found["converged"] & ~diverged, "diverged": diverged}
 
 
-def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:
-    axis = np.asarray(values, float).reshape(-1)
-    if not len(axis) or not np.all(np.isfinite(axis)) or np.any(np.diff(axis) <= 0):
-        raise InputError(f"{name}: expected finite, ascending values without repetition")
-    if positive and axis[0] <= 0:
-        raise InputError(f"{name} = {axis[0]:g}: expected values above 0")
+def _axis(name: str, values: Any) -> Floats:
+    axis = numbers(name, values, *SETTINGS[name])
+    if np.any(np.diff(axis) <= 0):
+        raise InputError(f"{name}: expected ascending values without repetition")
     return axis

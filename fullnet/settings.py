@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-import numpy as np
-
 from groktime.fullnet.check.before import checked
 from groktime.fullnet.engine.device import device_of
 from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import DTYPES, Member, Setup
-from groktime.fullnet.task import Task, whole_number
+from groktime.fullnet.runs import REPRESENTATIONS
+from groktime.fullnet.task import Task
+from groktime.reduced.arguments import check_count, choice, flag, numbers, whole_number, whole_numbers
 from groktime.reduced.errors import InputError
+from groktime.reduced.starts import SETTINGS as RANGES
 
 Numbers = float | Sequence[float]
 Out = str | Path | None
@@ -95,7 +96,7 @@ def setup_of(
     batch = settings.get("batch")
     return Setup(
         task,
-        representation=representation,
+        representation=choice("representation", representation, REPRESENTATIONS),
         batch=whole_number("batch", task.batch if batch is None else batch, 0),
         dtype=_dtype(task, settings.get("dtype"), seed),
         device=device_of(machine.device),
@@ -106,19 +107,15 @@ def setup_of(
 
 def _dtype(task: Task, asked: str | None, seed: int) -> str:
     """The number format: the one that is asked for, or that of the task's network, never another."""
-    known = str(initial_parameters(task, seed).dtype).removeprefix("torch.") if asked is None else asked
-    if known in DTYPES:
-        return known
-    expected = " or ".join(map(repr, DTYPES))
-    if asked is None:
+    if asked is not None:
+        return choice("dtype", asked, DTYPES)
+    known = str(initial_parameters(task, seed).dtype).removeprefix("torch.")
+    if known not in DTYPES:
         raise InputError(
-            f"task {task.name!r}: its network has parameters in {known}; expected {expected}, or dtype set "
-            "to one of them"
+            f"task {task.name!r}: its network has parameters in {known}; expected {' or '.join(DTYPES)}, or "
+            "dtype set to one of them"
         )
-    raise InputError(f"dtype = {asked!r}: expected {expected}")
-
-
-_POSITIVE = ("eta_d", "alpha")
+    return known
 
 
 def members_of(task: Task, given: Mapping[str, Any]) -> list[Member]:
@@ -131,56 +128,49 @@ def members_of(task: Task, given: Mapping[str, Any]) -> list[Member]:
     InputError : on a bad setting, by name.
     """
     lists = _lists(task, given)
-    for name, values in lists.items():
-        for value in values:
-            _check(task, name, value)
-    if given.get("paired", False):
-        count = max(v.size for v in lists.values())
+    if flag("paired", given.get("paired", False)):
+        count = max(map(len, lists.values()))
         for name, values in lists.items():
-            if values.size not in (1, count):
+            if len(values) not in (1, count):
                 raise InputError(
-                    f"{name}: {values.size} values, expected 1 or {count}, as the longest list has"
+                    f"{name}: {len(values)} values, expected 1 or {count}, as the longest list has"
                 )
-        rows = list(zip(*(np.broadcast_to(v, count) for v in lists.values()), strict=True))
+        rows = list(zip(*(v * count if len(v) == 1 else v for v in lists.values()), strict=True))
     else:
+        check_count("the runs", map(len, lists.values()))
         rows = list(itertools.product(*lists.values()))
     out = []
     for row in rows:
-        one = dict(zip(lists, (float(x) for x in row), strict=True))
+        one = dict(zip(lists, row, strict=True))
         one.setdefault("eta_r", one["eta_d"])
-        size, seed = int(one.pop("n_train")), int(one.pop("seed"))
-        out.append(Member(**one, n_train=size, seed=seed))
+        out.append(Member(**one))
     if len(set(out)) < len(out):
         raise InputError("the same run occurs twice; expected lists without repetition")
     return out
 
 
-def _lists(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
-    """An array of values of each setting."""
+def _lists(task: Task, given: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The values of each setting."""
     defaults = {"eta_d": task.optimizer.rate, "n_train": task.n_train, "m": 1.0, "seeds": range(4)}
-    known = defaults | {name: value for name, value in given.items() if value is not None}
-    names = {"gamma": "gamma", "eta_d": "eta_d", "alpha": "alpha", "m": "m", "n_train": "n_train"}
-    names["seed"] = "seeds"
+    known = {"gamma": None, "alpha": None} | defaults
+    known |= {name: value for name, value in given.items() if value is not None}
+    lists = {
+        name: numbers(name, known[name], *RANGES[name]).tolist() for name in ("gamma", "eta_d", "alpha", "m")
+    }
+    lists["n_train"] = check_sizes(task, known["n_train"])
+    lists["seed"] = whole_numbers("seeds", known["seeds"], 0, alone=False)
     if "eta_r" in known:
-        names["eta_r"] = "eta_r"
-    lists = {name: np.atleast_1d(np.asarray(known[place])) for name, place in names.items()}
-    for name, values in lists.items():
-        if values.ndim != 1 or not values.size or not np.issubdtype(values.dtype, np.number):
-            raise InputError(f"{name}: expected a number or a list of numbers")
+        lists["eta_r"] = numbers("eta_r", known["eta_r"], *RANGES["eta_r"]).tolist()
+    for m in lists["m"]:
+        if m != 1 and not task.messiness:
+            raise InputError(f"m = {m:g}: {task.name} has no messiness")
     return lists
 
 
-def _check(task: Task, name: str, value: float) -> None:
-    """Refuse a value that this setting cannot have."""
-    positive = name in _POSITIVE
-    if not np.isfinite(value) or value < 0 or (positive and value == 0):
-        expected = "a finite number above 0" if positive else "a finite number, 0 or more"
-        raise InputError(f"{name} = {value:g}: expected {expected}")
-    if name in ("n_train", "seed") and value != int(value):
-        raise InputError(f"{name} = {value:g}: expected a whole number")
-    if name == "m" and value > 1:
-        raise InputError(f"m = {value:g}: expected a messiness within [0, 1]")
-    if name == "n_train" and not 1 <= value <= (task.n_total or np.inf):
-        raise InputError(f"n_train = {value:g}: expected {task.sizes}")
-    if name == "m" and value != 1 and not task.messiness:
-        raise InputError(f"m = {value:g}: {task.name} has no messiness")
+def check_sizes(task: Task, values: Any) -> list[int]:
+    """Training-set sizes that the task can have."""
+    sizes = whole_numbers("n_train", values, 1)
+    for n in sizes:
+        if task.n_total is not None and n > task.n_total:
+            raise InputError(f"n_train = {n}: expected {task.sizes}")
+    return sizes

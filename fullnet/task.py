@@ -172,13 +172,3 @@ class Task:
     def sizes(self) -> str:
         """The training-set sizes that it can have, in words."""
         return "1 or more" if self.n_total is None else f"1 to {self.n_total}, the samples of {self.name}"
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """A whole number that is at least `least`, or one sentence."""
-    try:
-        if not isinstance(value, bool) and int(value) == value >= least:
-            return int(value)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise InputError(f"{name} = {value}: expected a whole number, {least} or more")

@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Unpack
 
+from groktime.fullnet.blame import told
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import blank, output, run
-from groktime.fullnet.machine import Machine
+from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.members import Member, Setup
-from groktime.fullnet.procedures.recording import evaluation_times
+from groktime.fullnet.procedures.recording import evaluation_times, share
 from groktime.fullnet.procedures.training import Training
 from groktime.fullnet.runs import Runs
 from groktime.fullnet.settings import Numbers, Out, TrainSettings, check_names, members_of, setup_of
-from groktime.fullnet.task import Task, whole_number
+from groktime.fullnet.task import Task
+from groktime.reduced.arguments import flag, whole_number
 from groktime.reduced.law import DecayLaw
 
 _COORDS = ("gamma", "eta_d", "eta_r", "alpha", "n_train", "seed")
 
 
+@told
 def train(
     task: Task | str,
     *,
@@ -69,15 +72,15 @@ def train(
     InputError : on a bad setting or an output that exists. A run that diverges is a result.
     """
     check_names("train", settings, TrainSettings)
-    task, machine = task_of(task, settings.get("n_train")), machine or Machine()
+    task, machine = task_of(task, settings.get("n_train")), machine_of(machine)
     members = members_of(task, {"gamma": gamma, "alpha": alpha, **settings})
     procedure = Training(
         setup_of(task, machine, settings, members[0].seed, representation),
         steps=whole_number("steps", steps, 1),
         optimizer=optimizer,
-        resolution=resolution,
-        stop_at=stop_at,
-        constrained=bool(constrained),
+        resolution=share("resolution", resolution),
+        stop_at=None if stop_at is None else share("stop_at", stop_at),
+        constrained=flag("constrained", constrained),
         momentum=settings.get("momentum"),
     )
     procedure.check(members)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from groktime.fullnet.task import Adam, Problem, Split, Task
     from groktime.fullnet.trainer import train
     from groktime.reduced.decay_path import DecayPath, open_path
-    from groktime.reduced.errors import InputError
+    from groktime.reduced.errors import InputError, TaskError
     from groktime.reduced.landscape import Landscape, open_landscape, shipped
     from groktime.reduced.law import DecayLaw, Schedule
     from groktime.reduced.prediction import Prediction, predict
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "InputError": "groktime.reduced.errors",
+    **dict.fromkeys(("InputError", "TaskError"), "groktime.reduced.errors"),
     "Landscape": "groktime.reduced.landscape",
     "open_landscape": "groktime.reduced.landscape",
     "shipped": "groktime.reduced.landscape",
@@ -91,6 +91,7 @@ __all__ = [
     "Source",
     "Split",
     "Task",
+    "TaskError",
     "check_task",
     "compare",
     "implicit_decay",

@@ -10,9 +10,10 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NoReturn
 
-from groktime import __version__
+from groktime import __version__, sentences
 from groktime.commands import COMMANDS
 from groktime.option import Command
 from groktime.ranges import RANGES
@@ -28,7 +29,8 @@ groktime COMMAND --help tells a command's options, with an example.
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        sentences.say(f"{self.prog}: {sentences.shortened(message)}; see {self.prog} --help")
+        self.exit(2)
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -61,31 +63,46 @@ def _ending(command: Command) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 done, 2 a user's error in one sentence, 130 stopped by Ctrl-C, 143 by SIGTERM."""
+    """Run a command; 0 done, 1 a task's own code failed, 2 a user's error in one sentence, 130 stopped by
+    Ctrl-C, 143 by SIGTERM."""
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
 
         argcomplete.autocomplete(parser(), always_complete_options="long")
     given = list(sys.argv[1:] if arguments is None else arguments)
+    name = " ".join(["groktime", *(word for word in given[:1] if word in COMMANDS)])
+    try:
+        with sentences.alone() if arguments is None else nullcontext():
+            try:
+                return _run(given)
+            finally:
+                sentences.flush()
+    except KeyboardInterrupt:
+        from groktime.reduced import interrupt
+
+        status, said = interrupt.told()
+        sentences.say(f"{name}: {said}")
+        return status
+    except BrokenPipeError:  # the reader, `head` perhaps, has what it wanted
+        sentences.no_output()
+        return 0
+    except Exception as error:
+        found = sentences.of(error)
+        if found is None:
+            raise
+        sentences.say(f"{name}: {found[0]}")
+        sentences.no_output()
+        return found[1]
+
+
+def _run(given: Sequence[str]) -> int:
     top = parser(only=given[0] if given else "")
     options = top.parse_args(given)
     if options.command is None:
         top.print_help()
         return 0
     from groktime.reduced import interrupt
-    from groktime.reduced.errors import InputError
 
     interrupt.named(f"groktime {options.command}")
-    try:
-        COMMANDS[options.command].run(options)
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"groktime {options.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        status, said = interrupt.told()
-        print(f"groktime {options.command}: {said}", file=sys.stderr)
-        return status
-    except BrokenPipeError:  # the reader, `head` perhaps, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    COMMANDS[options.command].run(options)
     return 0

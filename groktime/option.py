@@ -56,7 +56,7 @@ class Option:
         if self.type is bool:
             words["action"] = "store_true"
         else:
-            words["type"] = str if self.ranges else self.type
+            words["type"] = str if self.ranges else whole if self.type is int else self.type
             words["metavar"] = self.metavar or self._metavar()
         if self.choices:
             words["choices"] = self.choices
@@ -128,6 +128,18 @@ def number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number, not {text!r}") from None
+
+
+def whole(text: str) -> int:
+    """A whole number, 1e3 among them, or argparse's error that names the option."""
+    for read in (int, float):
+        try:
+            found = read(text)
+            if found == int(found):
+                return int(found)
+        except (ValueError, OverflowError):
+            continue
+    raise argparse.ArgumentTypeError(f"expected a whole number, not {text!r}")
 
 
 def swept(options: Iterable[Option]) -> tuple[Option, ...]:

@@ -15,12 +15,12 @@ from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status, Trajectory
 from groktime.reduced.geometry import Geometry, Sheet, critical_norm, on_balance, on_level
 from groktime.reduced.landscape import Landscape
-from groktime.reduced.source import About, Lanes, Options, Readings, check_each, option
+from groktime.reduced.source import About, Lanes, Options, Readings, option
+from groktime.reduced.starts import check_option
 from groktime.reduced.system import System, rate_of_m, systems
 
 Floats = NDArray[np.float64]
 
-M_RATES = ("eq6", "representation")
 FORMS = ("printed", "corrected")
 _CHOOSE = ("seed", "n_train", "sampled_steps", "threshold", "metric")
 
@@ -90,9 +90,7 @@ class FlowSource:
         """
         land = self.land
         level, m_rate = option(options, "level"), option(options, "m_rate")
-        check_each("level", level, "above 0, a training loss", lambda x: x > 0)
-        if m_rate not in M_RATES:
-            raise InputError(f"m_rate = {m_rate!r}: expected one of {', '.join(M_RATES)}")
+        level, m_rate = check_option("level", level), check_option("m_rate", m_rate)
         m = _messiness(land, lanes)
         chosen = systems(land, **{k: option(options, k) for k in _CHOOSE})
         eta_r = lanes.eta_d if lanes.eta_r is None else lanes.eta_r

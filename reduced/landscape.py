@@ -265,6 +265,8 @@ def _shipped_folder() -> Any:
 
 def _floats(name: str, values: ArrayLike) -> Floats:
     try:
+        if np.iscomplexobj(values):
+            raise TypeError
         return np.asarray(values, float)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: expected numbers") from error

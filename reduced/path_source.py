@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.reduced import path_reading
+from groktime.reduced.arguments import number
 from groktime.reduced.crossings import crossings
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
-from groktime.reduced.source import About, Lanes, Options, Readings, check_each, option
+from groktime.reduced.source import About, Lanes, Options, Readings, option
+from groktime.reduced.starts import check_option
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +95,7 @@ class PathSource:
         metric, threshold = options.get("metric", "accuracy"), options.get("threshold")
         implicit, seed = options.get("implicit", 0.0), options.get("seed")
         check_threshold(path, threshold, metric)
-        check_each("implicit", implicit, "0 or more", lambda x: x >= 0)
+        implicit = check_option("implicit", implicit)
         seeds = path.seeds if seed is None else [path.seeds[path.place("seed", seed)]]
         n_train = options.get("n_train") or path.n_train[-1]
         start = np.full(len(lanes), path.m_start[0]) if lanes.m is None else lanes.m
@@ -143,13 +145,12 @@ class PathSource:
 
 def check_threshold(path: DecayPath, threshold: float | None, metric: str) -> None:
     """Refuse a threshold or metric that the path cannot be read at, in one sentence that names it."""
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    check_option("metric", metric)
     if threshold is None and metric == "loss":
         raise InputError("threshold: expected a test loss; losses have no default")
     if threshold is not None:
         top = 1.0 if metric == "accuracy" else math.inf
-        check_each("threshold", threshold, f"in (0, {top:g}]", lambda x: 0 < x <= top)
+        number("threshold", threshold, f"in (0, {top:g}]", lambda x: 0 < x <= top)
     unknown = np.isnan(path[f"test_{metric}"].values).all(-1)
     if np.all(unknown) and not path["diverged"].values.all():
         raise InputError(f"metric = {metric!r}: {path.source} holds no test_{metric}")

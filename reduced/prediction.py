@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+import numpy as np
+
 from groktime.reduced.flow import Status
 from groktime.reduced.law import Schedule, convention
 from groktime.reduced.source import Lanes, Options, Source, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
-from groktime.reduced.starts import check_settings
+from groktime.reduced.starts import SETTINGS, check_start
 from groktime.reduced.value import Value
 
 if TYPE_CHECKING:
@@ -162,11 +164,12 @@ def predict(
     this = source_of(source)
     refuse(this, "eta_r", eta_r)
     refuse(this, "m", m)
-    given = {"gamma": gamma, "eta_d": eta_d, "eta_r": eta_r, "alpha": alpha, "m": m}
-    numbers = {name: check_settings(name, x) for name, x in given.items() if x is not None}
+    start = check_start(gamma=gamma, eta_d=eta_d, eta_r=eta_r, alpha=alpha, m=m)
+    given = {name: start.get(name) for name in SETTINGS}
     chosen = check_options(this, options)
     schedule = about(this).schedule if schedule is None else schedule
-    found = scheduled(this.read(Lanes(**numbers), detail=True, **chosen), schedule)
+    lanes = Lanes(**{k: np.array([x]) for k, x in start.items()})
+    found = scheduled(this.read(lanes, detail=True, **chosen), schedule)
     over = found.over_seeds()
     each = tuple(
         SeedPrediction(

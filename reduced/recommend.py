@@ -9,12 +9,13 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced.arguments import LARGEST, number
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import Schedule
 from groktime.reduced.prediction import Prediction, predict
-from groktime.reduced.source import Lanes, Options, about, check_each, check_options, refuse, scheduled
+from groktime.reduced.source import Lanes, Options, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
-from groktime.reduced.starts import check_settings
+from groktime.reduced.starts import check_start
 from groktime.reduced.value import Value
 
 Floats = NDArray[np.float64]
@@ -95,12 +96,11 @@ def recommend(
     ------
     InputError : naming the argument, or with the reason, where no decay generalizes in time.
     """
-    check_each("budget", budget, "above 0", lambda x: x > 0)
+    budget = int(number("budget", budget, f"from 1 to {LARGEST:,}", lambda x: 1 <= x <= LARGEST))
     this = source_of(source)
     refuse(this, "eta_r", eta_r)
     refuse(this, "m", m)
-    given = {"eta_d": eta_d, "alpha": alpha, "eta_r": eta_r, "m": m}
-    start = {name: check_settings(name, x) for name, x in given.items() if x is not None}
+    start = check_start(eta_d=eta_d, alpha=alpha, eta_r=eta_r, m=m)
     chosen = check_options(this, options)
     course = about(this).schedule if schedule is None else schedule
     if "wall" not in about(this).refused:
@@ -112,17 +112,18 @@ def recommend(
 
     def ends(decays: Floats) -> tuple[Floats, Floats, NDArray[np.object_]]:
         """t_grok, infinite where there is none, and its upper end, for each decay."""
-        lanes = {name: np.full(len(decays), float(x[0])) for name, x in start.items()}
+        lanes = {name: np.full(len(decays), x) for name, x in start.items()}
         over = scheduled(this.read(Lanes(gamma=decays, **lanes), **chosen), course).over_seeds()
         return np.where(np.isfinite(over.t_grok), over.t_grok, np.inf), over.high, over.status
 
     middle, high, status = ends(decays)
     if not np.isfinite(middle).any():
         word = status[min(len(_DECAYS) // 2, len(decays) - 1)].value
-        raise InputError(f"recommend: no weight decay generalizes from alpha = {alpha:g} (status: {word})")
+        where = f"alpha = {start['alpha']:g}"
+        raise InputError(f"recommend: no weight decay generalizes from {where} (status: {word})")
     if not (middle <= budget).any():
         raise InputError(
-            f"budget = {budget}: too few steps for every weight decay{limit}; the fastest takes "
+            f"budget = {budget:,}: too few steps for every weight decay{limit}; the fastest takes "
             f"{middle.min():,.0f} (smaller alpha or larger eta_d shorten it)"
         )
     gamma = _weakest(decays, middle, budget, lambda g: ends(g)[0])
@@ -130,13 +131,11 @@ def recommend(
     if (high <= budget).any():
         cautious = _weakest(decays, high, budget, lambda g: ends(g)[1])
     return Recommendation(
-        budget=int(budget),
+        budget=budget,
         gamma=gamma,
         cautious=cautious,
         strongest=float(decays[np.flatnonzero(np.isfinite(middle))[-1]]),
-        prediction=predict(
-            this, gamma=gamma, eta_d=eta_d, alpha=alpha, eta_r=eta_r, m=m, schedule=schedule, **options
-        ),
+        prediction=predict(this, gamma=gamma, **start, schedule=schedule, **options),
     )
 
 

@@ -8,7 +8,7 @@ median over seeds, is here. `reduced.sources.source_of` makes one of a landscape
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypedDict, Unpack, runtime_checkable
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
 from groktime.reduced.law import CONSTANT, Schedule
+from groktime.reduced.starts import check_option
 from groktime.reduced.system import LEVEL
 
 Floats = NDArray[np.float64]
@@ -202,11 +203,13 @@ class Source(Protocol):
 
 def check_options(source: Source, given: Mapping[str, Any]) -> Options:
     """The options that mean something; unknown ones are refused, and those that the source does not take."""
+    found: dict[str, Any] = {}
     for name, value in given.items():
         if name not in DEFAULTS:
             raise InputError(f"{name}: is no option; expected {', '.join(DEFAULTS)}")
-        refuse(source, name, value)
-    chosen: Any = {k: v for k, v in given.items() if v is not None and v != DEFAULTS[k]}
+        found[name] = check_option(name, value)
+        refuse(source, name, found[name])
+    chosen: Any = {k: v for k, v in found.items() if v is not None and v != DEFAULTS[k]}
     options: Options = chosen
     return options
 
@@ -219,21 +222,9 @@ def option(options: Options, name: str) -> Any:
 def refuse(source: Source, name: str, value: Any) -> None:
     """One sentence where a source does not take what is given."""
     this = about(source)
-    default = np.ndim(value) == 0 and value == DEFAULTS.get(name)
+    default = name in DEFAULTS and value == DEFAULTS[name]
     if name in this.refused and value is not None and not default:
         raise InputError(f"{name}: {this.file} is a {this.kind}; {this.refused[name]}; leave {name} out")
-
-
-def check_each(name: str, values: Any, expected: str, holds: Callable[[Floats], Any]) -> Floats:
-    """The values as floats, or one sentence on the first that does not hold."""
-    try:
-        array = np.atleast_1d(np.asarray(values, float))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} = {values!r}: expected a number {expected}") from error
-    for value in array.ravel():
-        if not (np.isfinite(value) and holds(value)):
-            raise InputError(f"{name} = {value:g}: expected a finite number {expected}")
-    return array
 
 
 def finite_median(values: Floats) -> Floats:

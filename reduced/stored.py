@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced.arguments import number
 from groktime.reduced.arrays import Arrays, Variable
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import read_arrays, write_dataset
@@ -123,7 +124,7 @@ class Gridded(Stored):
 
     def place(self, name: str, wanted: float) -> int:
         """Where on an axis a value lies, or one sentence on those that there are."""
-        known = self[name].values.tolist()
+        known, wanted = self[name].values.tolist(), number(name, wanted)
         if wanted not in known:
             there = ", ".join(f"{x:g}" for x in known)
             raise InputError(f"{name} = {wanted:g}: the {self.SCHEMA.title.split()[-1]} has {there}")

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import FlowResult, Test, integrate
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.starts import check_option
 from groktime.reduced.surface import Field, Surface, surface_of
 
 Floats = NDArray[np.float64]
@@ -91,8 +92,7 @@ def systems(
     metric: str = "accuracy",
 ) -> list[System]:
     """The systems of a landscape, one a seed, or the one asked for."""
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    check_option("metric", metric)
     if seed is not None and seed not in land.seeds:
         raise InputError(f"seed = {seed}: {land.source} has {', '.join(map(str, land.seeds))}")
     if threshold is not None and not (np.isfinite(threshold) and threshold > 0):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced.arguments import check_count, is_list
 from groktime.reduced.law import Schedule
 from groktime.reduced.source import Lanes, Options, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
-from groktime.reduced.starts import SETTINGS, check_settings
+from groktime.reduced.starts import check_settings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,14 +56,15 @@ def what_if(
     refuse(this, "eta_r", eta_r)
     refuse(this, "m", m)
     given: dict[str, Any] = {"gamma": gamma, "eta_d": eta_d, "eta_r": eta_r, "alpha": alpha, "m": m}
-    axes = {name: check_settings(name, given[name]) for name in SETTINGS if given[name] is not None}
+    axes = check_settings(**given)
     chosen = check_options(this, options)
+    check_count("the settings", (values.size for values in axes.values()))
     mesh = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True))
     schedule = about(this).schedule if schedule is None else schedule
     lanes = Lanes(**{name: values.ravel() for name, values in mesh.items()})
     found = scheduled(this.read(lanes, **chosen), schedule)
     over = found.over_seeds()
-    swept = tuple(name for name in axes if np.ndim(given[name]) > 0)
+    swept = tuple(name for name in axes if is_list(given[name]))
     shape = tuple(axes[name].size for name in swept)
 
     def variable(values: NDArray[Any], unit: str, name: str) -> Any:

@@ -173,7 +173,7 @@ def lanes_of(source: Source, runs: Runs, mine: NDArray[np.intp]) -> Lanes:
         given["eta_r"] = faster * eta_r
     if not np.isnan(m).any() and (plane or isinstance(source, PathSource)):
         given["m"] = m
-    return Lanes(**{name: check_settings(name, values) for name, values in given.items()})
+    return Lanes(**check_settings(**given))
 
 
 def _groups(

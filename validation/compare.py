@@ -14,6 +14,7 @@ from groktime.reduced.files import FileName
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.source import Source, about
 from groktime.reduced.sources import Sourced, source_of
+from groktime.reduced.starts import check_option
 from groktime.reduced.system import LEVEL, MEMORIZED, systems
 from groktime.validation.ask import Predictor, ask, check_options, file_of, options_for, predictors_of
 from groktime.validation.baselines import baselines
@@ -63,11 +64,13 @@ def compare(
         its settings, loss, threshold, n_train, network, law of decay, or one that is not known.
     """
     runs, every = runs_of(runs), _sources(sources)
-    options: dict[str, Any] = {
+    given = {
         "threshold": threshold, "metric": metric, "level": level, "m_rate": m_rate,
         "sampled_steps": sampled_steps,
     }  # fmt: skip
+    options: dict[str, Any] = {name: check_option(name, value) for name, value in given.items()}
     check_options(every, options)
+    threshold, metric = options["threshold"], options["metric"]
     remarks = [text for one in every for text in check_match(file_of(one), runs, threshold, metric)]
     predictors = predictors_of(every, runs)
     delays = measure(runs, _limits(predictors, runs, options), persist, metric, train_threshold, rule)
@@ -91,8 +94,8 @@ def compare(
         {
             "runs": runs.source,
             **{k: delays.attrs[k] for k in ("task", "loss", "metric", "rule", "persist", "train_threshold")},
-            "level": level,
-            "m_rate": m_rate,
+            "level": options["level"],
+            "m_rate": options["m_rate"],
             "remarks": "\n".join(dict.fromkeys(remarks)),
         },
     )

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
 from groktime.fullnet.runs import Runs, runs_of
+from groktime.reduced.arguments import choice, number
 from groktime.reduced.decay_path import DecayPath, path_of
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import FileName
+from groktime.reduced.starts import METRICS, SETTINGS
 from groktime.reduced.system import MEMORIZED
 from groktime.validation.match import check_match, speeds
 
@@ -109,8 +111,7 @@ def implicit_decay(
     InputError : on runs that the path does not belong to, without one at `gamma`, or whose seed or start
         the path does not hold.
     """
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    metric, gamma = choice("metric", metric, METRICS), number("gamma", gamma, *SETTINGS["gamma"])
     path, runs = path_of(path), runs_of(runs)
     remarks = check_match(path, runs, 1.0, metric)
     ds = runs.dataset

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.members import Member
-from groktime.fullnet.task import Task, whole_number
+from groktime.fullnet.task import Task
+from groktime.reduced.arguments import whole_number
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing
 from groktime.reduced.landscape import Landscape

@@ -7,8 +7,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.fullnet.runs import SETTINGS, Runs, runs_of
+from groktime.reduced.arguments import LARGE, choice, numbers, whole_number
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import FileName
+from groktime.reduced.starts import METRICS
 from groktime.reduced.system import MEMORIZED
 
 Floats = NDArray[np.float64]
@@ -66,13 +68,9 @@ def measure(
     InputError : naming the argument, or what the file does not hold.
     """
     runs = runs_of(runs)
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
-    if rule not in RULES:
-        raise InputError(f"rule = {rule!r}: expected one of {', '.join(RULES)}")
-    if not isinstance(persist, int | np.integer) or persist < 1:
-        raise InputError(f"persist = {persist}: expected a whole number of evaluations from 1")
-    wanted = 1 if rule == "first" else int(persist)
+    metric, rule = choice("metric", metric, METRICS), choice("rule", rule, RULES)
+    persist = whole_number("persist", persist, 1)
+    wanted = 1 if rule == "first" else persist
     ds = runs.dataset
     limits = {
         "test": _limit("threshold", _test_default(runs, threshold, metric), metric, ds),
@@ -163,21 +161,12 @@ def _train_default(given: ArrayLike | None, test: ArrayLike | None, metric: str)
 
 def _limit(name: str, given: ArrayLike, metric: str, ds: xr.Dataset) -> Floats:
     """The threshold of each run, [run], or the one of all, [1]."""
-    try:
-        values = np.asarray(given, float)
-    except (TypeError, ValueError):
-        raise InputError(f"{name}: expected a number, or one a run") from None
-    if values.shape not in ((), (ds.sizes["run"],)):
-        raise InputError(
-            f"{name} has shape {values.shape}; expected a number, or ({ds.sizes['run']},) = (run,)"
-        )
-    bad = ~(np.isfinite(values) & (values > 0))
-    if metric == "accuracy":
-        bad |= values > 1
-    if np.any(bad):
-        expected = "an accuracy, within (0, 1]" if metric == "accuracy" else "a loss above 0"
-        raise InputError(f"{name} = {values[bad].flat[0]:g}: expected {expected}")
-    return np.atleast_1d(values)
+    top = 1.0 if metric == "accuracy" else LARGE
+    expected = "above 0 and up to 1, an accuracy" if metric == "accuracy" else "above 0, a loss"
+    values = numbers(name, given, expected, lambda x: 0 < x <= top)
+    if values.size not in (1, ds.sizes["run"]):
+        raise InputError(f"{name}: {values.size} numbers; expected one, or {ds.sizes['run']}, one a run")
+    return values
 
 
 def _attribute(limit: Floats) -> float | Floats:

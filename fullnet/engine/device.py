@@ -7,8 +7,10 @@ import os
 
 import torch
 
+from groktime.reduced.arguments import shown
 from groktime.reduced.errors import InputError
 
+_KINDS = ("cpu", "cuda", "mps")
 _BYTES_PER_PARAMETER = 16  # weights, gradient and two moments in float32
 _CACHE = 16 * 2**20  # a piece that stays in the last-level cache trains twice as fast
 _ENOUGH = 24  # members beyond which more together save nothing (benchmarks/engine.py --growth)
@@ -22,9 +24,15 @@ def device_of(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device = {name!r}: not available here; expected auto, cpu, cuda or mps") from error
+    except Exception as error:  # each backend that is not there has one of its own
+        raise _missing(name) from error
+    if device.type not in _KINDS:  # "meta" computes nothing
+        raise _missing(name)
     return device
+
+
+def _missing(name: str) -> InputError:
+    return InputError(f"device = {shown(name)}: not available here; expected auto, cpu, cuda or mps")
 
 
 def members_at_once(device: torch.device, parameters: int, members: int, workers: int) -> int:

@@ -18,6 +18,7 @@ import cloudpickle
 import torch
 from numpy.typing import NDArray
 
+from groktime.fullnet.blame import telling_there
 from groktime.fullnet.engine.memory import keep_freed_memory
 from groktime.fullnet.engine.parts import Checkpoint, Store
 from groktime.fullnet.engine.progress import Progress
@@ -133,7 +134,8 @@ def _remote(job: bytes) -> Arrays:
     torch.set_num_threads(1)
     keep_freed_memory()
     work, checkpoint = cloudpickle.loads(job)
-    arrays: Arrays = work(lambda steps: None, checkpoint)
+    with telling_there():
+        arrays: Arrays = work(lambda steps: None, checkpoint)
     return arrays
 
 

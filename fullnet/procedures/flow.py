@@ -22,13 +22,13 @@ from groktime.fullnet.engine.optimizer import Setting, project, tangent
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import check_curves, evaluation_times, stays_beyond
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import choice
 from groktime.reduced.law import DecayLaw
+from groktime.reduced.starts import M_RATES
 
 Ints = NDArray[np.int64]
 
 NAME = "eq6"  # the "optimizer" of its runs files
-M_RATES = ("eq6", "representation")
 
 
 @dataclass
@@ -90,12 +90,8 @@ class Flow:
 
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
-        if self.m_rate not in M_RATES:
-            raise InputError(f"m_rate = {self.m_rate!r}: expected one of {', '.join(M_RATES)}")
-        for name, value in (("du", self.move[0]), ("dm", self.move[1]), ("rate", self.rate)):
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name} = {value:g}: expected a finite number above 0")
-        check_curves(self.resolution, self.stop_at)
+        choice("m_rate", self.m_rate, M_RATES)
+        check_curves(self.steps, self.resolution)
         self.setup.check(members[0])
 
     def configuration(self) -> dict[str, Any]:

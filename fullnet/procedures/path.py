@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from groktime.fullnet.engine.optimizer import Setting
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
-from groktime.fullnet.procedures.recording import check_stop_at
 from groktime.fullnet.procedures.training import check_rule, momentum_set
 from groktime.fullnet.runs import CURVES
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import choice
 from groktime.reduced.law import DecayLaw, Schedule
 from groktime.reduced.system import MEMORIZED
 
@@ -79,9 +78,7 @@ class Following:
 
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
-        check_stop_at(self.stop_at)
-        if self.fit not in ("first", "along"):
-            raise InputError(f"fit = {self.fit!r}: expected 'first' or 'along'")
+        choice("fit", self.fit, ("first", "along"))
         check_rule(self.optimizer, members, self.momentum)
         self.setup.check(members[0])
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.runs import CURVES
+from groktime.reduced.arguments import MANY, number
 from groktime.reduced.errors import InputError
 from groktime.reduced.system import MEMORIZED
 
@@ -22,17 +26,19 @@ def evaluation_times(steps: int, resolution: float) -> NDArray[np.int64]:
     return np.array([*(s for s in times if s < steps), steps])
 
 
-def check_curves(resolution: float, stop_at: float | None) -> None:
-    """Refuse a resolution or a threshold that is none."""
-    if not 0 < resolution <= 1:
-        raise InputError(f"resolution = {resolution}: expected a share in (0, 1]")
-    check_stop_at(stop_at)
+def share(name: str, value: Any) -> float:
+    """A number in (0, 1], such as a resolution or a test accuracy."""
+    return number(name, value, "in (0, 1]", lambda x: 0 < x <= 1)
 
 
-def check_stop_at(stop_at: float | None) -> None:
-    """Refuse what is no test accuracy."""
-    if stop_at is not None and not 0 < stop_at <= 1:
-        raise InputError(f"stop_at = {stop_at}: expected a test accuracy in (0, 1]")
+def check_curves(steps: int, resolution: float) -> None:
+    """Refuse a resolution at which curves would have too many points."""
+    first = min(1 / resolution, steps)  # up to here every step is evaluated
+    count = first + math.log(steps / first) / math.log1p(resolution)
+    if count > MANY:
+        raise InputError(
+            f"resolution = {resolution:g}: {count:,.0f} evaluations of each run; expected a coarser one"
+        )
 
 
 def stays_beyond(

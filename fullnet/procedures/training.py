@@ -14,6 +14,7 @@ from groktime.fullnet.engine.optimizer import RULES, Setting, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import check_curves, evaluation_times, stays_beyond
+from groktime.reduced.arguments import choice
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import MOMENTUM, DecayLaw
 
@@ -46,7 +47,7 @@ class Training:
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
         check_rule(self.optimizer, members, self.momentum)
-        check_curves(self.resolution, self.stop_at)
+        check_curves(self.steps, self.resolution)
         self.setup.check(members[0])
 
     def configuration(self) -> dict[str, Any]:
@@ -113,8 +114,7 @@ class Training:
 
 def check_rule(optimizer: str, members: Sequence[Member], momentum: float | None = None) -> None:
     """Refuse an optimizer that there is not, or that cannot decay where it is to, or has no such momentum."""
-    if optimizer not in RULES:
-        raise InputError(f"optimizer = {optimizer!r}: expected one of {', '.join(RULES)}")
+    choice("optimizer", optimizer, RULES)
     if optimizer == "adam" and any(c.gamma for c in members):
         raise InputError("optimizer = 'adam': is without decay; expected gamma = 0, or 'adamw'")
     if momentum is None:

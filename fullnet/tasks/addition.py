@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from groktime.fullnet.networks import WIDEST
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import choice, whole_number
 from groktime.reduced.law import Schedule
 
 _TARGET_DIMENSION = 30
@@ -27,15 +28,12 @@ def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: st
     linspace(-1, 1) in the first coordinate and uniform ±0.3 in the others, R_random uniform
     (-1, 1), LeakyReLU(0.2), Adam 1e-2 (x 0.2 every 5,000) for 15,000 steps.
     """
-    if variant not in ("paper", "official"):
-        raise InputError(f"variant = {variant!r}: expected 'paper' or 'official'")
+    variant = choice("variant", variant, ("paper", "official"))
     official = variant == "official"
-    dim = dim if dim is not None else (2 if official else 1)
-    if dim < 1:
-        raise InputError(f"dim = {dim}: expected 1 or more")
+    dim = whole_number("dim", dim if dim is not None else (2 if official else 1), 1, WIDEST)
+    p = whole_number("p", p, 2, 1000)
     pairs = torch.tensor([(i, j) for i in range(p) for j in range(i, p)])
-    if not 1 <= n_train <= len(pairs):
-        raise InputError(f"n_train = {n_train}: expected 1 to {len(pairs)}, the pairs of {p} symbols")
+    n_train = whole_number("n_train", n_train, 1, len(pairs), f"the pairs of {p} symbols")
     classes = p if official else 2 * p - 1
 
     def representations(seed: int) -> tuple[Tensor, Tensor]:

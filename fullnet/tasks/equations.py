@@ -8,20 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from groktime.fullnet.seeding import generator
-from groktime.fullnet.task import Problem, Split, Targets, whole_number
-from groktime.reduced.errors import InputError
+from groktime.fullnet.task import Problem, Split, Targets
+from groktime.reduced.arguments import whole_number
 
 LOSS_NAME = "cross-entropy, mean over samples"
 TRAIN_SHARE = 0.3
+SYMBOLS = 5000  # whose pairs still fit into memory
 
 
 def samples(n_train: int | None, total: int, p: int) -> int:
     """The number of training samples: `n_train`, or 30 % of all."""
     if n_train is None:
         return round(TRAIN_SHARE * total)
-    if not 1 <= whole_number("n_train", n_train, 1) <= total:
-        raise InputError(f"n_train = {n_train}: expected 1 to {total}, the equations modulo {p}")
-    return int(n_train)
+    return whole_number("n_train", n_train, 1, total, f"the equations modulo {p}")
 
 
 def drawn(table: Split, seed: int, n_train: int) -> Problem:

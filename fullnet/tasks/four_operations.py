@@ -8,9 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor, nn
 
+from groktime.fullnet.networks import WIDEST
 from groktime.fullnet.networks.transformer import Transformer
-from groktime.fullnet.task import Adam, Problem, Split, Task, whole_number
-from groktime.fullnet.tasks.equations import LOSS_NAME, cross_entropy, drawn, largest_logit, samples
+from groktime.fullnet.task import Adam, Problem, Split, Task
+from groktime.fullnet.tasks.equations import LOSS_NAME, SYMBOLS, cross_entropy, drawn, largest_logit, samples
+from groktime.reduced.arguments import choice, number, whole_number
 from groktime.reduced.errors import InputError
 
 _BLOCKS = 2
@@ -40,18 +42,16 @@ def four_operations(
     The poster leaves the network's details open. Here each block is as in decoders of its kind: LayerNorm
     before attention and before the MLP, which is 4 d_model wide, GELU, and a LayerNorm at the end.
     """
-    if operation not in _OPERATIONS:
-        raise InputError(f"operation = {operation!r}: expected one of {' '.join(_OPERATIONS)}")
+    operation = choice("operation", operation, _OPERATIONS)
     p, d_model, heads = (
-        whole_number("p", p, 2),
-        whole_number("d_model", d_model, 1),
-        whole_number("heads", heads, 1),
+        whole_number("p", p, 2, SYMBOLS),
+        whole_number("d_model", d_model, 1, WIDEST),
+        whole_number("heads", heads, 1, WIDEST),
     )
     batch = whole_number("batch", batch, 0)
     if operation == "/" and any(p % k == 0 for k in range(2, int(p**0.5) + 1)):
         raise InputError(f"p = {p}: expected a prime number, modulo which one can divide")
-    if not 0 <= noise < float("inf"):
-        raise InputError(f"noise = {noise}: expected a standard deviation, 0 or more")
+    noise = number("noise", noise, "0 or more, a standard deviation", lambda x: x >= 0)
 
     def network() -> nn.Module:
         return Transformer(p + 2, 4, d_model, heads, 4 * d_model, blocks=_BLOCKS, normed=True)

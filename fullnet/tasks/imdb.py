@@ -13,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from groktime.fullnet.networks import WIDEST
 from groktime.fullnet.networks.lstm import LSTM
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.tables import find_table, read_table
-from groktime.fullnet.task import Adam, Problem, Split, Targets, Task, whole_number
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.reduced.arguments import whole_number
 from groktime.reduced.errors import InputError
 
 _N_TOTAL = 37_500  # three quarters of the 50,000 reviews: a quarter is held out
@@ -58,16 +60,12 @@ def imdb(
     The file (see `fullnet.tables`) is read at the first problem, not here.
     """
     length, hidden, embedding = (
-        whole_number("length", length, 1),
-        whole_number("hidden", hidden, 1),
-        whole_number("embedding", embedding, 1),
+        whole_number("length", length, 1, WIDEST),
+        whole_number("hidden", hidden, 1, WIDEST),
+        whole_number("embedding", embedding, 1, WIDEST),
     )
-    for name, value, most, of in (
-        ("n_train", n_train, _N_TOTAL, "three quarters of the reviews"),
-        ("n_test", n_test, _N_HELD, "the quarter that is held out"),
-    ):
-        if not 1 <= value <= most:
-            raise InputError(f"{name} = {value}: expected 1 to {most}, {of}")
+    n_train = whole_number("n_train", n_train, 1, _N_TOTAL, "three quarters of the reviews")
+    n_test = whole_number("n_test", n_test, 1, _N_HELD, "the quarter that is held out")
 
     def problem(seed: int, n_train: int) -> Problem:
         return _problem(find_table("imdb"), seed, n_train, n_test, length)

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from groktime.fullnet.data import fetch, read_idx
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.reduced.arguments import choice, whole_number
 from groktime.reduced.errors import InputError
 
 _N_TOTAL = 60_000
@@ -48,17 +49,12 @@ def mnist(
 
     The files are read (and, without GROKTIME_DATA, downloaded) at the first problem, not here.
     """
-    if loss not in _LOSSES:
-        raise InputError(f"loss = {loss!r}: expected 'mse' or 'ce'")
-    if not 1 <= n_train <= _N_TOTAL:
-        raise InputError(f"n_train = {n_train}: expected 1 to {_N_TOTAL}, the training images of MNIST")
-    if n_test is None:
-        n_test = _N_TEST
-    if not 1 <= n_test <= _N_TEST:
-        raise InputError(f"n_test = {n_test}: expected 1 to {_N_TEST}, the test images of MNIST")
-
-    if augment not in (None, *_AUGMENTS):
-        raise InputError(f"augment = {augment!r}: expected 'rotate-blur', or None")
+    loss = choice("loss", loss, _LOSSES)
+    n_train = whole_number("n_train", n_train, 1, _N_TOTAL, "the training images of MNIST")
+    n_test = whole_number(
+        "n_test", _N_TEST if n_test is None else n_test, 1, _N_TEST, "the test images of MNIST"
+    )
+    augment = None if augment is None else choice("augment", augment, _AUGMENTS)
     if augment is not None:
         try:  # now, and not in the middle of a long command
             import_module("kornia")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from groktime.fullnet.task import Problem, Split, Task
 from groktime.fullnet.tasks.mnist import mnist
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import choice
 
 _CLASSES = 10
 _BATCH = 100
@@ -37,8 +37,7 @@ def mnist_representation(n_train: int = 60_000, variant: str = "paper", n_test: 
     ------
     InputError : on an unknown variant, and as `mnist`.
     """
-    if variant not in _VALUES:
-        raise InputError(f"variant = {variant!r}: expected {' or '.join(map(repr, _VALUES))}")
+    variant = choice("variant", variant, _VALUES)
     plain = mnist(n_train=n_train, n_test=n_test)
 
     def problem(seed: int, n_train: int) -> Problem:

@@ -7,9 +7,11 @@ import functools
 import torch
 from torch import nn
 
+from groktime.fullnet.networks import WIDEST
 from groktime.fullnet.networks.transformer import Transformer
-from groktime.fullnet.task import Adam, Problem, Split, Task, whole_number
-from groktime.fullnet.tasks.equations import LOSS_NAME, cross_entropy, drawn, largest_logit, samples
+from groktime.fullnet.task import Adam, Problem, Split, Task
+from groktime.fullnet.tasks.equations import LOSS_NAME, SYMBOLS, cross_entropy, drawn, largest_logit, samples
+from groktime.reduced.arguments import whole_number
 
 
 def modular_addition(
@@ -26,11 +28,11 @@ def modular_addition(
     in float64; a sample is right when its largest logit is that of the sum.
     """
     p, d_model, heads = (
-        whole_number("p", p, 2),
-        whole_number("d_model", d_model, 1),
-        whole_number("heads", heads, 1),
+        whole_number("p", p, 2, SYMBOLS),
+        whole_number("d_model", d_model, 1, WIDEST),
+        whole_number("heads", heads, 1, WIDEST),
     )
-    d_mlp = whole_number("d_mlp", 4 * d_model if d_mlp is None else d_mlp, 1)
+    d_mlp = whole_number("d_mlp", 4 * d_model if d_mlp is None else d_mlp, 1, 4 * WIDEST)
 
     def network() -> nn.Module:
         return Transformer(p + 1, 3, d_model, heads, d_mlp)

@@ -18,6 +18,7 @@ from groktime.fullnet.molecules import BONDS, FEATURES, LARGEST, graph_of, need_
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.tables import find_table, read_table
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.reduced.arguments import choice, number, whole_number
 from groktime.reduced.errors import InputError
 
 _N_TOTAL = 65_415  # half of the 130,831 molecules; the other half is held out
@@ -52,13 +53,12 @@ def qm9(n_train: int = 200, variant: str = "paper", tolerance: float = 1.0, n_te
     Hydrogens are atoms as others. RDKit reads the molecules that are drawn; needs `groktime[molecules]`. The
     file (see `fullnet.tables`) is read at the first problem, not here.
     """
-    if variant not in _NETWORKS:
-        raise InputError(f"variant = {variant!r}: expected 'paper' or 'official'")
-    if not (tolerance > 0 and math.isfinite(tolerance)):
-        raise InputError(f"tolerance = {tolerance}: expected a number of bohr³ above 0")
-    for name, value in (("n_train", n_train), ("n_test", n_test)):
-        if not 1 <= value <= _N_TOTAL:
-            raise InputError(f"{name} = {value}: expected 1 to {_N_TOTAL}, half of the molecules of QM9")
+    variant = choice("variant", variant, _NETWORKS)
+    tolerance = number("tolerance", tolerance, "above 0, in bohr³", lambda x: x > 0)
+    n_train, n_test = (
+        whole_number(name, value, 1, _N_TOTAL, "half of the molecules of QM9")
+        for name, value in (("n_train", n_train), ("n_test", n_test))
+    )
 
     def problem(seed: int, n_train: int) -> Problem:
         need_rdkit()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from groktime.fullnet.seeding import generator, global_seed
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import number, whole_number
 
 _N_TEST = 100
 
@@ -18,8 +18,8 @@ def teacher_student(n_train: int = 100, tolerance: float = 0.01) -> Task:
     A sample is right when its squared error, averaged over the 5 outputs, is below `tolerance`
     (0.01 in the paper, 0.001 in the authors' notebook).
     """
-    if not tolerance > 0:
-        raise InputError(f"tolerance = {tolerance}: expected a squared error above 0")
+    tolerance = number("tolerance", tolerance, "above 0, a squared error", lambda x: x > 0)
+    n_train = whole_number("n_train", n_train, 1)
 
     def problem(seed: int, n_train: int) -> Problem:
         with global_seed(seed, "teacher"):

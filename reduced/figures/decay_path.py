@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,16 +14,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import choice, number
 from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
     Floats,
     entitle,
+    file_label,
     legend_below,
+    literal,
     new_figure,
     panels_of,
     positive,
 )
+from groktime.reduced.starts import METRICS
 
 if TYPE_CHECKING:
     from groktime.reduced.decay_path import DecayPath
@@ -79,18 +81,21 @@ def path_figure(
     ------
     InputError : for a start, size or metric that the path does not have.
     """
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    metric = choice("metric", metric, METRICS)
     start = len(path.alpha) - 1 if alpha is None else path.place("alpha", alpha)
-    size = path.n_train[-1] if n_train is None else n_train
-    curves = Curves(path, metric, [start], path.seeds, size, float(path.m_start[0] if m is None else m))
+    size = path.n_train[-1 if n_train is None else path.place("n_train", n_train)]
+    place = 0 if m is None else path.place("m_start", number("m", m))
+    curves = Curves(path, metric, [start], path.seeds, size, float(path.m_start[place]))
     figure = new_figure(9.0, 7.5)
     test, train = panels_of(figure, 2, 1, sharex=True, height_ratios=(2.2, 1))
     handles = draw_curves(test, curves, "test")
     draw_curves(train, curves, "train")
     train.set_xlabel(r"$\tau = \eta\gamma t$")
     legend_below(figure, handles)
-    entitle(figure, f"{Path(path.source).name}: {path.task}, N = {size}, start α = {path.alpha[start]:g}")
+    entitle(
+        figure,
+        f"{file_label(path.source)}: {literal(path.task)}, N = {size}, start α = {path.alpha[start]:g}",
+    )
     return figure
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
+from groktime.reduced.arguments import choice
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures.plot import panel
 from groktime.reduced.figures.style import (
@@ -30,7 +30,9 @@ from groktime.reduced.figures.style import (
     VERMILLION,
     Floats,
     cell_edges,
+    file_label,
     is_wide,
+    literal,
     on_fine_grid,
     scale_x,
 )
@@ -55,7 +57,7 @@ _CONTOURS = (SKY, BLUE, BLACK, PURPLE, GREEN)
 
 
 def _heading(land: Landscape) -> str:
-    return f"{Path(land.source).name}: {land.task}"
+    return f"{file_label(land.source)}: {literal(land.task)}"
 
 
 @panel(
@@ -83,8 +85,7 @@ def draw_sampled(
     """
     if not land.two_dimensional:
         raise InputError(f"{land.source}: a landscape of w alone; expected one of (w, m) for this figure")
-    if field not in FIELDS:
-        raise InputError(f"field = {field!r}: expected one of {', '.join(FIELDS)}")
+    choice("field", field, FIELDS)
     one = land.one(land.seeds[0] if seed is None else seed, n_train, sampled_steps)
     if np.isnan(one[field].values).all():
         raise InputError(f"field = {field!r}: {land.source} does not have it")

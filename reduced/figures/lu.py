@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,8 @@ from groktime.reduced.figures.style import (
     VERMILLION,
     Floats,
     entitle,
+    file_label,
+    literal,
     new_figure,
     panels_of,
     positive,
@@ -44,7 +45,7 @@ def lu_figure(land: Landscape, *, n_train: int | None = None, sampled_steps: int
     figure = new_figure(7.0, 6.5)
     losses, accuracies = panels_of(figure, 2, 1, sharex=True, height_ratios=(2, 1))
     draw_lu(losses, accuracies, land, n_train, sampled_steps)
-    entitle(figure, f"{Path(land.source).name}: {land.task}, {len(land.seeds)} seed(s)")
+    entitle(figure, f"{file_label(land.source)}: {literal(land.task)}, {len(land.seeds)} seed(s)")
     return figure
 
 
@@ -72,7 +73,7 @@ def draw_lu(
     scale_x(accuracies, land.alpha)
     losses.set_yscale("log")
     losses.set_ylim(low / 5, top * 20)
-    losses.set_ylabel(f"reduced loss ({land.dataset.attrs['loss']})")
+    losses.set_ylabel(f"reduced loss ({literal(land.dataset.attrs['loss'])})")
     losses.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.2)
     accuracies.set(xlabel=ALPHA, ylabel="test accuracy", ylim=(-0.04, 1.04))
     for ax in (losses, accuracies):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +24,7 @@ from groktime.reduced.figures.style import (
     VERMILLION,
     Floats,
     entitle,
+    file_label,
     legend_below,
     new_figure,
     number,
@@ -76,7 +76,7 @@ def _curves(p: Prediction, starts: list[int]) -> Curves:
 
 
 def _heading(p: Prediction, starts: list[int]) -> str:
-    s, name = p.settings, Path(p.source.path.source).name
+    s, name = p.settings, file_label(p.source.path.source)
     messiness = "" if s["m"] is None else f", m = {s['m']:g}"
     first = (
         f"{name}, N = {s['n_train']}: γ = {s['gamma']:g}, {ETA_D} = {s['eta_d']:g}, "

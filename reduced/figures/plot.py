@@ -20,6 +20,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from groktime.reduced.arguments import file_name, flag, text
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures.file import check_figure, save
 from groktime.reduced.figures.style import entitle, legend_below, new_figure
@@ -131,6 +132,9 @@ def plot(
         another suffix, a file that exists, or a folder that cannot be written to.
     """
     x = _opened(x) if isinstance(x, str | Path) else x
+    kind = None if kind is None else text("kind", kind)
+    overwrite = flag("overwrite", overwrite)
+    file = None if file is None else file_name("file", file)
     drawing = _find(x, kind)
     drawing.check(options)
     if file is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +25,7 @@ from groktime.reduced.figures.style import (
     STEPS,
     VERMILLION,
     entitle,
+    file_label,
     legend_below,
     new_figure,
     number,
@@ -65,7 +65,7 @@ def heading(p: Prediction) -> str:
     if p.source.land.two_dimensional:
         rates += f", {ETA_R} = {s['eta_r']:g}"
         start += f", m = {s['m']:g}"
-    name = Path(p.source.land.source).name
+    name = file_label(p.source.land.source)
     first = f"{name}, N = {s['n_train']}, typical seed {p.typical.seed}: {rates}, start {start}"
     if not math.isfinite(p.t_grok):
         return f"{first}\nstatus: {p.status.value}"

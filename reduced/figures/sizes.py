@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from groktime.reduced.figures.style import (
     MESSINESS,
     PALETTE,
     Floats,
+    file_label,
     on_fine_grid,
     scale_x,
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def heading(predictions: Mapping[int, Prediction]) -> str:
     """Which landscape, and which contour."""
     first = next(iter(predictions.values()))
-    name, level = Path(first.source.land.source).name, first.detail.geometry.level
+    name, level = file_label(first.source.land.source), first.detail.geometry.level
     return f"{name}: contour of training loss {level:g} by training-set size"
 
 

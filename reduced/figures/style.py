@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from groktime.reduced.errors import one_line
 from groktime.reduced.surface import Domain
 
 Floats = NDArray[np.float64]
@@ -31,6 +33,7 @@ ETA_D, ETA_R = r"$\eta_D$", r"$\eta_R$"
 
 _WIDE = 5.0  # a positive axis that spans more than this factor is drawn in logarithms
 _PLAIN = 2000.0  # and up to this one its ticks are plain numbers
+_NAME = 80  # letters of a name
 _FINE = (121, 241)
 
 
@@ -48,6 +51,19 @@ def legend_below(figure: FigureBase, handles: Sequence[Artist], columns: int = 3
 def entitle(figure: Figure, title: str) -> None:
     """What the figure shows, above all panels."""
     figure.suptitle(title, fontsize="medium")
+
+
+def literal(name: object) -> str:
+    """A name of the user's as figures show it: as it is spelled, in one line, without the middle if it is
+    long. matplotlib takes what is between two $ for mathematics."""
+    words = one_line(str(name))
+    words = words if len(words) <= _NAME else f"{words[: _NAME // 2]}…{words[-_NAME // 2 :]}"
+    return words.replace("$", r"\$")
+
+
+def file_label(path: object) -> str:
+    """The name of a file, without its folder, as figures show it."""
+    return literal(Path(str(path)).name)
 
 
 def panels_of(figure: FigureBase, rows: int, columns: int, **options: Any) -> list[Axes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -28,6 +27,7 @@ from groktime.reduced.figures.style import (
     STEPS,
     Floats,
     cell_edges,
+    file_label,
     is_wide,
     positive,
     scale_x,
@@ -59,7 +59,7 @@ def heading(ds: xr.Dataset) -> str:
     fixed = ", ".join(
         f"{_NAMES[n].split('  ')[-1].split(' ')[0]} = {ds.attrs[n]:g}" for n in _NAMES if n in ds.attrs
     )
-    return f"{Path(ds.attrs['source']).name}: grokking time ({fixed})"
+    return f"{file_label(ds.attrs['source'])}: grokking time ({fixed})"
 
 
 @panel("groktime-what-if", "what_if", title=heading, size=(9.0, 6.5))

@@ -18,6 +18,7 @@ from groktime.reduced.figures.style import (
     STEPS,
     entitle,
     legend_below,
+    literal,
     new_figure,
     panels_of,
 )
@@ -71,7 +72,7 @@ def collapse_figure(runs: Runs, *, path: DecayPath, alpha: float) -> Figure:
     legend_below(figure, handles, 4)
     entitle(
         figure,
-        f"{runs.task}, start α = {alpha:g}: {len(chosen)} networks trained in full, "
+        f"{literal(runs.task)}, start α = {alpha:g}: {len(chosen)} networks trained in full, "
         f"and {len(curves)} followed along their decay path",
     )
     return figure

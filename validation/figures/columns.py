@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from groktime.reduced.errors import InputError
+from groktime.reduced.figures.style import file_label
 
 if TYPE_CHECKING:
     from groktime.validation.comparison import Comparison
@@ -22,7 +22,7 @@ COMPARISON = "groktime.validation.comparison.Comparison"
 def heading(comparison: Comparison) -> str:
     """What was compared, for the head of a figure."""
     files = [str(f) for f in comparison.table["file"].values if f]
-    first = Path(files[0].split(", ")[0]).name if files else "baselines"
+    first = file_label(files[0].split(", ")[0]) if files else "baselines"
     more = len(files[0].split(", ")) if files else 0
     return f"{first if more < 2 else f'{more} landscapes'} against {comparison.table.sizes['run']} runs"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from groktime.reduced.errors import InputError
+from groktime.reduced.arguments import choice
 from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
     BLACK,
@@ -23,12 +22,15 @@ from groktime.reduced.figures.style import (
     STEPS,
     VERMILLION,
     entitle,
+    file_label,
     legend_below,
+    literal,
     new_figure,
     panels_of,
     positive,
     remark,
 )
+from groktime.reduced.starts import METRICS
 from groktime.validation.figures.cells import Cell, cells, columns_of, settings_shown
 from groktime.validation.figures.columns import COMPARISON, heading, measured, predicted, shown
 
@@ -84,8 +86,7 @@ def runs_figure(runs: Runs, *, metric: str = "accuracy") -> Figure:
     ------
     InputError : unless `metric` is "accuracy" or "loss".
     """
-    if metric not in ("accuracy", "loss"):
-        raise InputError(f"metric = {metric!r}: expected 'accuracy' or 'loss'")
+    metric = choice("metric", metric, METRICS)
     drawn = _grid(runs.dataset, metric)
     for ax, cell in drawn.panels:
         if draw_curves(ax, runs, cell, metric):
@@ -94,7 +95,7 @@ def runs_figure(runs: Runs, *, metric: str = "accuracy") -> Figure:
     if len(runs.step) > 1:
         drawn.panels[0][0].set_xlim(float(runs.step[1]), max(float(runs.step[-1]), 2 * float(runs.step[1])))
     legend_below(drawn.figure, _parts(metric), 4)
-    entitle(drawn.figure, f"{Path(runs.source).name}: {runs.task}, {drawn.words}")
+    entitle(drawn.figure, f"{file_label(runs.source)}: {literal(runs.task)}, {drawn.words}")
     return drawn.figure
 
 

@@ -16,6 +16,7 @@ from groktime.reduced.figures.style import (
     PALETTE,
     entitle,
     legend_below,
+    literal,
     new_figure,
     panels_of,
     remark,
@@ -79,7 +80,9 @@ def _draw_errors(ax: Axes, values: Floats, errors: dict[str, Floats], alpha: Flo
         ratio, at = np.exp(error[some]), values[some]
         place = _aside(at, alpha[some], k - (len(errors) - 1) / 2, logarithmic)
         color, marker = PALETTE[k % len(PALETTE)], _MARKERS[k % len(_MARKERS)]
-        ax.scatter(place, ratio, s=16, marker=marker, color=color, alpha=0.6, linewidths=1, label=name)
+        ax.scatter(
+            place, ratio, s=16, marker=marker, color=color, alpha=0.6, linewidths=1, label=literal(name)
+        )
         each = np.unique(at)
         ax.plot(each, [np.median(ratio[at == v]) for v in each], color=color, linewidth=1.5)
     ax.axhline(1, color=BLACK, linewidth=1)

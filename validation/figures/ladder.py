@@ -15,6 +15,7 @@ from groktime.reduced.figures.style import (
     PALETTE,
     entitle,
     legend_below,
+    literal,
     new_figure,
     panels_of,
     remark,
@@ -66,7 +67,7 @@ def ladder_figure(ladder: Ladder) -> Figure:
     below.set_xticks(np.arange(len(ladder.rungs)), [_folded(r.words) for r in ladder.rungs])
     legend_below(figure, above.get_legend_handles_labels()[0], 2)
     count, seeds = rows.sizes["setting"], rows.sizes["seed"]
-    entitle(figure, f"{rows.attrs['task']}: from rung to rung; settings: {count}, seeds: {seeds}")
+    entitle(figure, f"{literal(rows.attrs['task'])}: from rung to rung; settings: {count}, seeds: {seeds}")
     return figure
 
 

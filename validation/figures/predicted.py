@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from groktime.reduced.figures.plot import panel
-from groktime.reduced.figures.style import BLACK, PALETTE, STEPS, remark
+from groktime.reduced.figures.style import BLACK, PALETTE, STEPS, literal, remark
 from groktime.reduced.source import COVERAGE
 from groktime.validation.figures.columns import COMPARISON, heading, interval, measured, predicted, shown
 
@@ -63,7 +63,7 @@ def draw_predicted(ax: Axes, comparison: Comparison, *, predictor: str | None = 
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
     without = int((~known).sum())
     left_out = f"\n({without} runs without a predicted time above 0 are not drawn)" if without else ""
-    ax.set(xlabel=f"measured, {STEPS}{left_out}", ylabel=f"predicted by {predictor}, {STEPS}")
+    ax.set(xlabel=f"measured, {STEPS}{left_out}", ylabel=f"predicted by {literal(predictor)}, {STEPS}")
     ax.grid(alpha=0.25)
     return list(ax.get_legend_handles_labels()[0])
 
