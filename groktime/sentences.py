@@ -34,7 +34,10 @@ def alone() -> Iterator[None]:
 def _warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
     from groktime.fullnet.blame import is_own
 
-    if is_own(filename) and not issubclass(category, DeprecationWarning | ResourceWarning):
+    ours = issubclass(category, UserWarning) and Path(filename).is_relative_to(Path(__file__).parent)
+    if ours:
+        say(f"groktime: {message}")
+    elif is_own(filename) and not issubclass(category, DeprecationWarning | ResourceWarning):
         say(f"groktime: {Path(filename).name} line {lineno} warns: {' '.join(str(message).split())}")
 
 
