@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from groktime.option import Option, number, shown_default
@@ -66,6 +67,9 @@ def chosen_task(options: argparse.Namespace) -> Task:
         wrong = [finding for finding in check_task(task) if not finding.note]
         if wrong:
             raise InputError(f"task {options.task!r}: {wrong[0]}")
+    course = getattr(options, "schedule", None)
+    if course is not None:
+        task = replace(task, optimizer=replace(task.optimizer, warmup=0, schedule=course))
     if options.m is not None and not task.messiness:
         raise InputError(f"--m: {options.task} has no messiness")
     return task
