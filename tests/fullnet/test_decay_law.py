@@ -424,6 +424,7 @@ def test_a_warm_up_is_said_once() -> None:
     assert one.attrs["configuration"] == other.attrs["configuration"]
 
 
+@pytest.mark.slow
 def test_a_path_tells_when_runs_under_a_schedule_generalize() -> None:
     """Teacher-student at γ = 0.3: a rate that falls to a half, and one that falls to 0 too soon."""
     task = teacher_student()
