@@ -77,7 +77,8 @@ class Plain:
         data = task.problem(seed, task.n_train)
         self.task, self.network = task, network().double()
         vector_to_parameters(initial_parameters(task, seed).double(), self.network.parameters())
-        decays, others = [], []
+        decays: list[Tensor] = []
+        others: list[Tensor] = []
         for name, p in self.network.named_parameters():
             free = bool(task.no_decay) and (name.endswith("bias") or name.startswith("1."))
             (others if free else decays).append(p)
