@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from groktime.option import Option, number, shown_default
@@ -64,6 +65,9 @@ def chosen_task(options: argparse.Namespace) -> Task:
         from groktime.fullnet.check.before import checked
 
         checked(task, name=options.task)
+    course = getattr(options, "schedule", None)
+    if course is not None:
+        task = replace(task, optimizer=replace(task.optimizer, warmup=0, schedule=course))
     if options.m is not None and not task.messiness:
         raise InputError(f"--m: {options.task} has no messiness")
     return task

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
+
 from groktime.completion import files, landscapes, presets, tasks
 from groktime.option import Option, number
+from groktime.reduced.errors import InputError
+
+if TYPE_CHECKING:
+    from groktime.reduced.law import Schedule
 
 # --- where times are read from -------------------------------------------------------------------
 
@@ -32,7 +39,31 @@ WHICH = (
 
 # --- settings of a network and its start ---------------------------------------------------------
 
-GAMMA = Option("gamma", "decoupled weight decay", number, required=True)
+
+def schedule(text: str) -> Schedule:
+    """A schedule such as cosine,steps=20000,factor=0.1,warmup=500, or argparse's error."""
+    from groktime.reduced.law import Schedule
+
+    shape, *rest = text.split(",")
+    kinds = {"steps": int, "factor": float, "warmup": int}
+    try:
+        said = [part.split("=") for part in rest]
+        return Schedule(shape, **{name: kinds[name](value) for name, value in said})
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(
+            f"expected a schedule such as cosine,steps=20000,factor=0.1,warmup=500, not {text!r}"
+        ) from None
+
+
+SCHEDULE = Option(
+    "schedule",
+    "of the rates: constant, step, linear or cosine, such as cosine,steps=20000,factor=0.1,warmup=500",
+    schedule,
+    default="the task's, where the file says it",
+)
+GAMMA = Option("gamma", "decoupled weight decay, multiplied by the learning rate", number, required=True)
 ETA_D = Option("eta_d", "learning rate of the network, per step", number, required=True)
 ETA_R = Option("eta_r", "learning rate of the representation, per step", number, default="eta-d")
 ALPHA = Option("alpha", "start: weight norm over its norm at initialization", number, required=True)

@@ -208,8 +208,8 @@ def _checked(task: Task, land: Landscape, more: LadderSettings, adamw_rate: floa
         raise InputError(f"m: {task.name} takes a landscape of {kind}")
     if task.optimizer.course.shape != "constant":
         raise InputError(
-            f"schedule: the rate of {task.name} falls ({task.optimizer.course}); the rungs hold theirs: expected "
-            "a task with a constant one"
+            f"schedule: the rate of {task.name} falls ({task.optimizer.course}), and the rungs hold theirs; "
+            "expected a task with a constant one"
         )
     if not (np.isfinite(adamw_rate) and adamw_rate > 0):
         raise InputError(f"adamw_rate = {adamw_rate}: expected a finite number above 0")

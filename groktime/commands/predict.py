@@ -6,11 +6,11 @@ import argparse
 import json
 
 from groktime.option import Command, given
-from groktime.options import GAMMA, IMPLICIT, JSON, LEVEL, M_RATE, SOURCE, START, WHICH, output
+from groktime.options import GAMMA, IMPLICIT, JSON, LEVEL, M_RATE, SCHEDULE, SOURCE, START, WHICH, output
 from groktime.output import FIGURES, check
 
 LANE = (GAMMA, *START)
-LAW = (LEVEL, M_RATE, IMPLICIT)
+LAW = (SCHEDULE, LEVEL, M_RATE, IMPLICIT)
 
 
 def run(options: argparse.Namespace) -> None:

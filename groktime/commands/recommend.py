@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 
 from groktime.option import Command, Option, given, number
-from groktime.options import IMPLICIT, JSON, M_RATE, SOURCE, START, WHICH
+from groktime.options import IMPLICIT, JSON, M_RATE, SCHEDULE, SOURCE, START, WHICH
 from groktime.output import print_json
 
 BUDGET = Option("budget", "optimizer steps", number, required=True, metavar="STEPS")
-LAW = (M_RATE, IMPLICIT)
+LAW = (SCHEDULE, M_RATE, IMPLICIT)
 
 
 def run(options: argparse.Namespace) -> None:

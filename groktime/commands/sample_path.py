@@ -14,6 +14,7 @@ from groktime.options import (
     MESSINESS,
     MOMENTUM,
     N_TRAIN,
+    SCHEDULE,
     SEEDS,
     STOP_AT,
     TASK,
@@ -77,7 +78,10 @@ COMMAND = Command(
     options={
         "": TASK,
         "starts": (*STARTS, SEEDS),
-        "how they are trained": NETWORK,
+        "how they are trained": (
+            *NETWORK,
+            SCHEDULE.but(help="of the trainings that it is for", default="the task's"),
+        ),
         "path": PATH,
         "machine": MACHINE,
         "output": output("path file to write (.nc)", required=True, suffixes=(".nc",)),

@@ -15,6 +15,7 @@ from groktime.options import (
     MESSINESS,
     MOMENTUM,
     N_TRAIN,
+    SCHEDULE,
     SEEDS,
     STOP_AT,
     TASK,
@@ -59,7 +60,7 @@ COMMAND = Command(
     options={
         "": TASK,
         "runs": (*LISTS, SEEDS),
-        "how they are trained": RUN,
+        "how they are trained": (*RUN, SCHEDULE.but(default="the task's")),
         "machine": MACHINE,
         "output": output("runs file to write (.nc)", required=True, suffixes=(".nc",)),
     },

@@ -6,11 +6,11 @@ import argparse
 from typing import Any
 
 from groktime.option import Command, given, swept
-from groktime.options import GAMMA, IMPLICIT, JSON, M_RATE, SOURCE, START, WHICH, output
+from groktime.options import GAMMA, IMPLICIT, JSON, M_RATE, SCHEDULE, SOURCE, START, WHICH, output
 from groktime.output import FIGURES, TABLES, check, print_json, write_table
 
 LANES = swept((GAMMA, *START))
-LAW = (M_RATE, IMPLICIT)
+LAW = (SCHEDULE, M_RATE, IMPLICIT)
 OUTPUTS = (*TABLES, *FIGURES)
 
 

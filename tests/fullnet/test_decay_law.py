@@ -77,7 +77,8 @@ class Plain:
         data = task.problem(seed, task.n_train)
         self.task, self.network = task, network().double()
         vector_to_parameters(initial_parameters(task, seed).double(), self.network.parameters())
-        decays, others = [], []
+        decays: list[Tensor] = []
+        others: list[Tensor] = []
         for name, p in self.network.named_parameters():
             free = bool(task.no_decay) and (name.endswith("bias") or name.startswith("1."))
             (others if free else decays).append(p)
@@ -381,7 +382,7 @@ def test_eq6_and_landscapes_are_of_what_decays() -> None:
     assert flow.law.rule == "eq6"
     assert flow["weight_norm"].values[0, 0] == pytest.approx(ALPHA * w0)
     assert flow["norm_all"].values[0, 0] > flow["weight_norm"].values[0, 0]
-    assert np.isfinite(flow["weight_norm"].values[0, :5]).all()
+    assert np.isfinite(flow["weight_norm"].values[0, :3]).all()
 
 
 # --- schedules --------------------------------------------------------------------------------
@@ -424,19 +425,24 @@ def test_a_warm_up_is_said_once() -> None:
     assert one.attrs["configuration"] == other.attrs["configuration"]
 
 
+@pytest.mark.slow
 def test_a_path_tells_when_runs_under_a_schedule_generalize() -> None:
-    """Teacher-student at γ = 1: constant, a rate that falls to a fifth, and one that falls too soon."""
+    """Teacher-student at γ = 0.3: a rate that falls to a half, and one that falls to 0 too soon."""
     task = teacher_student()
-    start: dict[str, Any] = {"alpha": 2.0, "seeds": [0, 1], "stop_at": 0.95, **ALONE}
-    path = sample_path(task, dtau=0.02, refit=[33, 66], tau=1.2, **start)
-    asked: dict[str, Any] = {"gamma": 1.0, "eta_d": 3e-4, "alpha": 2.0}
-    plain = predict(path, **asked)
-    for schedule in (CONSTANT, Schedule("linear", 1500, 0.2, warmup=200), Schedule("cosine", 1200)):
+    start: dict[str, Any] = {"alpha": 2.0, "seeds": [1], **ALONE}
+    path = sample_path(task, dtau=0.02, refit=[50, 100], tau=0.3, stop_at=0.95, **start)
+    naive = predict(path, gamma=0.3, eta_d=3e-4, alpha=2.0).t_grok
+
+    def run(schedule: Schedule, steps: int) -> tuple[float, float]:
         adam = replace(task.optimizer, schedule=schedule)
         runs = train(
-            replace(task, optimizer=adam), gamma=1.0, steps=12_000 if schedule.factor else 3000, **start
+            replace(task, optimizer=adam), gamma=0.3, steps=steps, stop_at=0.95, resolution=0.05, **start
         )
-        measured = measure(runs)["t_grok"].values
-        result = compare(path, runs)
-        predicted = result.table["predicted"].sel(predictor="path").values
-        print(schedule, measured, predicted, plain.t_grok)
+        table = compare(path, runs).table
+        told = float(table["predicted"].sel(predictor="path")[0])
+        return told, float(measure(runs)["t_grok"][0])
+
+    told, measured = run(Schedule("linear", 700, 0.5), 4000)
+    assert told == pytest.approx(measured, rel=0.15)
+    assert measured > 1.4 * naive  # as if the rate stayed
+    assert all(math.isnan(t) for t in run(Schedule("cosine", 800), 800))  # 400 steps in all

@@ -28,8 +28,10 @@ from groktime.fullnet.tasks import addition
 from groktime.fullnet.trainer import train
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import Schedule
 from groktime.reduced.path_text import tau_c
 from groktime.reduced.prediction import predict
+from groktime.validation.compare import compare
 from groktime.validation.measure import measure
 
 SAMPLES, WEIGHTS = 6, 20
@@ -146,6 +148,34 @@ def test_times_are_those_of_training_with_decay(tmp_path: Path, optimizer: str, 
     assert tau_c(p) == pytest.approx(0.7, rel=1e-3)
     assert p.t_grok == pytest.approx(measured, rel=0.01)
     assert measured * eta * gamma * path.speed == pytest.approx(0.7, rel=0.01)  # of the exact path
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "eta", "momentum", "schedule"),
+    [
+        ("sgd", 0.1, None, Schedule("cosine", 800, 0.5, warmup=100)),
+        ("momentum", 0.05, 0.5, Schedule("linear", 400, 0.5)),
+    ],
+)
+def test_times_under_a_schedule_are_those_of_training(
+    tmp_path: Path, optimizer: str, eta: float, momentum: float | None, schedule: Schedule
+) -> None:
+    """The exact path passes at Σ ηγ = 0.7, whatever the rates do until then."""
+    task = replace(regression(), optimizer=Adam(0.1, schedule=schedule))
+    how: dict[str, Any] = {"alpha": 3.0, "seeds": [0], "eta_d": eta, "optimizer": optimizer}
+    how |= {"dtype": "float64", "machine": ALONE, "momentum": momentum}
+    path = sample_path(task, refit=50, dtau=0.05, tau=0.85, fit="first", fit_loss=1e-20, **how)
+    gamma, level = 0.01, float(valley(np.array(0.7)))
+    asked: dict[str, Any] = {"gamma": gamma, "eta_d": eta, "alpha": 3.0, "metric": "loss", "threshold": level}
+    p = predict(path, **asked)  # the schedule is that of the file
+    runs = train(task, gamma=gamma, steps=1300, resolution=0.005, **how)
+    measured = float(measure(runs, metric="loss", threshold=level).t_grok[0])
+    assert p.t_grok == pytest.approx(measured, rel=0.01)
+    assert float(runs.law.tau(measured, eta * gamma)) == pytest.approx(0.7, rel=0.01)
+    told = compare(path, runs, metric="loss", threshold=level).table["predicted"].sel(predictor="path")
+    assert float(told[0]) == pytest.approx(measured, rel=0.01)
+    steady = predict(path, **asked, schedule=Schedule())
+    assert steady.t_grok < 0.85 * measured  # as if the rate stayed
 
 
 def test_along_the_decay_acts_from_the_first_step(tmp_path: Path) -> None:

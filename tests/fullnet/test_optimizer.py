@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from groktime.fullnet.engine.optimizer import MOMENTUM, RULES, Optimizer, Setting, project, weight_norm
+from groktime.fullnet.engine.optimizer import RULES, Optimizer, Setting, project, weight_norm
+from groktime.reduced.law import MOMENTUM
 
 STEPS = 100
 SETTINGS = [

@@ -17,7 +17,6 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import groktime.fullnet.job
 from groktime.fullnet.engine.fresh import initial_parameters
-from groktime.fullnet.engine.optimizer import MOMENTUM
 from groktime.fullnet.engine.parts import Checkpoint
 from groktime.fullnet.engine.samples import Data, Minibatches
 from groktime.fullnet.job import drive
@@ -30,6 +29,7 @@ from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition, teacher_student
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import MOMENTUM
 
 Arrays = dict[str, NDArray[Any]]
 LOSSES = ("train_loss", "test_loss")

@@ -30,12 +30,14 @@ import groktime.validation.measure
 from groktime.cli import main, parser
 from groktime.commands import COMMANDS, sample, whatif
 from groktime.fullnet.built_in import BUILT_IN
+from groktime.fullnet.runs import open_runs
 from groktime.networks import task_settings
 from groktime.option import Command, given, shown_default
 from groktime.options import WHICH
 from groktime.ranges import values
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.law import Schedule
 
 START = ["--gamma", "1e-3", "--eta-d", "1e-3", "--alpha", "9"]
 ONE = ["teacher-student", "--seed", "0"]
@@ -524,6 +526,44 @@ def test_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert runs["step"].values.tolist() == [0, 1, 2, 4]
         named = {k: runs.attrs[k] for k in ("optimizer", "representation", "batch")}
         assert named == {"optimizer": "momentum", "representation": "line", "batch": 10}
+
+
+def test_momentum_and_a_schedule_are_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, how = tmp_path / "runs.nc", "--steps 8 --seeds 1 --workers 1 --quiet"
+    law = "--optimizer momentum --momentum 0.5 --schedule step,steps=3,factor=0.5,warmup=2"
+    assert main(f"train teacher-student --gamma 0.1 --alpha 2 {law} {how} -o {path}".split()) == 0
+    found = open_runs(path).law
+    assert (found.rule, found.momentum, found.coupled) == ("momentum", 0.5, True)
+    assert found.schedule == Schedule("step", 3, 0.5, 2)
+    capsys.readouterr()
+    for wrong, words in (
+        ("--momentum 0.5", "momentum = 0.5: 'adamw' has none"),
+        ("--schedule exponential", "shape = 'exponential'"),
+        ("--schedule cosine", "steps = 0"),
+        ("--schedule step,5", "expected a schedule such as"),
+        ("--schedule step,pace=5", "expected a schedule such as"),
+    ):
+        asked = f"train teacher-student --gamma 0.1 --alpha 2 {how} -o {tmp_path / 'b.nc'} {wrong}"
+        try:
+            status = main(asked.split())
+        except SystemExit as stopped:  # argparse's
+            status = int(str(stopped.code))
+        assert status == 2
+        assert words in capsys.readouterr().err
+    grid = f"sample teacher-student --alpha 1:4:4 --steps 5 --seeds 1 --quiet -o {tmp_path / 'l.nc'}"
+    assert main([*grid.split(), "--decay-every", "3"]) == 2
+    assert "--decay-every: the rate of teacher-student does not drop" in capsys.readouterr().err
+
+
+def test_a_prediction_takes_a_schedule(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = shlex.split("predict teacher-student --gamma 0.1 --eta-d 3e-4 --alpha 3 --json")
+    found = []
+    for more in ([], ["--schedule", "linear,steps=1,factor=0.5"]):
+        assert main([*asked, *more]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[1]["t_grok"] == pytest.approx(2 * found[0]["t_grok"] - 1)
+    assert found[1]["settings"]["schedule"]["factor"] == 0.5
+    assert "schedule" not in found[0]["settings"]
 
 
 def test_a_diverged_run_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

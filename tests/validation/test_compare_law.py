@@ -61,8 +61,12 @@ def test_paths_of_another_momentum_carry_over_in_time() -> None:
         ({}, {"law": {"coupled": True}}, "Adam's decay"),
         ({}, {"optimizer": "lion"}, "'lion', whose law of decay is not known"),
         ({"law": {"no_decay": ["bias"]}}, {"law": {"no_decay": ["norm", "bias"]}}, r"no_decay: .* 'bias'"),
-        ({"law": {"no_decay": ["bias"]}}, {}, "without 'bias' and .* with every parameter"),
-        ({"configuration": {"settings": {}}}, {"law": {"no_decay": ["b"]}}, "with every parameter and .*'b'"),
+        ({"law": {"no_decay": ["bias"]}}, {}, r"without 'bias' and .* with every parameter"),
+        (
+            {"configuration": {"settings": {}}},
+            {"law": {"no_decay": ["b"]}},
+            r"with every parameter and .*'b'",
+        ),
     ],
 )
 def test_laws_that_time_does_not_carry_over_are_refused(path: Any, runs: Any, words: str) -> None:
@@ -73,7 +77,7 @@ def test_laws_that_time_does_not_carry_over_are_refused(path: Any, runs: Any, wo
 
 
 def test_another_family_is_refused_and_other_betas_are_remarked() -> None:
-    with pytest.raises(InputError, match="optimizer: 'adamw' in .* and 'sgd' in"):
+    with pytest.raises(InputError, match=r"optimizer: 'adamw' in .* and 'sgd' in"):
         compare(planted_path(), planted(TIMES, **RUNS, optimizer="sgd"))
     runs = planted(TIMES, **RUNS, law={"betas": [0.9, 0.999]})
     found = compare(planted_path(law={"betas": [0.9, 0.98]}), runs)
