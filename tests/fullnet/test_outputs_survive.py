@@ -226,7 +226,7 @@ def test_a_piece_as_it_was_is_not_computed_again(
 def test_pieces_of_other_settings_or_names_are_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: gt.Runs
 ) -> None:
-    """Neither under the name of another piece, nor put into the folder of another γ, nor of another network."""
+    """Neither under the name of another piece, nor in the folder of another γ, nor of another network."""
     folder = stopped(tmp_path, monkeypatch)
     strange = (folder / "train-2-0.npz").read_bytes()
     (folder / "train-2-1.npz").write_bytes(strange)
