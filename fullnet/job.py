@@ -131,9 +131,9 @@ def output(out: str | Path | None, configuration: Mapping[str, Any], overwrite: 
         yield Output(Nowhere(), overwrite=False)
         return
     path = Path(file_name("out", out))
-    check_output(path, overwrite=True, inputs=_programs(path))
+    check_output(path, overwrite=True)
     clean(path)
-    check_output(path, overwrite)
+    check_output(path, overwrite, inputs=_programs(path))
     parts = Parts(path, {"layout": _LAYOUT, **configuration})
     interrupt.says(interrupt.GOES_ON)
     try:

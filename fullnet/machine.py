@@ -1,4 +1,5 @@
-"""Where and how networks are trained, as one value; no result depends on it, but for rounding."""
+"""Where and how networks are trained, as one value; no result depends on it, but for rounding: products round
+another way for other numbers of members, which long runs amplify (docs/training.md)."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ class Members:
         return kept
 
     def keep(self, rows: Tensor) -> None:
-        """Retire all other rows; what is kept goes on as if it had always been alone."""
+        """Retire all other rows; what is kept goes on, to rounding, as if it had always been alone."""
         self.rows = self.rows[rows.cpu()]
         rows = rows.to(self.flat.device)
         self.flat, self.slow = self.flat[rows].contiguous(), self.slow[rows].contiguous()

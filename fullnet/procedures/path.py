@@ -63,7 +63,7 @@ class Following:
     """Members that fit, or shrink and refit, each at its own place.
 
     A member enters its path when it has fitted, whoever is beside it, so that it is a function of its
-    own settings alone. `records`: after the one at τ = 0.
+    own settings alone, to rounding. `records`: after the one at τ = 0.
     """
 
     setup: Setup
