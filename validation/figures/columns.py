@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+DRAWN = 5000  # points of one predictor in a panel
 COMPARISON = "groktime.validation.comparison.Comparison"
 
 
@@ -84,6 +85,16 @@ def errors_shown(table: xr.Dataset) -> list[str]:
         if np.isfinite(log_error(table, str(name))).any():
             names.append(str(name))
     return names
+
+
+def thinned(runs: NDArray[np.bool_], most: int = DRAWN) -> NDArray[np.bool_]:
+    """At most so many of the runs that are marked, evenly spread; more points are a smear that takes long."""
+    places = np.flatnonzero(runs)
+    if len(places) <= most:
+        return runs
+    out = np.zeros_like(runs)
+    out[places[np.linspace(0, len(places) - 1, most).round().astype(int)]] = True
+    return out
 
 
 def closed_form(table: xr.Dataset) -> str:

@@ -22,7 +22,8 @@ from groktime.reduced.figures.style import (
     remark,
     scale_x,
 )
-from groktime.validation.figures.columns import COMPARISON, errors_shown, heading, log_error
+from groktime.validation.figures.columns import COMPARISON, DRAWN, errors_shown, heading, log_error, thinned
+from groktime.validation.report import places_of
 
 if TYPE_CHECKING:
     from groktime.validation.comparison import Comparison
@@ -67,7 +68,8 @@ def errors_figure(comparison: Comparison) -> Figure:
         ax.set_ylabel("predicted / measured")
     legend_below(figure, panels[0].get_legend_handles_labels()[0], 4)
     n = int(np.isfinite(errors[names[0]]).sum())
-    entitle(figure, f"{heading(comparison)}: the {n} with both times; lines: medians")
+    some = f", {DRAWN} of them drawn" if n > DRAWN else ""
+    entitle(figure, f"{heading(comparison)}: the {n} with both times{some}; lines: medians")
     return figure
 
 
@@ -78,13 +80,22 @@ def _draw_errors(ax: Axes, values: Floats, errors: dict[str, Floats], alpha: Flo
     for k, (name, error) in enumerate(errors.items()):
         some = np.isfinite(error)
         ratio, at = np.exp(error[some]), values[some]
+        drawn = thinned(np.ones(len(at), bool))
         place = _aside(at, alpha[some], k - (len(errors) - 1) / 2, logarithmic)
         color, marker = PALETTE[k % len(PALETTE)], _MARKERS[k % len(_MARKERS)]
         ax.scatter(
-            place, ratio, s=16, marker=marker, color=color, alpha=0.6, linewidths=1, label=literal(name)
+            place[drawn],
+            ratio[drawn],
+            s=16,
+            marker=marker,
+            color=color,
+            alpha=0.6,
+            linewidths=1,
+            label=literal(name),
         )
-        each = np.unique(at)
-        ax.plot(each, [np.median(ratio[at == v]) for v in each], color=color, linewidth=1.5)
+        each, which = np.unique(at, return_inverse=True)
+        middles = [np.median(ratio[mine]) for mine in places_of(which, len(each))]
+        ax.plot(each, middles, color=color, linewidth=1.5)
     ax.axhline(1, color=BLACK, linewidth=1)
 
 

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from groktime.reduced.figures.plot import panel
 from groktime.reduced.figures.style import BLACK, PALETTE, STEPS, literal, remark
 from groktime.reduced.source import COVERAGE
-from groktime.validation.figures.columns import COMPARISON, heading, interval, measured, predicted, shown
+from groktime.validation.figures.columns import (
+    COMPARISON,
+    heading,
+    interval,
+    measured,
+    predicted,
+    shown,
+    thinned,
+)
 
 if TYPE_CHECKING:
     from groktime.validation.comparison import Comparison
@@ -38,12 +46,13 @@ def draw_predicted(ax: Axes, comparison: Comparison, *, predictor: str | None = 
     if not known.any():
         remark(ax, "no run has both a predicted and a measured time above 0")
         return []
+    with_times, drawn = int(known.sum()), thinned(known)
     low, high = interval(table, predictor)
     barred = known & np.isfinite(low) & (low > 0)
     top = np.where(np.isfinite(high), high, 10 * np.nanmax(y[known]))
     alpha, short = table["alpha"].values, table["short"].values.astype(bool)
     for k, a in enumerate(np.unique(alpha[known])):
-        color, mine = PALETTE[k % len(PALETTE)], known & (alpha == a)
+        color, mine = PALETTE[k % len(PALETTE)], drawn & (alpha == a)
         ax.plot([], [], "o", color=color, label=f"α = {a:g}")
         bars = mine & barred
         ax.vlines(x[bars], low[bars], top[bars], color=color, linewidth=1, alpha=0.5)
@@ -63,6 +72,8 @@ def draw_predicted(ax: Axes, comparison: Comparison, *, predictor: str | None = 
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
     without = int((~known).sum())
     left_out = f"\n({without} runs without a predicted time above 0 are not drawn)" if without else ""
+    some = int(drawn.sum())
+    left_out += f"\n({some} of {with_times} runs are drawn)" if some < with_times else ""
     ax.set(xlabel=f"measured, {STEPS}{left_out}", ylabel=f"predicted by {literal(predictor)}, {STEPS}")
     ax.grid(alpha=0.25)
     return list(ax.get_legend_handles_labels()[0])
