@@ -214,8 +214,8 @@ def problem(seed, n_train):
 def error(output, targets):
     return (output - targets["y"]).square().mean(-1)
 
-task = gt.Task("wide", lambda: torch.nn.Linear(3000, 3000), problem, error, lambda o, t: error(o, t) < 1, "mse", 4,
-               gt.Adam(1e-3), 3)
+network, right = lambda: torch.nn.Linear(3000, 3000), lambda output, targets: error(output, targets) < 1
+task = gt.Task("wide", network, problem, error, right, "mse", 4, gt.Adam(1e-3), 3)
 gt.train(task, gamma=1, alpha=1, seeds=[0], steps=1, machine=gt.Machine(workers=1, progress=False))
 taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 300 * 2**20,) * 2)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from arguments import BASE, CALLS, calls, lines, options_of, prepare, run, try_call, try_line
+from arguments import run
+from calls import CALLS, calls, try_call
 from hypothesis import HealthCheck, given, settings
+from lines import BASE, lines, options_of, try_line
 from outcome import ELSE, RIGHT, SENTENCE, Outcomes
+from place import prepare
 
 from groktime.commands import COMMANDS
 

@@ -337,7 +337,7 @@ def test_what_cannot_be_drawn_is_refused(grown: Prediction) -> None:
         (lambda: plot(grown, kind="lines"), "kind = 'lines': a Prediction has 'prediction', 'gradients'"),
         (lambda: plot(grown, seed=1), "seed: is no option of the figure 'prediction'; expected none"),
         (lambda: plot(land, level=1), "level: is no option of the figure 'landscape'; expected field, seed"),
-        (lambda: plot(land, field="loss"), "field = 'loss': expected one of train_loss"),
+        (lambda: plot(land, field="loss"), "field = 'loss': expected 'train_loss', "),
         (lambda: plot({45: 3}), "plot: 45 is no prediction from a landscape"),
         (lambda: plot(made_up(), metric="norm"), "metric = 'norm': expected 'accuracy' or 'loss'"),
         (lambda: plot(made_up(), alpha=77.0), "alpha = 77"),
