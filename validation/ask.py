@@ -16,6 +16,7 @@ from groktime.reduced.flow import Status
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.path_source import PathSource
 from groktime.reduced.prediction import Prediction, predict
+from groktime.reduced.remarks import of_lanes
 from groktime.reduced.source import DEFAULTS, Lanes, Options, Readings, Source, about, refuse
 from groktime.reduced.starts import check_settings
 from groktime.validation.match import Sampled, speed
@@ -213,9 +214,10 @@ def _answer(source: Source, mine: NDArray[np.intp], runs: Runs, options: Options
     names = [f.name for f in fields(Lanes) if getattr(lanes, f.name) is not None]
     each = np.stack([getattr(lanes, name) for name in names])
     settings, place = np.unique(each, axis=1, return_inverse=True)
-    readings = source.read(Lanes(**dict(zip(names, settings, strict=True))), detail=True, **options)
+    some_of = Lanes(**dict(zip(names, settings, strict=True)))
+    readings = source.read(some_of, detail=True, **options)
     seeds = runs.dataset["seed"].values[mine].astype(int)
-    return _of_runs(readings, list(source.seeds), place.ravel(), seeds)
+    return _of_runs(readings, some_of, list(source.seeds), place.ravel(), seeds)
 
 
 def _sampled(source: Source, lanes: Lanes) -> NDArray[np.bool_]:
@@ -235,9 +237,13 @@ def _nothing(count: int) -> Answer:
 
 
 def _of_runs(
-    readings: Readings, seeds: Sequence[int], place: NDArray[np.intp], wanted: NDArray[np.int_]
+    readings: Readings,
+    lanes: Lanes,
+    seeds: Sequence[int],
+    place: NDArray[np.intp],
+    wanted: NDArray[np.int_],
 ) -> Answer:
-    """Readings of each setting as those of each run, which has its setting at `place` and a `wanted` seed."""
+    """Readings of each setting, a lane, as those of each run, whose lane is at `place`, of a `wanted` seed."""
     over, rows = readings.over_seeds(), {seed: k for k, seed in enumerate(readings.seeds) if seed in seeds}
     matched = np.array([int(seed) in rows for seed in wanted])
     row = np.array([rows.get(int(seed), 0) for seed in wanted])
@@ -258,7 +264,7 @@ def _of_runs(
     )
     nan = np.full(readings.t_grok.shape, np.nan)
     norm = nan if readings.norm is None else readings.norm
-    remarks = np.array([*readings.remarks] or [""] * readings.t_grok.shape[1], object)
+    remarks = np.array([" ".join(each) for each in of_lanes(readings, over, lanes)], object)
     return Answer(
         status=status,
         t_grok=of_seed(readings.t_grok, over.t_grok),

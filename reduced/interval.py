@@ -1,0 +1,101 @@
+"""The interval for a run of a seed that a source does not hold, from the seeds that it does hold.
+
+ln t of such a run lies, in 90 of 100 cases, within
+
+    mean ± √( (t s √(1 + 1/n))² + own² + (1.645 σ)² )
+
+with mean and s of ln t over the n seeds that generalize and t the quantile of Student's distribution with
+n - 1 degrees of freedom: the prediction interval of a normal sample. `own` is what a single seed's time is
+not known to (the place of a wall, a resolution; the median over seeds), which may be alike for all of them
+and so need not show in s. σ is the error of the predictor itself, measured on other runs.
+
+Seeds that never generalize, and those that are there from the start, are parts of the distribution, at
+infinity and at 0: the ends are its quantiles, so that the upper one is infinite where "never" has more than
+the tail. A seed that is outside of what was sampled tells no time: it gives no end, and an upper end that
+would need one is not known (NaN).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+Floats = NDArray[np.float64]
+
+COVERAGE = 0.9  # of all intervals
+TAIL = (1 - COVERAGE) / 2
+_ROUND = 1e-12
+
+
+def predictive(
+    t_grok: Floats, low: Floats, high: Floats, outside: NDArray[np.bool_], model: float = 0.0
+) -> tuple[Floats, Floats]:
+    """Lower and upper end, [lane]; NaN where they are not known, as those of a single seed.
+
+    t_grok, low, high : of each seed, [seed, lane]: t_grok NaN where it does not generalize, 0 where it is
+        there from the start; low and high as that seed alone has them, NaN where it has none.
+    outside : seeds that tell nothing, [seed, lane]. model : σ of ln t, the error of the predictor itself.
+    """
+    count, lanes = t_grok.shape
+    unknown = np.full(lanes, np.nan)
+    if count < 2:
+        return unknown, unknown.copy()
+    there, body = t_grok == 0, (t_grok > 0) & np.isfinite(t_grok)
+    n = body.sum(0)
+    share = n / count
+    zero, out = there.mean(0), outside.mean(0)
+    never = 1 - share - zero - out
+    spread = _Spread.of(t_grok, low, high, body, model)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        below, above = (TAIL - zero) / share, (COVERAGE + TAIL - zero) / share
+    # a share beyond the tail decides an end by itself
+    late = np.where(out > 0, np.nan, np.inf)  # what lies beyond the seeds that have a time
+    lower = np.select(
+        [zero >= TAIL - _ROUND, below >= 1, n >= 2],
+        [0.0, late, spread.end(np.minimum(below, 0.5), spread.early)],
+        np.where(n == 0, late, np.nan),
+    )
+    upper = np.select(
+        [never > TAIL + _ROUND, never + out > TAIL + _ROUND, zero >= COVERAGE + TAIL - _ROUND, n >= 2],
+        [np.inf, np.nan, 0.0, spread.end(np.clip(above, 0.5, 1.0), spread.late)],
+        np.nan,
+    )
+    return lower, upper
+
+
+class _Spread:
+    """ln t over the seeds that have a time: mean and s, what each seed's time is not known to, and σ; [lane]."""
+
+    def __init__(self, n: Floats, mean: Floats, s: Floats, early: Floats, late: Floats, model: float) -> None:
+        self.n, self.mean, self.s, self.early, self.late, self.model = n, mean, s, early, late, model
+
+    @staticmethod
+    def of(t_grok: Floats, low: Floats, high: Floats, body: NDArray[np.bool_], model: float) -> _Spread:
+        n = body.sum(0)
+        x = np.log(np.where(body, t_grok, 1.0))
+        mean = x.sum(0) / np.maximum(n, 1)
+        s = np.sqrt((np.where(body, x - mean, 0.0) ** 2).sum(0) / np.maximum(n - 1, 1))
+        with np.errstate(divide="ignore"):
+            early = x - np.log(np.where(body & (low >= 0), np.minimum(low, t_grok), np.exp(x)))
+            late = np.log(np.where(body & (high >= 0), np.maximum(high, t_grok), np.exp(x))) - x
+        return _Spread(n, mean, s, _median(early, body), _median(late, body), model)
+
+    def end(self, level: Floats, own: Floats) -> Floats:
+        """The quantile of t at a level, [lane]."""
+        n = np.maximum(self.n, 2)
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = ndtri(level)
+            wide = stdtrit(n - 1, level) * self.s * np.sqrt(1 + 1 / n)
+            far = np.where(z == 0, 0.0, own * z / ndtri(1 - TAIL))
+            there = np.exp(self.mean + np.sign(z) * np.sqrt(wide**2 + far**2 + (z * self.model) ** 2))
+        return np.asarray(np.where(level >= 1, np.inf, there))
+
+
+def _median(values: Floats, body: NDArray[np.bool_]) -> Floats:
+    """Medians over the seeds that have a time, [lane]; 0 where none has."""
+    some = body.any(0)
+    out = np.zeros(values.shape[1])
+    if some.any():
+        out[some] = np.nanmedian(np.where(body, values, np.nan)[:, some], axis=0)
+    return out
