@@ -20,6 +20,7 @@ from groktime.fullnet.members import Setup
 from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
 from groktime.fullnet.settings import Out, WriteSettings, check_names, setup_of
 from groktime.fullnet.task import Task, whole_number
+from groktime.reduced.arrays import unmasked
 from groktime.reduced.boundary import bracket
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
@@ -245,7 +246,7 @@ def _assembled(grid: _Grid, found: Arrays) -> Landscape:
 
 
 def _axis(name: str, values: Sequence[float], positive: bool = False) -> Floats:
-    axis = np.asarray(values, float).reshape(-1)
+    axis = np.asarray(unmasked(values), float).reshape(-1)
     if not len(axis) or not np.all(np.isfinite(axis)) or np.any(np.diff(axis) <= 0):
         raise InputError(f"{name}: expected finite, ascending values without repetition")
     if positive and axis[0] <= 0:

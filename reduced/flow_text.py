@@ -30,8 +30,8 @@ NOTES = {
         "its training set. A smaller gamma, or a larger eta_r."
     ),
     Status.UNFITTED: (
-        f"The training set is fitted nowhere on this landscape (95 % of it; without accuracies, a loss of{_NEXT}"
-        f"{LEVEL:g}, or {DEEP:g} of the largest): there is nothing to generalize from; more steps a cell."
+        f"The training set is fitted nowhere on this landscape (95 % of it; without accuracies, a loss{_NEXT}"
+        f"of {LEVEL:g}, or {DEEP:g} of the largest): there is nothing to generalize from; more steps a cell."
     ),
     Status.OUTSIDE: (
         f"The start, or the trajectory, lies outside what was sampled, and nothing is extrapolated:{_NEXT}"
@@ -86,7 +86,7 @@ def _three(p: Prediction) -> list[str]:
         return [
             f"  closed form  {steps(p.forms['printed']):>12}  {of_seeds(p, 'printed')}; "
             f"ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
-            f"  flow, Eq. 6  {steps(p.t_grok):>12}  {_flow_seeds(p)}; differs where the loss holds the norm up",
+            f"  flow, Eq. 6  {steps(p.t_grok):>12}  {_flow_seeds(p)}; other where the loss holds the norm up",
         ]
     printed, corrected = (steps(p.forms[name]) for name in ("printed", "corrected"))
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)

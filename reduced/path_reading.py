@@ -34,9 +34,9 @@ class Readings:
     """What each seed of a path says of each lane, a (γ, η_D, α); [seed, lane] but for the last two.
 
     Times in optimizer steps, NaN where there are none; `low` and `high` of the numerical error, infinite
-    where the seed does not generalize, NaN where it is outside. `tau_error` is NaN where nothing tells it. `gamma_eff` [lane, 2]:
-    the two resolutions that were read, NaN where there was one; `resolved` [lane]: whether γ lies among
-    the sampled resolutions or below.
+    where the seed does not generalize, NaN where it is outside. `tau_error` is NaN where nothing tells it.
+    `gamma_eff` [lane, 2]: the two resolutions that were read, NaN where there was one; `resolved` [lane]:
+    whether γ lies among the sampled resolutions or below.
     """
 
     status: NDArray[np.object_]

@@ -23,7 +23,8 @@ class SeedPrediction:
 
     `low` and `high` hold the uncertainty of this seed alone: of the wall's place (landscapes) or of the
     numerical resolution and the fit (paths); infinite where it may never generalize, NaN where it is outside.
-    `forms`: further times by name. `detail`: what is behind them, a `FlowDetail` or `PathDetail`; None of other sources.
+    `forms`: further times by name. `detail`: what is behind them, a `FlowDetail` or `PathDetail`; None of
+    other sources.
     """
 
     seed: int

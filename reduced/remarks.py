@@ -34,9 +34,7 @@ _MOST = 0.5  # of a way that a cell may be; of cells or seeds that a remark is o
 # --- of all sources ------------------------------------------------------------------------------
 
 ONE_SEED = "one seed: no interval"
-NOT_SMALL = (
-    f"eta_d * gamma is above {STEP:g}: decay is not slow, and times that go as 1/(eta_d gamma) end there."
-)
+NOT_SMALL = f"eta_d * gamma is above {STEP:g}: decay is not slow, and no time goes as 1/(eta_d gamma) there."
 BEFORE_FIT = "t_grok is below t_mem: the threshold is passed before the training set is fitted."
 NOT_FITTED = "The training set is not fitted by t_grok: there is no t_mem, and no delay."
 SOME_OUTSIDE = "Some of the seeds are outside of what was sampled: no end of the interval is theirs."
@@ -137,7 +135,7 @@ ONE_RESOLUTION = "The path has one resolution, which tells nothing of its error.
 
 def of_path(found: PathReadings, resolutions: int) -> Remarks:
     """Remarks on what a decay path can tell of each lane."""
-    known = np.isfinite(found.t_grok).any(0)
+    known = np.asarray(np.isfinite(found.t_grok).any(0))
     lasting = found.status == Status.GENERALIZES
     with np.errstate(invalid="ignore", divide="ignore"):
         short = (found.t_grok - found.t_mem < LONG * found.t_mem) & lasting

@@ -87,7 +87,7 @@ def _dash(lines: list[str]) -> Iterator[str]:
     """What a dash means, where there is one."""
     if any(word.strip(",;") == "-" for line in lines for word in line.split()):
         yield ""
-        yield "-  no such number: no time (the status says why), or no contour from which a closed form would start"
+        yield "-  no such number: no time (the status says why), or no contour that a closed form starts from"
 
 
 def of_seeds(p: Prediction, form: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from groktime.reduced.arrays import Arrays, Variable
+from groktime.reduced.arrays import Arrays, Variable, unmasked
 from groktime.reduced.errors import InputError
 
 Kind = Literal["number", "integer", "flag", "text", "json"]
@@ -201,7 +201,7 @@ class Schema:
     def arrays(self, values: Mapping[str, ArrayLike], attrs: Mapping[str, Any], source: str) -> Arrays:
         """Arrays of this schema from values alone, which are copied: dimensions are the table's."""
         named = {k: self.dims(k) for k in values}
-        variables = {k: Variable(named[k], np.array(v)) for k, v in values.items()}
+        variables = {k: Variable(named[k], np.array(unmasked(v))) for k, v in values.items()}
         return self.conform(Arrays(variables, (), {"schema": self.name} | dict(attrs)), source)
 
     def dims(self, name: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypedDict, Unpack, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced.arrays import unmasked
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
 from groktime.reduced.interval import COVERAGE as COVERAGE
@@ -243,7 +244,7 @@ def refuse(source: Source, name: str, value: Any) -> None:
 def check_each(name: str, values: Any, expected: str, holds: Callable[[Floats], Any]) -> Floats:
     """The values as floats, or one sentence on the first that does not hold."""
     try:
-        array = np.atleast_1d(np.asarray(values, float))
+        array = np.atleast_1d(np.asarray(unmasked(values), float))
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} = {values!r}: expected a number {expected}") from error
     for value in array.ravel():

@@ -130,7 +130,7 @@ def _system(
     metric: str,
 ) -> System:
     one = land.layer(seed, n_train, sampled_steps)
-    if not np.isfinite(float(one["w0"])):
+    if not np.isfinite(land["w0"].values[land.place("seed", seed)]):
         raise InputError(
             f"w0: {land.source} was made without it; Eq. 6 needs the norm at alpha = 1: "
             "Landscape.from_arrays(…, w0=…)"

@@ -44,8 +44,8 @@ def what_if(
     Returns
     -------
     Dataset with `t_grok` and `t_mem` (steps; median over seeds, NaN where half of them or more never
-    generalize), `low` and `high` (90 % of the runs of other seeds; infinite where one may never generalize, NaN
-    of one seed, or where an end would need a seed that is outside), `generalizing` (share of the seeds),
+    generalize), `low` and `high` (90 % of the runs of other seeds; infinite where one may never generalize,
+    NaN of one seed, or where an end would need a seed that is outside), `generalizing` (share of the seeds),
     `status`, and `remark`, sentences in one line, "" where there is nothing to say.
 
     Raises

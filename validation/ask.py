@@ -16,8 +16,8 @@ from groktime.reduced.flow import Status
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.path_source import PathSource
 from groktime.reduced.prediction import Prediction, predict
-from groktime.reduced.remarks import of_lanes
-from groktime.reduced.source import DEFAULTS, Lanes, Options, Readings, Source, about, refuse
+from groktime.reduced.remarks import ONE_SEED, of_lanes
+from groktime.reduced.source import DEFAULTS, Lanes, Options, OverSeeds, Readings, Source, about, refuse
 from groktime.reduced.starts import check_settings
 from groktime.validation.match import Sampled, speed
 
@@ -46,7 +46,8 @@ class Predictor:
 class Answer:
     """What a predictor says of each run, [run]; times in optimizer steps, NaN where there is none.
 
-    `low`, `high` [run, interval] : of the run's own seed, and over the seeds of the source.
+    `low`, `high` [run, interval] : of the run's own seed, and over the seeds of the source. `holds`: what
+        both hold, in words.
     """
 
     status: NDArray[np.object_]
@@ -58,6 +59,10 @@ class Answer:
     remark: NDArray[np.object_]
     matched: NDArray[np.bool_]
     forms: Mapping[str, Floats]
+    holds: str = ""
+
+
+_EACH = ("status", "t_grok", "t_mem", "low", "high", "norm", "remark", "matched")
 
 
 def file_of(source: Source) -> Sampled | None:
@@ -131,9 +136,10 @@ def ask(predictor: Predictor, runs: Runs, limits: Floats, options: Mapping[str, 
         name: joined([answer.forms.get(name, np.full(len(mine), np.nan)) for mine, answer in parts])
         for name in names
     }
-    each = [f.name for f in fields(Answer) if f.name != "forms"]
     return Answer(
-        **{name: joined([getattr(answer, name) for _, answer in parts]) for name in each}, forms=forms
+        **{name: joined([getattr(answer, name) for _, answer in parts]) for name in _EACH},
+        forms=forms,
+        holds="; ".join(dict.fromkeys(answer.holds for _, answer in parts if answer.holds)),
     )
 
 
@@ -207,8 +213,9 @@ def _answer(source: Source, mine: NDArray[np.intp], runs: Runs, options: Options
         inside, rest = _nothing(len(mine)), np.flatnonzero(known)
         if rest.size:
             some = _answer(source, mine[rest], runs, options)
-            for name in (f.name for f in fields(Answer) if f.name != "forms"):
+            for name in _EACH:
                 getattr(inside, name)[rest] = getattr(some, name)
+            inside = replace(inside, holds=some.holds)
         seeds = runs.dataset["seed"].values[mine].astype(int)
         return replace(inside, matched=np.isin(seeds, list(source.seeds)))
     names = [f.name for f in fields(Lanes) if getattr(lanes, f.name) is not None]
@@ -243,7 +250,7 @@ def _of_runs(
     place: NDArray[np.intp],
     wanted: NDArray[np.int_],
 ) -> Answer:
-    """Readings of each setting, a lane, as those of each run, whose lane is at `place`, of a `wanted` seed."""
+    """Readings of each setting, a lane, as those of each run: its lane is at `place`, its seed `wanted`."""
     over, rows = readings.over_seeds(), {seed: k for k, seed in enumerate(readings.seeds) if seed in seeds}
     matched = np.array([int(seed) in rows for seed in wanted])
     row = np.array([rows.get(int(seed), 0) for seed in wanted])
@@ -275,4 +282,13 @@ def _of_runs(
         remark=remarks[place],
         matched=matched,
         forms={name: of_seed(times, over.forms[name]) for name, times in readings.forms.items()},
+        holds=_holds(readings, over),
     )
+
+
+def _holds(readings: Readings, over: OverSeeds) -> str:
+    """What the two intervals of a source hold."""
+    one = readings.own or "nothing that is known, so that there is none"
+    if not readings.alone:
+        one = "a single seed has none"
+    return f"of the run's own seed: {one}; over the seeds: {', '.join(over.holds) or ONE_SEED}"

@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.fullnet.runs import SETTINGS, Runs, runs_of
+from groktime.reduced.arrays import unmasked
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import FileName
 from groktime.reduced.system import MEMORIZED
@@ -161,7 +162,7 @@ def _train_default(given: ArrayLike | None, test: ArrayLike | None, metric: str)
 def _limit(name: str, given: ArrayLike, metric: str, ds: xr.Dataset) -> Floats:
     """The threshold of each run, [run], or the one of all, [1]."""
     try:
-        values = np.asarray(given, float)
+        values = np.asarray(unmasked(given), float)
     except (TypeError, ValueError):
         raise InputError(f"{name}: expected a number, or one a run") from None
     if values.shape not in ((), (ds.sizes["run"],)):

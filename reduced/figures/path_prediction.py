@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from groktime.reduced.figures.decay_path import ROOM, Curves, draw_curves
 from groktime.reduced.figures.plot import composite
+from groktime.reduced.figures.prediction import words
 from groktime.reduced.figures.style import (
     BLACK,
     BLUE,
@@ -31,7 +32,6 @@ from groktime.reduced.figures.style import (
     panels_of,
     remark,
 )
-from groktime.reduced.figures.prediction import words
 from groktime.reduced.flow import Status
 from groktime.reduced.report import interval
 

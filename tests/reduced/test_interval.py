@@ -1,4 +1,4 @@
-"""The interval over seeds is one for a run of another seed: exact cases, then its coverage on made-up seeds."""
+"""The interval over seeds is one for a run of another seed: exact cases, then coverage on made-up seeds."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ def test_what_a_seed_is_not_known_to_and_the_error_of_the_predictor_widen_it() -
     assert ends(same, model=0.1) == pytest.approx(tuple(1000 * np.exp(norm.ppf([0.05, 0.95]) * 0.1)))
     both = ends(same, [900.0] * 4, [1200.0] * 4, model=0.1)
     assert np.log(both[1] / 1000) == pytest.approx(np.hypot(np.log(1.2), norm.ppf(0.95) * 0.1))
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 50])
+@pytest.mark.parametrize("share", [0.2, 0.5, 1.0, 3.0])
+def test_nine_of_ten_with_the_error_of_the_predictor(n: int, share: float) -> None:
+    """The seeds' scatter as a share of the predictor's error, which the runs have and no file shows."""
+    rng = np.random.default_rng(n)
+    model = 0.06
+    x = rng.normal(MEAN, share * model, (n + 1, 40_000))
+    new, held = np.exp(x[-1] + rng.normal(0, model, x.shape[1])), np.exp(x[:-1])
+    low, high = predictive(held, held, held, np.zeros(held.shape, bool), model)
+    assert 0.87 < ((low <= new) & (new <= high)).mean() < 0.95
 
 
 def test_one_seed_has_none() -> None:
