@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -22,10 +23,10 @@ Floats = NDArray[np.float64]
 
 M_RATES = ("eq6", "representation")
 FORMS = ("printed", "corrected")
-# What Eq. 6 is off by where its assumptions hold, as a standard deviation of ln t: 1.25 times the mean error
-# of 7.6 % on 450 teacher-student networks, each from the landscape of its own seed (docs/predicted.md). Where
+# What Eq. 6 is off by where its assumptions hold, as a standard deviation of ln t (docs/how-it-works.md):
+# 1.25 times the mean error on 450 teacher-student networks, each from the landscape of its own seed. Where
 # fit or direction are not fast it is off by more, which no interval holds.
-EQ6_ERROR = 0.1
+EQ6_ERROR = {"fresh": 0.1, "above": 0.05}
 _CHOOSE = ("seed", "n_train", "sampled_steps", "threshold", "metric")
 
 
@@ -113,10 +114,16 @@ class FlowSource:
             norm=np.stack([p["norm"] for p in parts]) if detail else None,
             remarks=remarks.of_landscape(chosen, lanes, np.stack([p["end"] for p in parts]), land.attrs),
             own="the place of the wall" if wall and land.two_dimensional else "",
-            model=EQ6_ERROR,
+            model=EQ6_ERROR[_start(land)],
             model_name="Eq. 6 itself",
             details=np.stack([p["details"] for p in parts]) if detail else None,
         )
+
+
+def _start(land: Landscape) -> str:
+    """How the networks came onto their spheres: from "above", or "fresh"."""
+    start = json.loads(str(land.attrs["configuration"])).get("start")
+    return "above" if start == "above" else "fresh"
 
 
 def _messiness(land: Landscape, lanes: Lanes) -> Floats:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -84,6 +83,8 @@ class _Spread:
 
     def end(self, level: Floats, own: Floats) -> Floats:
         """The quantile of t at a level, [lane]."""
+        from scipy.special import ndtri, stdtrit  # reading a file needs no scipy
+
         n = np.maximum(self.n, 2)
         with np.errstate(over="ignore", invalid="ignore"):
             z, seeds = ndtri(level), self.s**2 * (1 + 1 / n)

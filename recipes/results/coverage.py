@@ -1,4 +1,7 @@
-"""How many runs of further seeds lie inside the 90 % intervals, by the number of seeds in the file."""
+"""How many runs of further seeds lie inside the 90 % intervals, by the number of seeds in the file.
+
+MNIST: see docs/data.md.
+"""
 
 from __future__ import annotations
 

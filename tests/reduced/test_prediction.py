@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import t
 
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
 from groktime.reduced.flow_source import EQ6_ERROR
+from groktime.reduced.interval import predictive
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.prediction import Prediction, predict
 from groktime.reduced.recommend import recommend
@@ -129,9 +129,9 @@ def test_median_and_interval_over_seeds() -> None:
     np.testing.assert_allclose(each, np.log(6 / (2 + 0.1 * np.arange(5))) / 1e-4, rtol=1e-6)
     assert p.t_grok == np.median(each)
     assert p.typical.seed == 2
-    x = np.log(each)
-    half = np.hypot(t.ppf(0.95, 4) * x.std(ddof=1) * np.sqrt(1.2), 1.6449 * EQ6_ERROR)
-    assert p.interval == pytest.approx((np.exp(x.mean() - half), np.exp(x.mean() + half)), rel=1e-4)
+    times = np.array(each)[:, None]
+    low, high = predictive(times, times, times, np.zeros((5, 1), bool), EQ6_ERROR["fresh"])
+    assert p.interval == pytest.approx((low[0], high[0]), rel=1e-9)
     assert p.holds == ("5 seeds", "10 % for Eq. 6 itself")
     assert "holds 5 seeds, 10 % for Eq. 6 itself" in p.report()
     assert p.to_dict()["interval"] == {"coverage": 0.9, "holds": list(p.holds), "note": ""}

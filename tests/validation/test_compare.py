@@ -147,7 +147,7 @@ def test_seeds_that_the_landscape_does_not_hold() -> None:
     np.testing.assert_allclose(of(table, "predicted"), expected, rtol=5e-3)
     assert np.isnan(of(table, "low", interval="seed")[:3]).all()  # one seed of w alone has no uncertainty
     times = np.broadcast_to(expected[:3, None], (3, 1))
-    low, high = predictive(times, times, times, np.zeros((3, 1), bool), EQ6_ERROR)
+    low, high = predictive(times, times, times, np.zeros((3, 1), bool), EQ6_ERROR["fresh"])
     np.testing.assert_allclose(of(table, "high", interval="seed")[3], high[0], rtol=5e-3)
     np.testing.assert_allclose(of(table, "low"), low[0], rtol=5e-3)
     assert "over the seeds: 3 seeds, 10 % for Eq. 6 itself" in table.attrs["interval_holds"]
@@ -371,7 +371,7 @@ def test_a_time_between_two_evaluations_meets_an_interval_that_lies_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A prediction of 1000 exactly, and runs that are seen to have passed at 1020, after 990 or 1010."""
-    monkeypatch.setattr("groktime.reduced.flow_source.EQ6_ERROR", 0.0)
+    monkeypatch.setitem(EQ6_ERROR, "fresh", 0.0)
     land = flat(seeds=2)
     gamma = float(law(1.0)) / 1000
     runs = planted([1020.0, 1020.0], gamma=gamma, seed=[0, 1])

@@ -84,9 +84,3 @@ def errors_shown(table: xr.Dataset) -> list[str]:
         if np.isfinite(log_error(table, str(name))).any():
             names.append(str(name))
     return names
-
-
-def closed_form(table: xr.Dataset) -> str:
-    """The printed form of the first source, which on landscapes of w alone is free decay."""
-    names = [str(p) for p in table["predictor"].values]
-    return "printed" if "printed" in names else shown(table, None)

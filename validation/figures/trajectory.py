@@ -120,8 +120,8 @@ def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
 
 
 def _prediction(comparison: Comparison, cell: Cell) -> Prediction:
-    """The prediction that the table has of a run of the setting, one of a seed that its landscape has if there
-    is one: made again, since the table does not hold trajectories."""
+    """The prediction that the table has of a run of the setting, one of a seed that its landscape has if
+    there is one: made again, since the table does not hold trajectories."""
     seeds = comparison.runs.dataset["seed"].values[cell.runs].astype(int)
     flow = _flow(comparison)
     own = [flow.sources[flow.which[run]].seeds for run in cell.runs]  # of the landscape of its start
@@ -240,9 +240,7 @@ def _handles(colors: dict[float, str], landscape: bool) -> list[Artist]:
         Line2D([], [], color=BLACK, linestyle="--", label=r"free decay: $\alpha\,e^{-\eta\gamma t}$"),
     ]
     of_landscape: list[Artist] = [
-        Patch(
-            color=PURPLE, alpha=0.3, label=r"predicted t_grok: at $\alpha_c$ (median; 90 % of other seeds)"
-        ),
+        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_grok: at $\alpha_c$ (median; 90 %)"),
         Line2D([], [], color=BLUE, label="training loss, sampled"),
         Line2D([], [], color=VERMILLION, label="test loss, sampled"),
     ]
