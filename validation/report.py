@@ -47,7 +47,7 @@ def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
 
 def with_dash(text: str, means: str) -> str:
     """A text with a line on what a dash in it means, where there is one."""
-    return f"{text}\n\n-  {means}" if re.search(r"(^|\s)-(\s|$)", text, re.MULTILINE) else text
+    return f"{text}\n\n-  {means}" if re.search(r"(^|  )-(  |$)", text, re.MULTILINE) else text
 
 
 def table(columns: dict[str, Iterable[object]]) -> str:

@@ -192,6 +192,13 @@ def test_one_resolution_tells_no_error() -> None:
     assert "tells nothing of its error" in p.report()
 
 
+def test_a_mask_of_a_curve_is_not_lost() -> None:
+    test = np.ma.masked_array(made_up().dataset["test_accuracy"].values)
+    test[0, 0, 0, 0, 0, 5] = np.ma.masked
+    with pytest.raises(InputError, match=r"test_accuracy is nan .* a gap"):
+        made_up(curves={"test_accuracy": test, "train_accuracy": np.ones(test.shape)})
+
+
 def test_a_pass_has_to_last() -> None:
     path = made_up()
     test = path.dataset["test_accuracy"].values.copy()
