@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced import json_text
+from groktime.reduced.arrays import unmasked
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import (
@@ -202,7 +203,7 @@ class Runs(Stored):
             for name in given:
                 if name not in names:
                     raise InputError(f"{name}: expected only {', '.join(names)}")
-        known = {k: np.asarray(v) for k, v in curves.items()}
+        known = {k: unmasked(v) for k, v in curves.items()}
         if "train_loss" not in known or known["train_loss"].ndim != 2:
             raise InputError("train_loss: expected an array [run, time]")
         shape = known["train_loss"].shape
@@ -215,7 +216,7 @@ class Runs(Stored):
         def per_run(name: str, values: ArrayLike) -> NDArray[Any]:
             if np.shape(values) not in ((), shape[:1]):
                 raise InputError(f"{name} has shape {np.shape(values)}; expected {shape[:1]} = (run,)")
-            return np.broadcast_to(np.asarray(values), shape[:1]).copy()
+            return np.broadcast_to(unmasked(values), shape[:1]).copy()
 
         table: dict[str, Any] = {k: known.get(k, np.full(shape, np.nan)) for k in (*CURVES, *parts)}
         each = {"m_start": np.nan, **settings, "w0": w0, "steps_done": steps_done, "diverged": diverged}

@@ -8,10 +8,29 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+def unmasked(values: ArrayLike) -> NDArray[Any]:
+    """An array without a mask: what is masked is NaN, of whole numbers and flags as well.
+
+    numpy drops the mask of what it converts, and what lay under it would be read as a value.
+    """
+    if isinstance(values, list | tuple) and any(_holds_mask(v) for v in values):
+        values = np.ma.array(values)
+    if not isinstance(values, np.ma.MaskedArray) or not np.ma.is_masked(values):
+        return np.asarray(values)
+    data = np.asarray(values.data)
+    return np.where(np.ma.getmaskarray(values), np.nan, data.astype(float))
+
+
+def _holds_mask(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_holds_mask(v) for v in value)
+    return isinstance(value, np.ma.MaskedArray)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ class Status(StrEnum):
     TRAPPED = "trapped"  # comes to rest at m > 0, in a ridge of the landscape
     COLLAPSES = "collapses"  # decay drives w through the wall and off the grid
     OUTSIDE = "outside"  # starts off the grid, or leaves it elsewhere
+    UNFITTED = "unfitted"  # the training set is never fitted: there is nothing to generalize from
 
 
 @dataclass(frozen=True)

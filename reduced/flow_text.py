@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from groktime.reduced.flow import Status
 from groktime.reduced.phases import points
-from groktime.reduced.report import INDENT, number, plain, steps
+from groktime.reduced.report import INDENT, number, of_seeds, plain, steps
+from groktime.reduced.system import DEEP, LEVEL
 
 if TYPE_CHECKING:
     from groktime.reduced.prediction import Prediction, SeedPrediction
@@ -27,6 +28,10 @@ NOTES = {
     Status.COLLAPSES: (
         f"Decay drives the norm through the wall, or eta_d * gamma is 1 or more: the network forgets{_NEXT}"
         "its training set. A smaller gamma, or a larger eta_r."
+    ),
+    Status.UNFITTED: (
+        f"The training set is fitted nowhere on this landscape (95 % of it; without accuracies, a loss{_NEXT}"
+        f"of {LEVEL:g}, or {DEEP:g} of the largest): there is nothing to generalize from; more steps a cell."
     ),
     Status.OUTSIDE: (
         f"The start, or the trajectory, lies outside what was sampled, and nothing is extrapolated:{_NEXT}"
@@ -58,7 +63,7 @@ def sections(p: Prediction) -> list[str]:
         f"Phases of seed {p.typical.seed} (the one nearest to the median)",
         *_phases(p),
         "",
-        "Three predictions, in steps (median over the seeds that have one)",
+        "Three predictions, in steps (medians; of a form, over the seeds that have one)",
         *_three(p),
     ]
 
@@ -79,16 +84,19 @@ def _three(p: Prediction) -> list[str]:
     if not p.source.land.two_dimensional:
         w_c = number(g.w_end, ".2f")
         return [
-            f"  closed form  {steps(p.forms['printed']):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
-            f"  flow, Eq. 6  {steps(p.t_grok):>12}  differs where the loss holds the norm up",
+            f"  closed form  {steps(p.forms['printed']):>12}  {of_seeds(p, 'printed')}; "
+            f"ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
+            f"  flow, Eq. 6  {steps(p.t_grok):>12}  {_flow_seeds(p)}; other where the loss holds the norm up",
         ]
     printed, corrected = (steps(p.forms[name]) for name in ("printed", "corrected"))
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
     slide = p.settings["eta_d"] / p.settings["eta_r"] * b.slide if p.settings["eta_r"] else math.inf
     return [
-        f"  as printed   {printed:>12}  (L + h tan theta)/(eta_D gamma), at loss {g.level:g}",
-        f"  corrected    {corrected:>12}  metric 1/w^2, rates, where decay and loss balance",
-        f"  flow, Eq. 6  {steps(p.t_grok):>12}  integrated; no contour is assumed",
+        f"  as printed   {printed:>12}  {of_seeds(p, 'printed')}; "
+        f"(L + h tan theta)/(eta_D gamma), at loss {g.level:g}",
+        f"  corrected    {corrected:>12}  {of_seeds(p, 'corrected')}; "
+        "metric 1/w^2, rates, where decay and loss balance",
+        f"  flow, Eq. 6  {steps(p.t_grok):>12}  {_flow_seeds(p)}; integrated, no contour is assumed",
         f"Why they differ, for seed {p.typical.seed}",
         f"  contour      printed: L = {number(g.L, '.3f')}, h = {number(g.h, '.4f')}, "
         f"theta = {number(theta, '.1f')} deg; balance: L = {number(b.L, '.3f')}, "
@@ -96,6 +104,11 @@ def _three(p: Prediction) -> list[str]:
         f"  slide        h tan theta = {number(g.h * math.tan(g.theta), '.4f')} in the plain metric; "
         f"{number(slide, '.4f')} with 1/w^2 and the rates",
     ]
+
+
+def _flow_seeds(p: Prediction) -> str:
+    """How many seeds have a time; in the median the others count as infinite."""
+    return f"{sum(math.isfinite(q.t_grok) for q in p.seeds)} of {len(p.seeds)} seeds"
 
 
 def columns(q: SeedPrediction) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced import json_text
-from groktime.reduced.arrays import Arrays
+from groktime.reduced.arrays import Arrays, unmasked
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import FROM_ZERO, SIZE, UNIT, Attribute, Axis, Checked, Column, Range, Schema
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-landscape/1"
+_LARGEST = 1e100  # of a loss, whose square and its derivatives are still numbers
 DIMS = ("seed", "n_train", "budget", "m", "alpha")
 APART = 1e-6  # of an axis; points that are nearer have no slope between them that could be believed
 _CELLS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
@@ -65,7 +67,8 @@ LANDSCAPE = Schema(
         Column("test_accuracy", DIMS, "test accuracy", range=UNIT, missing="ruled", packed=True),
         Column("converged", DIMS, "whether the stop rule ended the cell", kind="flag", packed=True),
         Column("diverged", DIMS, "whether the network diverged", kind="flag", required=False, packed=True),
-        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=SIZE),
+        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=SIZE,
+               missing="somewhere"),
         Column("delta_norm", ("seed",), "||R_random - R_linear||", range=FROM_ZERO, required=False,
                missing="somewhere"),
         Column("foot_low", _FOOT, "lower end of the cell that holds the wall's foot", "w / w0",
@@ -116,7 +119,7 @@ class Landscape(Gridded):
         train_accuracy: ArrayLike | None = None,
         test_accuracy: ArrayLike | None = None,
         m: ArrayLike | None = None,
-        w0: ArrayLike = 1.0,
+        w0: ArrayLike | None = None,
         delta_norm: ArrayLike | None = None,
         task: str = "user",
         loss: str = "loss",
@@ -129,12 +132,13 @@ class Landscape(Gridded):
         alpha, m : ascending grids, w/w0 and messiness (m only for a landscape of two dimensions).
         train_loss, test_loss, … : arrays [alpha], [m, alpha] or [seed, m, alpha]. Losses > 0.
             What is left out is NaN in the file and cannot be asked for.
-        w0 : absolute norm at alpha = 1, one number or one a seed. Eq. 6 needs it.
+        w0 : absolute norm at alpha = 1, one number or one a seed. Eq. 6 needs it: a landscape without it can
+            be looked at, but predicts nothing.
         threshold : test accuracy that counts as generalized.
 
         Raises
         ------
-        InputError : naming the array and what was expected of it.
+        InputError : naming the array, the cell and what was expected of it. What is masked counts as NaN.
         """
         axis, rows = _floats("alpha", alpha), None if m is None else _floats("m", m)
         shape = (1 if rows is None else rows.size, axis.size)
@@ -145,9 +149,12 @@ class Landscape(Gridded):
             "test_accuracy": test_accuracy,
         }
         values = {k: _on_grid(k, v, shape) for k, v in given.items() if v is not None}
-        per_seed = {"w0": _floats("w0", w0)}
+        for name in ("train_loss", "test_loss"):
+            if name in values:
+                _check_losses(name, values[name], axis, rows)
+        per_seed = {"w0": np.full(1, np.nan) if w0 is None else _given("w0", w0)}
         if delta_norm is not None:
-            per_seed["delta_norm"] = _floats("delta_norm", delta_norm)
+            per_seed["delta_norm"] = _given("delta_norm", delta_norm)
         counts = {k: v.shape[0] for k, v in values.items()} | {k: v.size for k, v in per_seed.items()}
         seeds = counts["train_loss"] if counts["train_loss"] > 1 else max(counts.values())
         for name, count in counts.items():
@@ -193,7 +200,7 @@ class Landscape(Gridded):
             {k: [0.0] if v is None else v for k, v in coords.items()} | arrays | {"w0": w0}
         )
         if delta_norm is not None:
-            values["delta_norm"] = np.asarray(delta_norm, float)
+            values["delta_norm"] = _floats("delta_norm", delta_norm)
         attrs = {
             "task": task,
             "loss": loss,
@@ -226,13 +233,17 @@ class Landscape(Gridded):
         return self._whole("budget")
 
     def layer(self, seed: int, n_train: int | None = None, budget: int | None = None) -> Arrays:
-        """The arrays of one seed, training-set size and budget (default: the largest): dims (m, alpha)."""
+        """The arrays of one seed, training-set size and budget (default: the largest): dims (m, alpha). Norms
+        are in units of w0 where that is not known."""
         wanted = {
             "seed": seed,
             "n_train": self.n_train[-1] if n_train is None else n_train,
             "budget": self.budgets[-1] if budget is None else budget,
         }
-        return self.arrays.isel({name: self.place(name, value) for name, value in wanted.items()})
+        one = self.arrays.isel({name: self.place(name, value) for name, value in wanted.items()})
+        if np.isfinite(float(one["w0"])):
+            return one
+        return replace(one, variables={**one.variables, "w0": replace(one["w0"], values=np.array(1.0))})
 
     def one(self, seed: int, n_train: int | None = None, budget: int | None = None) -> xr.Dataset:
         """`layer` as an `xarray.Dataset`."""
@@ -267,7 +278,7 @@ def _floats(name: str, values: ArrayLike) -> Floats:
     try:
         if np.iscomplexobj(values):
             raise TypeError
-        return np.asarray(values, float)
+        return np.asarray(unmasked(values), float)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: expected numbers") from error
 
@@ -284,3 +295,25 @@ def _on_grid(name: str, values: ArrayLike, shape: tuple[int, int]) -> Floats:
             "with a leading axis for several seeds"
         )
     return array
+
+
+def _given(name: str, values: ArrayLike) -> Floats:
+    """Norms, one or one a seed, none of them missing."""
+    array = _floats(name, values)
+    if np.isnan(array).any():
+        raise InputError(f"{name}: is NaN or masked; expected the norm of every seed, or leave {name} out")
+    return array
+
+
+def _check_losses(name: str, values: Floats, alpha: Floats, m: Floats | None) -> None:
+    """Refuse the first cell [seed, m, alpha] whose loss has no logarithm, or is too large to reckon with."""
+    bad = ~((values > 0) & (values < _LARGEST))  # NaN, too
+    bad &= (name == "train_loss") | ~np.isnan(values).all((1, 2), keepdims=True)  # was not measured
+    if not bad.any():
+        return
+    seed, row, column = (int(k) for k in np.argwhere(bad)[0])
+    value = values[seed, row, column]
+    place = f"seed {seed}" + ("" if m is None else f", m {m[row]:g}") + f", alpha {alpha[column]:g}"
+    expected = f"expected a finite loss above 0 and below {_LARGEST:g}"
+    hint = "; a loss that is 0 to rounding may be given as 1e-12" if value == 0 else ""
+    raise InputError(f"{name} is {value:g} at {place}; {expected}{hint}")

@@ -35,9 +35,9 @@ class Readings:
     """What each seed of a path says of each lane, a (γ, η_D, α); [seed, lane] but for the last two.
 
     Times in optimizer steps, NaN where there are none; `low` and `high` of the numerical error, infinite
-    where the seed does not generalize. `tau_error` is NaN where nothing tells it. `gamma_eff` [lane, 2]:
-    the two resolutions that were read, NaN where there was one; `resolved` [lane]: whether γ lies among
-    the sampled resolutions or below.
+    where the seed does not generalize, NaN where it is outside. `tau_error` is NaN where nothing tells it.
+    `gamma_eff` [lane, 2]: the two resolutions that were read, NaN where there was one; `resolved` [lane]:
+    whether γ lies among the sampled resolutions or below.
     """
 
     status: NDArray[np.object_]
@@ -74,7 +74,7 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
 
     fitted, strong = ~np.isnan(t_fit), eta_d * (gamma + implicit) * path.speed >= 1
     status = _STATUS[kind]
-    status = np.where(fitted, status, np.where(found.lost[:, None], Status.COLLAPSES, Status.OUTSIDE))
+    status = np.where(fitted, status, np.where(found.lost[:, None], Status.COLLAPSES, Status.UNFITTED))
     status = np.where(strong, Status.COLLAPSES, status)
     status = np.where(gamma + implicit == 0, Status.NEVER, status)
     status = np.where(inside, status, Status.OUTSIDE)
@@ -89,14 +89,15 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
         high = high + t_fit  # what decay does while a run fits may be lost
     # no drift was waited for by what passes as it fits
     status = np.where((status == Status.GENERALIZES) & (time <= t_fit), Status.ALREADY, status)
+    nowhere = np.where(status == Status.OUTSIDE, np.nan, np.inf)
     weight = np.minimum(share, 1.0)[:, None]
     used = np.concatenate([weight, 1 - weight], 1) != 0
     return Readings(
         status=status,
         t_grok=np.where(goes, time, np.nan),
         t_mem=t_fit,
-        low=np.where(goes, low, np.inf),
-        high=np.where(goes, np.maximum(high, time), np.inf),
+        low=np.where(goes, low, nowhere),
+        high=np.where(goes, np.maximum(high, time), nowhere),
         tau_c=np.where(goes, tau_c, np.nan),
         tau_error=np.where(goes, error, np.nan),
         level=level,

@@ -13,7 +13,6 @@ from groktime.reduced.report import INDENT, number, plain
 if TYPE_CHECKING:
     from groktime.reduced.prediction import Prediction, SeedPrediction
 
-_APART = 0.05  # numerical error, as a share of τ_c, up to which there is no remark
 _NEXT = "\n" + INDENT
 NOTES = {
     Status.NEVER: "Without decay (gamma = 0), set or implicit, nothing moves along the valley.",
@@ -22,9 +21,10 @@ NOTES = {
         f"Decay makes the network forget its training set before it generalizes, or eta_d * gamma is{_NEXT}"
         "1 or more, or the path diverged: a smaller gamma, a smaller learning rate."
     ),
+    Status.UNFITTED: "The training set was not fitted: more `fit_steps`, or another learning rate.",
     Status.OUTSIDE: (
-        f"The start lies outside what was sampled, the training set was not fitted, or the path ends{_NEXT}"
-        "before the threshold is passed; nothing is extrapolated: sample more, or a longer path."
+        f"The start lies outside what was sampled, or the path ends before the threshold is passed;{_NEXT}"
+        "nothing is extrapolated: sample more, or a longer path."
     ),
 }
 
@@ -46,7 +46,7 @@ def header(p: Prediction) -> list[str]:
 
 def behind(p: Prediction) -> list[str]:
     """Where the times come from, and what limits them."""
-    return [f"Path        tau_c = {tau_c(p):.4g}, {_read(p)}", *(INDENT + text for text in _remarks(p))]
+    return [f"Path        tau_c = {tau_c(p):.4g}, {_read(p)}"]
 
 
 def _read(p: Prediction) -> str:
@@ -55,19 +55,6 @@ def _read(p: Prediction) -> str:
     if len(used) > 1 and p.settings["gamma"] < min(used):
         return f"carried on below the resolutions gamma_eff = {each}"
     return f"read at gamma_eff = {each}"
-
-
-def _remarks(p: Prediction) -> list[str]:
-    out = []
-    if p.status is Status.GENERALIZES and not p.long:
-        out.append("The delay is not long against the fit: it is not as 1/gamma.")
-    details = [q.detail for q in p.seeds]
-    apart = [d.tau_error / d.tau_c for d in details if d.tau_c > 0 and math.isfinite(d.tau_error)]
-    if apart and max(apart) > _APART:
-        out.append(f"The numerical error is up to {max(apart):.0%}: a larger `refit` would tell better.")
-    if len(p.source.path.refit) == 1:
-        out.append("The path has one resolution, which tells nothing of its error.")
-    return out
 
 
 def sections(p: Prediction) -> list[str]:

@@ -20,6 +20,7 @@ _ENDS = {
     Status.NEVER: "at rest",
     Status.COLLAPSES: "off the grid, through the wall",
     Status.OUTSIDE: "off the grid",
+    Status.UNFITTED: "never fitted",
 }
 
 

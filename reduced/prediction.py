@@ -10,6 +10,7 @@ import numpy as np
 
 from groktime.reduced.flow import Status
 from groktime.reduced.law import Schedule, convention
+from groktime.reduced.remarks import LONG, of_lanes
 from groktime.reduced.source import Lanes, Options, Source, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import SETTINGS, check_start
@@ -18,16 +19,15 @@ from groktime.reduced.value import Value
 if TYPE_CHECKING:
     from groktime.reduced.figures import Panels
 
-LONG = 5.0  # a delay of so many t_mem is long against the fit
-
 
 @dataclass(frozen=True)
 class SeedPrediction:
     """The prediction for one seed. Times in optimizer steps, NaN where there is none.
 
     `low` and `high` hold the uncertainty of this seed alone: of the wall's place (landscapes) or of the
-    numerical resolution and the fit (paths); infinite where it may never generalize. `forms`: further times
-    by name. `detail`: what is behind them, a `FlowDetail` or `PathDetail`; None of other sources.
+    numerical resolution and the fit (paths); infinite where it may never generalize, NaN where it is outside.
+    `forms`: further times by name. `detail`: what is behind them, a `FlowDetail` or `PathDetail`; None of
+    other sources.
     """
 
     seed: int
@@ -46,10 +46,11 @@ class Prediction(Value):
     """What `predict` returns; times in optimizer steps.
 
     `t_grok` is the median over seeds, of which those that never generalize count as infinite; NaN with a
-    `status` that says why where half of them or more never do. `low` and `high` cover 90 %, over seeds and
-    the uncertainty of each. `forms`: further times by name, of landscapes the closed forms "printed" and
-    "corrected", medians over the seeds that have one. `typical` is the seed nearest to the median.
-    `remarks`: what a reader has to know about this prediction.
+    `status` that says why where half of them or more never do. `low` and `high` cover 90 % of the runs of
+    seeds that the source does not have; `holds` lists what they hold. They are NaN of one seed, and an end
+    that would need a seed that is outside is. `forms`: further times by name, of landscapes the closed forms
+    "printed" and "corrected", medians over the seeds that have one, of which there are `form_seeds`.
+    `typical` is the seed nearest to the median. `remarks`: what a reader has to know about this prediction.
     """
 
     settings: dict[str, Any]
@@ -58,7 +59,9 @@ class Prediction(Value):
     t_mem: float
     low: float
     high: float
+    holds: tuple[str, ...]
     forms: dict[str, float]
+    form_seeds: dict[str, int]
     remarks: tuple[str, ...]
     seeds: tuple[SeedPrediction, ...] = field(repr=False)
     typical: SeedPrediction = field(repr=False)
@@ -186,8 +189,12 @@ def predict(
         settings=_settings(this, given, schedule, chosen),
         status=Status(over.status[0]),
         **{name: float(getattr(over, name)[0]) for name in ("t_grok", "t_mem", "low", "high")},
+        holds=over.holds,
         forms={name: float(times[0]) for name, times in over.forms.items()},
-        remarks=tuple(r for r in (*found.remarks[:1], convention(float(gamma), float(eta_d))) if r),
+        form_seeds={name: int(counts[0]) for name, counts in over.form_seeds.items()},
+        remarks=tuple(
+            r for r in (*of_lanes(found, over, lanes)[0], convention(start["gamma"], start["eta_d"])) if r
+        ),
         seeds=each,
         typical=each[int(over.typical[0])],
         source=this,

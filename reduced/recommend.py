@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from groktime.reduced.arguments import LARGEST, number
 from groktime.reduced.errors import InputError
+from groktime.reduced.flow import Status
 from groktime.reduced.law import Schedule
 from groktime.reduced.prediction import Prediction, predict
-from groktime.reduced.source import Lanes, Options, about, check_options, refuse, scheduled
+from groktime.reduced.report import interval, steps
+from groktime.reduced.source import Lanes, Options, OverSeeds, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import check_start
 from groktime.reduced.value import Value
@@ -21,15 +23,17 @@ from groktime.reduced.value import Value
 Floats = NDArray[np.float64]
 
 _DECAYS = np.geomspace(1e-7, 1e3, 121)
+THERE = "The start generalizes already, without decay: there is nothing to wait for."
 
 
 @dataclass(frozen=True, repr=False)
 class Recommendation(Value):
     """The weakest decay that groks within a budget.
 
-    `gamma`: by the median prediction, which is `prediction`; `cautious`: by the upper end of its 90 %
-    interval (NaN if none does). `strongest`: the largest decay that still generalizes, or the largest that
-    the source can be asked about.
+    `gamma`: by the median prediction, which is `prediction`; 0 where the start is there already (which is
+    then predicted at `least`, the weakest decay that was looked at). `cautious`: by the upper end of its 90 %
+    interval (NaN if none does, or there is none). `strongest`: the largest decay that still generalizes, or
+    the largest that the source can be asked about.
     """
 
     budget: int
@@ -37,6 +41,12 @@ class Recommendation(Value):
     cautious: float
     strongest: float
     prediction: Prediction = field(repr=False)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader has to know, of the recommendation and of its prediction."""
+        mine = (THERE,) if self.gamma == 0 else ()
+        return (*mine, *self.prediction.remarks)
 
     def facts(self) -> dict[str, object]:
         """The decays, for the short repr and the head of the table in a notebook."""
@@ -48,29 +58,32 @@ class Recommendation(Value):
 
     def report(self) -> str:
         """Two or three sentences for a person."""
-        p = self.prediction
+        p, this = self.prediction, about(self.prediction.source)
         implicit = p.settings.get("implicit")
+        lines = [f"Remark: {text}" for text in self.remarks]
+        if self.gamma == 0:
+            return "\n".join(["gamma = 0: no weight decay is needed.", *lines])
+        beside = f"beside {implicit:g} implicit " if implicit else ""
         text = (
-            f"gamma = {self.gamma:.4g} {f'beside {implicit:g} implicit ' if implicit else ''}groks within "
-            f"{self.budget:,} steps: predicted {p.t_grok:,.0f}"
+            f"gamma = {self.gamma:.4g} {beside}groks within {self.budget:,} steps: "
+            f"predicted {p.t_grok:,.0f} ({interval(p)})."
         )
-        text += f" (90 %: {p.low:,.0f} to {p.high:,.0f})." if np.isfinite(p.high) else "."
         if np.isfinite(self.cautious):
             text += f"\nTo have the upper end within the budget too: gamma = {self.cautious:.4g}."
-        else:
+        elif p.holds:
             text += "\nNo decay brings the upper end of the interval within the budget."
-        this = about(p.source)
-        if self.strongest < this.strongest:
-            return (
-                text + f"\nAbove gamma = {self.strongest:.3g} it no longer generalizes on this {this.kind}."
-            )
-        return text + f"\nAbove gamma = {self.strongest:.3g} the {this.kind} resolves nothing: not looked at."
+        if self.strongest >= this.strongest:
+            text += f"\nAbove gamma = {self.strongest:.3g} the {this.kind} resolves nothing: not looked at."
+        elif self.strongest < _DECAYS[-1]:
+            text += f"\nAbove gamma = {self.strongest:.3g} it no longer generalizes on this {this.kind}."
+        return "\n".join([text, *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for scripts (None where there is no number)."""
         numbers = {name: getattr(self, name) for name in ("gamma", "cautious", "strongest")}
         plain = {name: float(x) if np.isfinite(x) else None for name, x in numbers.items()}
-        return {"budget": self.budget} | plain | {"prediction": self.prediction.to_dict()}
+        told = {"remarks": list(self.remarks), "prediction": self.prediction.to_dict()}
+        return {"budget": self.budget} | plain | told
 
 
 def recommend(
@@ -110,33 +123,40 @@ def recommend(
         decays = np.append(decays[decays < top], top)
         limit = f" up to gamma = {top:.3g}, the strongest that the {about(this).kind} resolves"
 
-    def ends(decays: Floats) -> tuple[Floats, Floats, NDArray[np.object_]]:
+    def ends(decays: Floats) -> tuple[Floats, Floats, OverSeeds]:
         """t_grok, infinite where there is none, and its upper end, for each decay."""
         lanes = {name: np.full(len(decays), x) for name, x in start.items()}
         over = scheduled(this.read(Lanes(gamma=decays, **lanes), **chosen), course).over_seeds()
-        return np.where(np.isfinite(over.t_grok), over.t_grok, np.inf), over.high, over.status
+        return np.where(np.isfinite(over.t_grok), over.t_grok, np.inf), over.high, over
 
-    middle, high, status = ends(decays)
+    middle, high, over = ends(decays)
     if not np.isfinite(middle).any():
-        word = status[min(len(_DECAYS) // 2, len(decays) - 1)].value
+        word = over.status[min(len(_DECAYS) // 2, len(decays) - 1)].value
         where = f"alpha = {start['alpha']:g}"
         raise InputError(f"recommend: no weight decay generalizes from {where} (status: {word})")
+    fit = np.nanmin(over.t_mem, initial=np.inf)
     if not (middle <= budget).any():
         raise InputError(
             f"budget = {budget:,}: too few steps for every weight decay{limit}; the fastest takes "
-            f"{middle.min():,.0f} (smaller alpha or larger eta_d shorten it)"
+            f"{steps(middle.min())}{_fitting(fit, budget)} (smaller alpha or larger eta_d shorten it)"
         )
-    gamma = _weakest(decays, middle, budget, lambda g: ends(g)[0])
+    there = over.status[0] is Status.ALREADY
+    gamma = 0.0 if there else _weakest(decays, middle, budget, lambda g: ends(g)[0])
     cautious = float("nan")
-    if (high <= budget).any():
+    if (high <= budget).any() and not there:
         cautious = _weakest(decays, high, budget, lambda g: ends(g)[1])
     return Recommendation(
         budget=budget,
         gamma=gamma,
         cautious=cautious,
         strongest=float(decays[np.flatnonzero(np.isfinite(middle))[-1]]),
-        prediction=predict(this, gamma=gamma, **start, schedule=schedule, **options),
+        prediction=predict(this, gamma=gamma or float(decays[0]), **start, schedule=schedule, **options),
     )
+
+
+def _fitting(fit: float, budget: float) -> str:
+    """Where no decay can help: the training set alone takes longer."""
+    return f", and fitting the training set alone {steps(fit)}" if budget < fit < np.inf else ""
 
 
 def _weakest(decays: Floats, times: Floats, budget: float, finer: Callable[[Floats], Floats]) -> float:

@@ -7,12 +7,14 @@ names as its `text`; a source without one gets the common part.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from groktime.reduced.flow import Status
-from groktime.reduced.source import GOOD, about
+from groktime.reduced.remarks import ONE_SEED
+from groktime.reduced.source import COVERAGE, GOOD, about
 
 if TYPE_CHECKING:
     from groktime.reduced.prediction import Prediction
@@ -41,15 +43,56 @@ def report(p: Prediction) -> str:
         lines.append(INDENT + notes[p.status])
     if math.isfinite(p.t_grok):
         lines += [
-            f"Grokking    {steps(p.t_grok)} steps (90 %: {steps(p.low)} to {steps(p.high)})",
+            f"Grokking    {steps(p.t_grok)} steps ({interval(p)})",
+            *([f"{INDENT}for a run of another seed; holds {', '.join(p.holds)}"] if p.holds else []),
             f"Memorized   {steps(p.t_mem)} steps; delay {steps(p.delay)}",
             *(text.behind(p) if text else []),
-            *(INDENT + remark for remark in p.remarks),
         ]
+    lines += [line for remark in p.remarks for line in _wrapped(remark)]
     lines += text.sections(p) if text else []
     if len(p.seeds) > 1:
         lines += ["", "By seed", *_by_seed(p, text)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_dash(lines)])
+
+
+def interval(p: Prediction, number: Callable[[float], str] | None = None) -> str:
+    """The 90 % interval in words, and why there is none."""
+    number = number or steps
+    if len(p.seeds) == 1:
+        own = p.seeds[0]
+        if not own.low < own.high:
+            return ONE_SEED
+        return f"{ONE_SEED} over seeds; its own uncertainty {ends(own.low, own.high, number)}"
+    return f"{100 * COVERAGE:g} %: " + ends(p.low, p.high, number)
+
+
+def ends(low: float, high: float, number: Callable[[float], str]) -> str:
+    """An interval's ends in words; one that is not known is said to be so."""
+    if math.isnan(low) and math.isnan(high):
+        return "not known"
+    if math.isnan(high):
+        return f"from {number(low)}, upper end not known"
+    if math.isnan(low):
+        return f"to {number(high)}, lower end not known"
+    return f"{number(low)} to {number(high)}"
+
+
+def _wrapped(remark: str) -> list[str]:
+    return textwrap.wrap(
+        remark, 110, initial_indent="Remark      ", subsequent_indent=INDENT, break_long_words=False
+    )
+
+
+def _dash(lines: list[str]) -> Iterator[str]:
+    """What a dash means, where there is one."""
+    if any(word.strip(",;") == "-" for line in lines for word in line.split()):
+        yield ""
+        yield "-  no such number: no time (the status says why), or no contour that a closed form starts from"
+
+
+def of_seeds(p: Prediction, form: str) -> str:
+    """Of how many seeds the median of a form is."""
+    return f"{p.form_seeds[form]} of {len(p.seeds)} seeds"
 
 
 def start(p: Prediction) -> str:
@@ -93,7 +136,9 @@ def as_dict(p: Prediction) -> dict[str, Any]:
         "settings": p.settings,
         "status": p.status.value,
         **{name: plain(getattr(p, name)) for name in (*_NUMBERS, "delay")},
+        "interval": {"coverage": COVERAGE, "holds": list(p.holds), "note": "" if p.holds else ONE_SEED},
         "forms": {name: plain(time) for name, time in p.forms.items()},
+        "form_seeds": dict(p.form_seeds),
         "remarks": list(p.remarks),
         **(text.numbers(p) if text else {}),
         "seeds": [

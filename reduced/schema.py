@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from groktime.reduced.arrays import Arrays, Variable
+from groktime.reduced.arrays import Arrays, Variable, unmasked
 from groktime.reduced.checks import (
     NOUNS,
     check_attributes,
@@ -261,11 +261,9 @@ class Schema:
 
 
 def _array(name: str, values: ArrayLike) -> NDArray[Any]:
-    """A copy of the values; numpy would drop the mask of a masked array, and believe what is under it."""
-    if np.ma.is_masked(values):
-        raise InputError(f"{name}: holds masked values; expected NaN or a number in every place")
+    """A copy of the values; what is masked is NaN."""
     try:
-        return np.array(values)
+        return np.array(unmasked(values))
     except ValueError as error:
         raise InputError(f"{name}: its rows are not equally long; expected an array of numbers") from error
 

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
+from groktime.reduced.interval import COVERAGE as COVERAGE
+from groktime.reduced.interval import predictive
 from groktime.reduced.law import CONSTANT, Schedule
 from groktime.reduced.starts import check_option
 from groktime.reduced.system import LEVEL
 
 Floats = NDArray[np.float64]
 
-COVERAGE = 0.9  # of all intervals
-_TAIL = (1 - COVERAGE) / 2
 GOOD = (Status.GENERALIZES, Status.ALREADY)
 
 
@@ -88,10 +88,12 @@ class Readings:
 
     `t_grok`, `t_mem` : optimizer steps, NaN where there is none.
     `low`, `high` : ends of the interval of that seed alone, infinite where it may never generalize;
-        `alone` tells whether one seed has such an interval at all.
+        `alone` tells whether one seed has such an interval at all, `own` what it holds, in words.
+    `model` : the error of the predictor itself, as a standard deviation of ln t that was measured on other
+        runs, and `model_name`, whose it is; 0 where nothing is known of it.
     `forms` : further times by name, such as closed forms, NaN where there is none.
     `norm` : the weight norm at t_grok, NaN where it is not known.
-    `remarks` [lane] : what a reader has to know, in words; "" where there is nothing.
+    `remarks` [lane] : what a reader has to know, sentences of each lane.
     `details` : what is behind each number (a geometry, a τ_c), if it was asked for.
     """
 
@@ -105,12 +107,15 @@ class Readings:
     alone: bool = True
     forms: Mapping[str, Floats] = field(default_factory=dict)
     norm: Floats | None = None
-    remarks: Sequence[str] = ()
+    remarks: Sequence[Sequence[str]] = ()
     details: NDArray[np.object_] | None = None
+    own: str = ""
+    model: float = 0.0
+    model_name: str = ""
 
     def over_seeds(self) -> OverSeeds:
         """The median over seeds, in which those that never generalize count as infinite, and the interval
-        that holds the seeds and the uncertainty of each."""
+        for a run of another seed (`reduced.interval`)."""
         times = np.where(np.isnan(self.t_grok), np.inf, self.t_grok)
         median = np.median(times, axis=0)
         goes = np.isfinite(median)
@@ -124,16 +129,26 @@ class Readings:
                 bad = [s for s in mine if s not in GOOD]
                 status[lane] = max(bad, key=bad.count)
                 typical[lane] = mine.index(status[lane])
+        low, high = predictive(self.t_grok, self.low, self.high, self.status == Status.OUTSIDE, self.model)
         return OverSeeds(
             status=status,
             t_grok=np.where(goes, median, np.nan),
             t_mem=finite_median(self.t_mem),
-            low=np.quantile(self.low, _TAIL, axis=0, method="lower"),
-            high=np.quantile(self.high, 1 - _TAIL, axis=0, method="higher"),
+            low=low,
+            high=high,
             generalizing=np.isfinite(self.t_grok).mean(0),
             forms={name: finite_median(times) for name, times in self.forms.items()},
+            form_seeds={name: np.isfinite(times).sum(0) for name, times in self.forms.items()},
             typical=typical,
+            holds=self.holds(),
         )
+
+    def holds(self) -> tuple[str, ...]:
+        """What the interval over the seeds holds, in words; nothing of one seed, which has none."""
+        if len(self.t_grok) < 2:
+            return ()
+        found = [f"{len(self.t_grok)} seeds", *([self.own] if self.own else [])]
+        return (*found, *([f"{100 * self.model:g} % for {self.model_name}"] if self.model else []))
 
 
 @dataclass(frozen=True)
@@ -141,7 +156,9 @@ class OverSeeds:
     """`Readings` as one number a lane, [lane] each.
 
     `t_grok` is NaN, with a `status` that says why, where half of the seeds or more never generalize;
-    `t_mem` and `forms` are medians over the seeds that have one. `low` and `high` cover 90 %.
+    `t_mem` and `forms` are medians over the seeds that have one, `form_seeds` how many these are. `low` and
+    `high` cover 90 % of the runs of other seeds, NaN where one seed tells no interval or an end would need a
+    seed that is outside. `holds` : what they hold, in words.
     `generalizing` : share of the seeds. `typical` : the place of the seed nearest to the median.
     """
 
@@ -152,7 +169,9 @@ class OverSeeds:
     high: Floats
     generalizing: Floats
     forms: Mapping[str, Floats]
+    form_seeds: Mapping[str, NDArray[np.intp]]
     typical: NDArray[np.intp]
+    holds: tuple[str, ...]
 
 
 @dataclass(frozen=True)

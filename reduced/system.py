@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import FlowResult, Test, integrate
 from groktime.reduced.landscape import Landscape
@@ -22,6 +23,8 @@ LEVEL = 0.05  # the training loss that divides the two regions of P Fig. 6a
 MEMORIZED = 0.95
 # The wall is moved by -, 0, + so many standard deviations: with the seeds, a 90 % interval.
 QUANTILE = 1.645
+DEEP = 0.1  # a valley's loss, as a share of the largest
+_ROUND = 1e-6  # of an accuracy stored in single precision
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,22 @@ class System:
     w0: float
     delta_norm: float  # ||R_random - R_linear||, NaN if unknown
     threshold: float  # of the test metric, as applied
+    layer: Arrays  # the sampled cells, dims (m, alpha)
     move: tuple[float, float]  # largest step of the flow, half a grid cell
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the training set is fitted in any cell of the landscape: by its accuracy, or, without one,
+        by a loss of `LEVEL` or one that is `DEEP` below the largest (losses have units)."""
+        if self.surface.train_accuracy is not None:
+            return bool(np.max(self.layer["train_accuracy"].values) >= MEMORIZED - _ROUND)
+        return bool(np.min(self.layer["train_loss"].values) <= LEVEL) or self.valley
+
+    @property
+    def valley(self) -> bool:
+        """Whether the training loss is anywhere `DEEP` below its largest value."""
+        loss = np.asarray(self.layer["train_loss"].values, float)
+        return bool(loss.min() <= DEEP * loss.max())
 
     def flow(
         self,
@@ -111,8 +129,13 @@ def _system(
     threshold: float | None,
     metric: str,
 ) -> System:
+    one = land.layer(seed, n_train, sampled_steps)
+    if not np.isfinite(land["w0"].values[land.place("seed", seed)]):
+        raise InputError(
+            f"w0: {land.source} was made without it; Eq. 6 needs the norm at alpha = 1: "
+            "Landscape.from_arrays(…, w0=…)"
+        )
     surface = surface_of(land, seed, n_train, sampled_steps)
-    one = land.layer(seed)
     tested = surface.test_accuracy if metric == "accuracy" else surface.test_loss
     if tested is None:
         other = "loss" if metric == "accuracy" else "accuracy"
@@ -137,6 +160,7 @@ def _system(
         w0=float(one["w0"]),
         delta_norm=float(one["delta_norm"]) if "delta_norm" in one else float("nan"),
         threshold=threshold,
+        layer=one,
         move=(
             float(np.diff(np.log(land.alpha)).min()) / 2,
             float(np.diff(land.m).min()) / 2 if land.two_dimensional else 1.0,

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced.arguments import check_count, is_list
 from groktime.reduced.law import Schedule
+from groktime.reduced.remarks import ONE_SEED, of_lanes
 from groktime.reduced.source import Lanes, Options, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import check_settings
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "groktime-what-if/2"
 _STEPS = "optimizer steps"
+_END = "end of the 90 % interval of t_grok, for a run of another seed"
 
 
 def what_if(
@@ -40,13 +42,14 @@ def what_if(
     source, gamma, eta_d, alpha, eta_r, m : as in `predict`, each setting one number or a list of them.
     schedule, n_train, sampled_steps, seed, threshold, metric, m_rate, implicit : as in `predict`.
     wall : of a landscape: carry the uncertainty of the wall's place into `low` and `high`, as `predict` does,
-        at three times the cost; otherwise they show the seeds alone.
+        at three times the cost; otherwise they do not hold it (attribute `interval_holds`).
 
     Returns
     -------
     Dataset with `t_grok` and `t_mem` (steps; median over seeds, NaN where half of them or more never
-    generalize), `low` and `high` (5 and 95 %; infinite where it may never do), `generalizing` (share of the
-    seeds), `status`, and `remark`, "" where there is nothing to say.
+    generalize), `low` and `high` (90 % of the runs of other seeds; infinite where one may never generalize,
+    NaN of one seed, or where an end would need a seed that is outside), `generalizing` (share of the seeds),
+    `status`, and `remark`, sentences in one line, "" where there is nothing to say.
 
     Raises
     ------
@@ -64,6 +67,7 @@ def what_if(
     lanes = Lanes(**{name: values.ravel() for name, values in mesh.items()})
     found = scheduled(this.read(lanes, **chosen), schedule)
     over = found.over_seeds()
+    told = np.array([" ".join(each) for each in of_lanes(found, over, lanes)], np.str_)
     swept = tuple(name for name in axes if is_list(given[name]))
     shape = tuple(axes[name].size for name in swept)
 
@@ -77,17 +81,18 @@ def what_if(
         {
             "t_grok": variable(over.t_grok, _STEPS, "grokking time, median over seeds"),
             "t_mem": variable(over.t_mem, _STEPS, "time to fit the training set, median over seeds"),
-            "low": variable(over.low, _STEPS, "lower end of the 90 % interval of t_grok"),
-            "high": variable(over.high, _STEPS, "upper end of the 90 % interval of t_grok"),
+            "low": variable(over.low, _STEPS, f"lower {_END}"),
+            "high": variable(over.high, _STEPS, f"upper {_END}"),
             "generalizing": variable(over.generalizing, "1", "share of the seeds that generalize"),
             "status": variable(names, "1", "what becomes of the network"),
-            "remark": variable(np.array(list(found.remarks), np.str_), "1", "what a reader has to know"),
+            "remark": variable(told, "1", "what a reader has to know"),
         },
         {name: (name, axes[name], {"units": _UNITS[name], "long_name": _NAMES[name]}) for name in swept},
         {
             "schema": SCHEMA,
             "source": about(this).file,
             "kind": about(this).kind,
+            "interval_holds": "; ".join(over.holds) or ONE_SEED,
             **{name: float(v[0]) for name, v in axes.items() if name not in swept},
             **{name: value for name, value in chosen.items() if name == "implicit"},
             **({} if schedule.constant else {"schedule": str(schedule)}),

@@ -16,7 +16,18 @@ from groktime.reduced.flow import Status
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.path_source import PathSource
 from groktime.reduced.prediction import Prediction, predict
-from groktime.reduced.source import DEFAULTS, Lanes, Options, Readings, Source, about, refuse, scheduled
+from groktime.reduced.remarks import ONE_SEED, of_lanes
+from groktime.reduced.source import (
+    DEFAULTS,
+    Lanes,
+    Options,
+    OverSeeds,
+    Readings,
+    Source,
+    about,
+    refuse,
+    scheduled,
+)
 from groktime.reduced.starts import check_settings
 from groktime.validation.match import Sampled, speeds
 
@@ -45,7 +56,8 @@ class Predictor:
 class Answer:
     """What a predictor says of each run, [run]; times in optimizer steps, NaN where there is none.
 
-    `low`, `high` [run, interval] : of the run's own seed, and over the seeds of the source.
+    `low`, `high` [run, interval] : of the run's own seed, and over the seeds of the source. `holds`: what
+        both hold, in words.
     """
 
     status: NDArray[np.object_]
@@ -57,6 +69,10 @@ class Answer:
     remark: NDArray[np.object_]
     matched: NDArray[np.bool_]
     forms: Mapping[str, Floats]
+    holds: str = ""
+
+
+_EACH = ("status", "t_grok", "t_mem", "low", "high", "norm", "remark", "matched")
 
 
 def file_of(source: Source) -> Sampled | None:
@@ -130,9 +146,10 @@ def ask(predictor: Predictor, runs: Runs, limits: Floats, options: Mapping[str, 
         name: joined([answer.forms.get(name, np.full(len(mine), np.nan)) for mine, answer in parts])
         for name in names
     }
-    each = [f.name for f in fields(Answer) if f.name != "forms"]
     return Answer(
-        **{name: joined([getattr(answer, name) for _, answer in parts]) for name in each}, forms=forms
+        **{name: joined([getattr(answer, name) for _, answer in parts]) for name in _EACH},
+        forms=forms,
+        holds="; ".join(dict.fromkeys(answer.holds for _, answer in parts if answer.holds)),
     )
 
 
@@ -207,17 +224,18 @@ def _answer(source: Source, mine: NDArray[np.intp], runs: Runs, options: Options
         inside, rest = _nothing(len(mine)), np.flatnonzero(known)
         if rest.size:
             some = _answer(source, mine[rest], runs, options)
-            for name in (f.name for f in fields(Answer) if f.name != "forms"):
+            for name in _EACH:
                 getattr(inside, name)[rest] = getattr(some, name)
+            inside = replace(inside, holds=some.holds)
         seeds = runs.dataset["seed"].values[mine].astype(int)
         return replace(inside, matched=np.isin(seeds, list(source.seeds)))
     names = [f.name for f in fields(Lanes) if getattr(lanes, f.name) is not None]
     each = np.stack([getattr(lanes, name) for name in names])
     settings, place = np.unique(each, axis=1, return_inverse=True)
-    lanes = Lanes(**dict(zip(names, settings, strict=True)))
-    readings = scheduled(source.read(lanes, detail=True, **options), runs.law.schedule)
+    some_of = Lanes(**dict(zip(names, settings, strict=True)))
+    readings = scheduled(source.read(some_of, detail=True, **options), runs.law.schedule)
     seeds = runs.dataset["seed"].values[mine].astype(int)
-    return _of_runs(readings, list(source.seeds), place.ravel(), seeds)
+    return _of_runs(readings, some_of, list(source.seeds), place.ravel(), seeds)
 
 
 def _sampled(source: Source, lanes: Lanes) -> NDArray[np.bool_]:
@@ -237,9 +255,13 @@ def _nothing(count: int) -> Answer:
 
 
 def _of_runs(
-    readings: Readings, seeds: Sequence[int], place: NDArray[np.intp], wanted: NDArray[np.int_]
+    readings: Readings,
+    lanes: Lanes,
+    seeds: Sequence[int],
+    place: NDArray[np.intp],
+    wanted: NDArray[np.int_],
 ) -> Answer:
-    """Readings of each setting as those of each run, which has its setting at `place` and a `wanted` seed."""
+    """Readings of each setting, a lane, as those of each run: its lane is at `place`, its seed `wanted`."""
     over, rows = readings.over_seeds(), {seed: k for k, seed in enumerate(readings.seeds) if seed in seeds}
     matched = np.array([int(seed) in rows for seed in wanted])
     row = np.array([rows.get(int(seed), 0) for seed in wanted])
@@ -260,7 +282,7 @@ def _of_runs(
     )
     nan = np.full(readings.t_grok.shape, np.nan)
     norm = nan if readings.norm is None else readings.norm
-    remarks = np.array([*readings.remarks] or [""] * readings.t_grok.shape[1], object)
+    remarks = np.array([" ".join(each) for each in of_lanes(readings, over, lanes)], object)
     return Answer(
         status=status,
         t_grok=of_seed(readings.t_grok, over.t_grok),
@@ -271,4 +293,13 @@ def _of_runs(
         remark=remarks[place],
         matched=matched,
         forms={name: of_seed(times, over.forms[name]) for name, times in readings.forms.items()},
+        holds=_holds(readings, over),
     )
+
+
+def _holds(readings: Readings, over: OverSeeds) -> str:
+    """What the two intervals of a source hold."""
+    one = readings.own or "nothing that is known, so that there is none"
+    if not readings.alone:
+        one = "a single seed has none"
+    return f"of the run's own seed: {one}; over the seeds: {', '.join(over.holds) or ONE_SEED}"

@@ -80,11 +80,14 @@ def compare(
     rate = runs.law.speed * runs.dataset["eta_d"].values
     rows = measured(runs, delays, rate * runs.dataset["gamma"].values)
     columns: list[Column] = []
+    holds: list[str] = []
     for predictor in predictors:
         answer = ask(predictor, runs, limits, options)
         if not all(_fits_alike(one, delays) for one in predictor.sources):
             answer.t_mem[:] = np.nan
             remarks.append(_another_fit(predictor))
+        if answer.holds:
+            holds.append(f"{predictor.name}: {answer.holds}")
         taken = [c.name for c in columns] + [p.name for p in predictors]
         columns += source_columns(predictor.name, answer, _facts(predictor, options), taken)
     columns += [baseline_column(name, made) for name, made in baselines(rows, runs.law.schedule).items()]
@@ -97,6 +100,7 @@ def compare(
             "level": options["level"],
             "m_rate": options["m_rate"],
             "remarks": "\n".join(dict.fromkeys(remarks)),
+            "interval_holds": "\n".join(holds),
         },
     )
     return Comparison(table, summary(table), predictors, runs, options)

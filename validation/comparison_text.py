@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from groktime.reduced.flow import Status
 from groktime.reduced.source import COVERAGE
 from groktime.validation.headline import REASONS, by_run, error_name, headline
-from groktime.validation.report import cell, groups, places_of, table
+from groktime.validation.report import cell, groups, places_of, table, with_dash
 from groktime.validation.survival import median_time
 from groktime.validation.table import sources
 
@@ -22,6 +22,7 @@ SLOPES = "Slope of ln t_grok on ln gamma, over the same runs"
 CONFUSION = "Predicted by {} (rows) and measured (columns), all runs"
 CHOICES = {"all": "all runs", "long": "runs whose delay is at least {:g} times t_mem"}
 _WHOSE = {"seed": "of the run's own seed", "seeds": "over its seeds"}
+DASH = "no such number: no time within the run or none predicted, or too few runs for it"
 
 
 def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
@@ -49,11 +50,11 @@ def text(rows: xr.Dataset, scores: xr.Dataset) -> str:
         parts.append(f"{words.format(how['long'])}\n{table(score_columns(one))}")
     parts += ["\nFitted baselines (the others are not fitted)"]
     parts += [f"  {name}: {words}" for name, words in fits(rows).items()]
-    parts += [f"\n{SLOPES}\n{table(slope_columns(scores))}", "\n" + "\n".join(intervals(scores))]
+    parts += [f"\n{SLOPES}\n{table(slope_columns(scores))}", "\n" + "\n".join(intervals(rows, scores))]
     parts += [f"\n{title}\n{table(columns)}" for title, columns in confusions(scores).items()]
     parts += ["\n" + by_run(rows)] if rows.sizes["run"] <= FEW else []
-    parts += ["\n" + "\n".join(headline(rows, scores))]
-    return "\n".join(parts)
+    text = with_dash("\n".join(parts), DASH)
+    return text + "\n\n" + "\n".join(headline(rows, scores))
 
 
 def _heading(rows: xr.Dataset, name: str) -> str:
@@ -171,8 +172,8 @@ def _shown(values: NDArray[np.float64], name: str) -> bool:
     return name in ("alpha", "eta_d") or len(np.unique(values)) > 1
 
 
-def intervals(scores: xr.Dataset) -> list[str]:
-    """How often what was measured was inside the intervals, line by line under a title."""
+def intervals(rows: xr.Dataset, scores: xr.Dataset) -> list[str]:
+    """How often what was measured was inside the intervals, line by line under a title; what they hold."""
     lines = [f"Intervals, {COVERAGE:.0%}: share of the runs that generalized whose t_grok is inside"]
     for choice in CHOICES:
         name = "all runs" if choice == "all" else "long delays"
@@ -180,7 +181,7 @@ def intervals(scores: xr.Dataset) -> list[str]:
             for interval, whose in _WHOSE.items():
                 one = scores.sel(runs=choice, predictor=predictor, interval=interval)
                 lines.append(f"  {name}, {predictor}, {whose}: {_coverage(one)}")
-    return lines
+    return lines + [f"  {text}" for text in rows.attrs.get("interval_holds", "").splitlines()]
 
 
 def _coverage(one: xr.Dataset) -> str:

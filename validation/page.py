@@ -94,7 +94,7 @@ def page(comparison: Comparison, folder: Path, ladder: Ladder | None = None) -> 
         name: _figure(folder / f"{name}.png", alt, caption)
         for name, (alt, caption) in {**_WORDS, "trajectory": trajectory}.items()
     }
-    title, *lines = intervals(scores)
+    title, *lines = intervals(rows, scores)
     parts = figures | {
         "title": escape(f"groktime: {of}"),
         "subtitle": escape(f"{of}: {count} runs of {how['task']}"),

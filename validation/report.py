@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -43,11 +44,17 @@ def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
         spans[f"{time}, {COVERAGE:.0%}"] = [f"{cell(a)} to {cell(b)}" for a, b in zip(*ends, strict=True)]
     how = delays.attrs
     lasting = "" if how["rule"] == "first" else f", {how['persist']} evaluations or more"
-    return (
+    return with_dash(
         f"Times in optimizer steps: {how['metric']} passes {cell(how['train_threshold'])} (train), "
         f"{cell(how['threshold'])} (test); rule {how['rule']}{lasting}\n{runs}\n\n"
-        f"Kaplan–Meier medians\n{table({**counts, **spans})}"
+        f"Kaplan–Meier medians\n{table({**counts, **spans})}",
+        "not reached by the end of the run, or not recorded",
     )
+
+
+def with_dash(text: str, means: str) -> str:
+    """A text with a line on what a dash in it means, where there is one."""
+    return f"{text}\n\n-  {means}" if re.search(r"(^|  )-(  |$)", text, re.MULTILINE) else text
 
 
 def table(columns: dict[str, Iterable[object]]) -> str:

@@ -247,7 +247,7 @@ def _coverage(table: xr.Dataset, choice: str) -> dict[str, NDArray[Any]]:
     chosen = choose(table, choice)[:, None, None]
     censored = np.isnan(table["measured_t_grok"].values)[:, None, None]
     dims = ("run", "predictor", "interval")
-    known = chosen & ~np.isnan(table["low"].transpose(*dims).values)
+    known = chosen & ~np.isnan((table["low"] + table["high"]).transpose(*dims).values)
     hit = table["inside"].transpose(*dims).values.astype(bool)
     n = (known & ~censored).sum(0)
     with np.errstate(invalid="ignore"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from groktime.fullnet.runs import SETTINGS, Runs
 from groktime.reduced.flow import Status
-from groktime.reduced.prediction import LONG
+from groktime.reduced.remarks import LONG
 from groktime.validation.ask import INTERVALS, Answer
 from groktime.validation.baselines import Baseline
 

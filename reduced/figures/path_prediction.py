@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from groktime.reduced.figures.decay_path import ROOM, Curves, draw_curves
 from groktime.reduced.figures.plot import composite
+from groktime.reduced.figures.prediction import words
 from groktime.reduced.figures.style import (
     BLACK,
     BLUE,
@@ -32,6 +33,7 @@ from groktime.reduced.figures.style import (
     remark,
 )
 from groktime.reduced.flow import Status
+from groktime.reduced.report import interval
 
 if TYPE_CHECKING:
     from groktime.reduced.prediction import Prediction
@@ -86,13 +88,11 @@ def _heading(p: Prediction, starts: list[int]) -> str:
         first += " (curves: α = {:g} and {:g}, dashed)".format(*p.source.path.alpha[starts])
     if not math.isfinite(p.t_grok):
         return f"{first}\nstatus: {p.status.value}"
-    low, high = p.interval
-    upper = number(high) if math.isfinite(high) else "never"
     seeds = f"median of {len(p.seeds)} seeds, " if len(p.seeds) > 1 else ""
     read = " and ".join(f"{g:.3g}" for g in p.detail.gamma_eff)
     return (
         f"{first}\n{p.status.value}: {number(p.t_grok)} steps "
-        f"({seeds}90 %: {number(low)} to {upper}); read at $\\gamma_{{eff}}$ = {read}"
+        f"({seeds}{interval(p, words)}); read at $\\gamma_{{eff}}$ = {read}"
     )
 
 
@@ -134,9 +134,11 @@ def _marks(test: Axes, train: Axes, p: Prediction) -> list[Artist]:
         return handles
     edge = max(test.get_xlim()[1], ROOM * rate * p.t_grok)
     test.set_xlim(0, edge)
-    low, high = (min(rate * t, edge) for t in p.interval)
+    # an end that is not known is not drawn: the band goes on to the edge
+    low, high = (min(rate * t, edge) for t in np.nan_to_num(p.interval, nan=np.inf))
     for ax in (test, train):
-        ax.axvspan(low, high, color=BLUE, alpha=0.13, linewidth=0, zorder=0)
+        if not math.isnan(p.low):
+            ax.axvspan(low, high, color=BLUE, alpha=0.13, linewidth=0, zorder=0)
         ax.axvline(rate * p.t_grok, color=BLUE, linewidth=1.6)
         ax.axvline(rate * p.t_mem, color=BLACK, linewidth=1, linestyle=":")
     handles.append(Line2D([], [], color=BLUE, linewidth=1.6, label="predicted to generalize"))

@@ -36,6 +36,7 @@ from groktime.reduced.figures.style import (
 )
 from groktime.reduced.flow import Status
 from groktime.reduced.phases import points
+from groktime.reduced.report import interval
 
 if TYPE_CHECKING:
     from groktime.reduced.prediction import Prediction
@@ -57,6 +58,11 @@ def prediction_figure(p: Prediction) -> Figure:
     return _two_dimensional(p) if p.source.land.two_dimensional else _one_dimensional(p)
 
 
+def words(time: float) -> str:
+    """A time in a heading."""
+    return number(time) if math.isfinite(time) else "never"
+
+
 def heading(p: Prediction) -> str:
     """Two lines: which landscape and rates, and what came of it."""
     s = p.settings
@@ -69,15 +75,13 @@ def heading(p: Prediction) -> str:
     first = f"{name}, N = {s['n_train']}, typical seed {p.typical.seed}: {rates}, start {start}"
     if not math.isfinite(p.t_grok):
         return f"{first}\nstatus: {p.status.value}"
-    low, high = p.interval
-    upper = number(high) if math.isfinite(high) else "never"
     seeds = f"median of {len(p.seeds)} seeds, " if len(p.seeds) > 1 else ""
     forms = number(p.forms["printed"])
     if p.source.land.two_dimensional:
         forms = f"as printed {forms}, corrected {number(p.forms['corrected'])}"
     return (
         f"{first}\n{p.status.value}: {number(p.t_grok)} steps "
-        f"({seeds}90 %: {number(low)} to {upper}); "
+        f"({seeds}{interval(p, words)}); "
         f"closed form {forms}"
     )
 

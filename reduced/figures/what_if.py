@@ -51,6 +51,7 @@ _GREYS = {
     Status.TRAPPED: ("#C4C4C4", "xx", "trapped in a ridge"),
     Status.COLLAPSES: ("#A8A8A8", "\\\\", "collapses through the wall"),
     Status.OUTSIDE: ("#EEEEEE", "oo", "outside of what was sampled"),
+    Status.UNFITTED: ("#BBBBBB", "\\\\", "the training set is never fitted"),
 }
 
 
@@ -188,7 +189,9 @@ def _line(ax: Axes, ds: xr.Dataset, name: str) -> list[Artist]:
     ax.set_xlim(edges[0], edges[-1])
     ax.grid(alpha=0.25)
     shades: list[Artist] = (
-        [Patch(color=BLUE, alpha=0.25, linewidth=0, label="90 % (low to high)")] if known.size else []
+        [Patch(color=BLUE, alpha=0.25, linewidth=0, label="90 % (low to high)")]
+        if np.isfinite(low).any()
+        else []
     )
     return shades + _legend(fill) + _unresolved(ds, times, paint)
 

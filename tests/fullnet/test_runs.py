@@ -120,6 +120,23 @@ def test_bad_arrays_are_told_by_name(change: dict[str, Any], named: str) -> None
         small(**change)
 
 
+@pytest.mark.parametrize("name", ["train_loss", "weight_norm"])
+def test_a_mask_of_a_curve_is_not_lost(name: str) -> None:
+    values = np.ma.masked_array(np.asarray(given()["curves"][name], float))
+    values[0, 0] = np.ma.masked
+    with pytest.raises(InputError, match=rf"\b{name}\b"):
+        small(curves=given()["curves"] | {name: values})
+
+
+def test_a_mask_of_a_setting_is_not_lost() -> None:
+    gamma = np.ma.masked_array(
+        np.broadcast_to(given()["settings"]["gamma"], len(small()["gamma"].values)).copy()
+    )
+    gamma[1] = np.ma.masked
+    with pytest.raises(InputError, match=r"\bgamma\b"):
+        small(settings=given()["settings"] | {"gamma": gamma})
+
+
 def test_round_trip(tmp_path: Path) -> None:
     runs, path = small(), tmp_path / "small.nc"
     assert runs.save(path) == path

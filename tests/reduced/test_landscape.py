@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from groktime.reduced.arrays import unmasked
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import DIMS, SCHEMA, Landscape, open_landscape, shipped
+from groktime.reduced.prediction import predict
+from groktime.reduced.surface import surface_of
+from groktime.reduced.what_if import what_if
 
 ALPHA = np.linspace(1.0, 3.0, 5)
 M = np.linspace(0.0, 0.3, 4)
@@ -115,6 +119,76 @@ def test_counts_of_seeds_that_differ_are_told(change: dict[str, Any]) -> None:
     given: dict[str, Any] = {"alpha": ALPHA, "m": M, "train_loss": np.stack([LOSS_2D] * 2)} | change
     with pytest.raises(InputError, match=next(iter(change))):
         Landscape.from_arrays(**given)
+
+
+def test_a_mask_is_not_lost() -> None:
+    """numpy would hand over what lies under the mask: a time of 7,562 steps became "already"."""
+    masked = np.ma.masked_greater(LOSS_2D, 3.9e-3)
+    given: dict[str, Any] = {"alpha": ALPHA, "m": M, "train_loss": LOSS_2D, "w0": 9.0}
+    for name in ("train_loss", "test_loss", "test_accuracy"):
+        for values in (masked, [*masked], np.ma.stack([masked])):
+            with pytest.raises(InputError, match=rf"{name} is nan at seed 0"):
+                Landscape.from_arrays(**given | {name: values})
+    for name, values in (
+        ("alpha", np.ma.masked_equal(ALPHA, ALPHA[2])),
+        ("m", np.ma.masked_equal(M, M[1])),
+        ("w0", np.ma.masked_equal([9.0], 9.0)),
+        ("delta_norm", np.ma.masked_equal([9.0], 9.0)),
+    ):
+        with pytest.raises(InputError, match=rf"\b{name}\b"):
+            Landscape.from_arrays(**given | {name: values})
+    whole = np.ma.masked_array(LOSS_2D, np.zeros(LOSS_2D.shape, bool))  # a mask of nothing is none
+    assert Landscape.from_arrays(**given | {"train_loss": whole}).two_dimensional
+
+
+def test_a_mask_of_whole_numbers_and_flags_is_not_lost() -> None:
+    assert np.isnan(unmasked(np.ma.masked_equal([1, 2, 3], 2))[1])
+    assert np.isnan(unmasked(np.ma.masked_array([True, False], [True, False]))[0])
+    kept = unmasked([1, 2, 3])
+    assert kept.dtype.kind == "i"
+    full = small().arrays
+    coords = {k: full[k].values for k in DIMS}
+    named: dict[str, Any] = {
+        k: full[k].values for k in ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+    }
+    flags = np.ma.masked_array(full["converged"].values, np.zeros(full["converged"].values.shape, bool))
+    flags[0, 0, 0, 1, 2] = np.ma.masked
+    with pytest.raises(InputError, match=r"converged is nan at seed 0"):
+        Landscape.assemble(
+            **named, converged=flags, coords=coords, w0=np.array([8.0, 9.0]), delta_norm=None, task="t",
+            loss="l", threshold=0.9, stop_rule="s",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [0.0, 1e200, np.inf, np.nan, -1.0])
+@pytest.mark.parametrize("name", ["train_loss", "test_loss"])
+def test_losses_without_a_logarithm_are_told_by_cell(name: str, bad: float) -> None:
+    values = np.stack([LOSS_2D, LOSS_2D])
+    values[1, 2, 3] = bad
+    told = rf"{name} is .* at seed 1, m 0.2, alpha 2.5; expected a finite loss"
+    with pytest.raises(InputError, match=told):
+        Landscape.from_arrays(**{"alpha": ALPHA, "m": M, "w0": 9.0, "train_loss": LOSS_2D, name: values})
+
+
+def test_w0_is_asked_for_where_it_is_needed() -> None:
+    land = Landscape.from_arrays(
+        alpha=ALPHA, m=M, train_loss=LOSS_2D, test_accuracy=np.linspace(1, 0.9, 5) * np.ones((4, 1))
+    )
+    assert np.isnan(land["w0"].values).all()
+    assert surface_of(land, 0).domain.u_high == pytest.approx(np.log(3))  # in units of w0
+    with pytest.raises(InputError, match=r"w0: user was made without it; Eq. 6 needs the norm"):
+        predict(land, gamma=0.1, eta_d=1e-3, alpha=2.5, m=0.2)
+
+
+def test_a_landscape_without_w0_is_stored_as_such(tmp_path: Path) -> None:
+    Landscape.from_arrays(alpha=ALPHA, train_loss=LOSS_1D).save(tmp_path / "l.nc")
+    assert np.isnan(open_landscape(tmp_path / "l.nc")["w0"].values).all()
+
+
+def test_settings_keep_their_mask() -> None:
+    land = small()
+    with pytest.raises(InputError, match="gamma = nan"):
+        what_if(land, gamma=np.ma.masked_equal([0.1, 0.2], 0.2), eta_d=1e-3, alpha=2.5, m=0.2)
 
 
 def test_round_trip(tmp_path: Path) -> None:

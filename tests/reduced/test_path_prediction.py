@@ -15,9 +15,12 @@ from made_up_path import DTAU, ETA, REFIT, at, exact, law, made_up
 from groktime.cli import main
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
+from groktime.reduced.interval import predictive
 from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.path_source import PATH_ERROR
 from groktime.reduced.path_text import tau_c
 from groktime.reduced.prediction import predict
+from groktime.reduced.remarks import ERROR, SOME_OUTSIDE
 from groktime.reduced.sources import open_value
 
 
@@ -39,8 +42,11 @@ def test_below_the_finest_it_goes_on_as_the_two_finest() -> None:
     assert "carried on below the resolutions gamma_eff = 0.5 and 0.25" in p.report()
     error = 0.1 * (0.25 - 0.01)  # the correction itself; the pair before says the same
     assert p.seeds[0].detail.tau_error == pytest.approx(error)
-    low, high = exact(0, 3.0) - error, exact(2, 3.0) + error
-    assert p.interval == pytest.approx((low / (ETA * 0.01), high / (ETA * 0.01)))
+    times = np.array([[exact(s, 3.0)] for s in range(3)]) / (ETA * 0.01)
+    own = error / (ETA * 0.01)
+    ends = predictive(times, times - own, times + own, np.zeros((3, 1), bool), PATH_ERROR)
+    assert p.interval == pytest.approx((ends[0][0], ends[1][0]))
+    assert p.holds == ("3 seeds", "the resolution of the path", "3 % for the path itself")
 
 
 def test_below_the_finest_a_bend_widens_the_error() -> None:
@@ -124,7 +130,9 @@ def test_a_path_fitted_first_may_lose_the_time_of_the_fit() -> None:
     first, along = at(made_up(fit="first", t_fit=500.0)), at(made_up(t_fit=500.0))
     assert first.t_grok == along.t_grok
     assert first.interval[0] == along.interval[0]
-    assert first.interval[1] == pytest.approx(along.interval[1] + 500)
+    assert first.interval[1] > along.interval[1]
+    for one, other in zip(first.seeds, along.seeds, strict=True):
+        assert one.high == pytest.approx(other.high + 500)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +143,7 @@ def test_a_path_fitted_first_may_lose_the_time_of_the_fit() -> None:
         (made_up(), {"alpha": 1.9}, "outside"),
         (made_up(), {"alpha": 4.1}, "outside"),
         (made_up(lambda s, a, k: 3.0), {}, "outside"),
-        (made_up(t_fit=float("nan")), {}, "outside"),
+        (made_up(t_fit=float("nan")), {}, "unfitted"),
         (made_up(lambda s, a, k: -1.0), {}, "already"),
         (made_up(lambda s, a, k: -1.0, fit="first"), {}, "already"),
         (made_up(t_fit=1e6), {}, "already"),  # while it fits
@@ -150,7 +158,10 @@ def test_statuses(path: DecayPath, change: dict[str, Any], status: str) -> None:
         assert p.delay <= 0
     else:
         assert np.isnan(p.t_grok)
-        assert p.interval == (np.inf, np.inf)
+        if status == "outside":
+            assert np.isnan(p.interval).all()
+        else:
+            assert p.interval == (np.inf, np.inf)
     assert f"Status      {status}" in p.report()
     json.dumps(p.to_dict(), allow_nan=False)
 
@@ -159,21 +170,33 @@ def test_seeds_that_never_generalize_count() -> None:
     p = at(made_up(lambda s, a, k: 3.0 if s == 2 else 0.5 + 0.1 * s))
     assert tau_c(p) == pytest.approx(0.55)  # of those that do
     assert p.t_grok == pytest.approx(0.6 / (ETA * 0.01))
-    assert p.interval[1] == np.inf
+    assert np.isfinite(p.interval[0])
+    assert np.isnan(p.interval[1])  # a path that ends before it passes tells no end
+    assert "upper end not known" in p.report()
+    assert SOME_OUTSIDE in p.remarks
     assert at(made_up(lambda s, a, k: 3.0 if s else 0.5)).status == "outside"
 
 
 def test_resolutions_that_differ_are_remarked_on() -> None:
     rough = made_up(lambda s, a, k: 0.2 + 4 / k, seeds=1, refit=(20, 40))
-    assert "numerical error is up to 29%" in at(rough, gamma=0.25 / 3).report()
+    assert ERROR in at(rough, gamma=0.25 / 3).remarks
+    assert ERROR in at(rough, gamma=0.25 / 3).to_dict()["remarks"]
+    assert "numerical error" in at(rough, gamma=0.25 / 3).report()
     assert "numerical error" not in at(made_up(lambda s, a, k: 0.5)).report()
 
 
 def test_one_resolution_tells_no_error() -> None:
     p = at(made_up(refit=(40,)), seed=0)
     assert np.isnan(p.seeds[0].detail.tau_error)
-    assert p.interval == pytest.approx((p.t_grok,) * 2)
+    assert (p.seeds[0].low, p.seeds[0].high) == pytest.approx((p.t_grok,) * 2)
     assert "tells nothing of its error" in p.report()
+
+
+def test_a_mask_of_a_curve_is_not_lost() -> None:
+    test = np.ma.masked_array(made_up().dataset["test_accuracy"].values)
+    test[0, 0, 0, 0, 0, 5] = np.ma.masked
+    with pytest.raises(InputError, match=r"test_accuracy is nan .* a gap"):
+        made_up(curves={"test_accuracy": test, "train_accuracy": np.ones(test.shape)})
 
 
 def test_a_pass_has_to_last() -> None:

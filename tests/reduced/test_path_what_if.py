@@ -42,7 +42,7 @@ def test_it_is_predict_at_every_place(change: dict[str, Any]) -> None:
                 names = ("t_grok", "t_mem", "low", "high")
                 assert [float(here[n]) for n in names] == pytest.approx(told, nan_ok=True)
                 assert str(here["status"].values) == p.status
-                assert str(here["remark"].values) == "".join(p.remarks)
+                assert str(here["remark"].values) == " ".join(p.remarks)
 
 
 def test_what_is_fixed_is_no_dimension() -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
+from groktime.reduced.flow_source import EQ6_ERROR
+from groktime.reduced.interval import predictive
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.prediction import Prediction, predict
 from groktime.reduced.recommend import recommend
@@ -127,8 +129,23 @@ def test_median_and_interval_over_seeds() -> None:
     np.testing.assert_allclose(each, np.log(6 / (2 + 0.1 * np.arange(5))) / 1e-4, rtol=1e-6)
     assert p.t_grok == np.median(each)
     assert p.typical.seed == 2
-    assert p.interval == (min(each), max(each))
+    times = np.array(each)[:, None]
+    low, high = predictive(times, times, times, np.zeros((5, 1), bool), EQ6_ERROR["fresh"])
+    assert p.interval == pytest.approx((low[0], high[0]), rel=1e-9)
+    assert p.holds == ("5 seeds", "10 % for Eq. 6 itself")
+    assert "holds 5 seeds, 10 % for Eq. 6 itself" in p.report()
+    assert p.to_dict()["interval"] == {"coverage": 0.9, "holds": list(p.holds), "note": ""}
+
+
+def test_one_seed_has_no_interval() -> None:
+    each = [q.t_grok for q in predict(flat(5), **FLAT).seeds]
+    for p in (predict(flat(5), **FLAT, seed=3), predict(flat(1), **FLAT)):
+        assert np.isnan(p.interval).all()
+        assert "(one seed: no interval)" in p.report()
+        assert p.to_dict()["interval"] == {"coverage": 0.9, "holds": [], "note": "one seed: no interval"}
+        assert what_if(flat(1), **FLAT).attrs["interval_holds"] == "one seed: no interval"
     assert predict(flat(5), **FLAT, seed=3).t_grok == each[3]
+    assert "its own uncertainty" in predict(sloped(), **SLOPED).report()  # of the wall
 
 
 _ENDS: dict[Status, tuple[Any, dict[str, Any]]] = {
@@ -165,7 +182,7 @@ def test_every_end_is_told(land: Any, status: Status, options: dict[str, Any]) -
         assert p.t_grok > 0
     else:
         assert np.isnan(p.t_grok)
-        assert p.interval[1] == np.inf
+        assert np.isnan(p.interval).all()  # one seed
 
     text = p.report()
     assert f"Status      {status.value}" in text
@@ -225,7 +242,7 @@ def test_three_predictions_on_a_slope(slope: Landscape) -> None:
 def test_the_interval_holds_the_median(slope: Landscape) -> None:
     for land in (slope, sloped(3)):
         p = predict(land, **SLOPED)
-        assert 0 < p.interval[0] <= p.t_grok <= p.interval[1] < np.inf
+        assert len(p.seeds) == 1 or 0 < p.interval[0] <= p.t_grok <= p.interval[1] < np.inf
         for q in p.seeds:
             assert q.low <= q.t_grok <= q.high
 

@@ -16,7 +16,8 @@ from planted import CRITICAL, LAST, NAN, flat, grid, law, made_with, planted
 
 from groktime.fullnet.runs import Runs
 from groktime.reduced.errors import InputError
-from groktime.reduced.flow_source import FlowSource
+from groktime.reduced.flow_source import EQ6_ERROR, FlowSource
+from groktime.reduced.interval import predictive
 from groktime.reduced.landscape import Landscape
 from groktime.validation.compare import compare
 from groktime.validation.comparison import Comparison
@@ -145,8 +146,12 @@ def test_seeds_that_the_landscape_does_not_hold() -> None:
     expected = law(0.1) - np.log([0.9, 1.0, 1.2, 1.0]) / 1e-4  # the median over the seeds
     np.testing.assert_allclose(of(table, "predicted"), expected, rtol=5e-3)
     assert np.isnan(of(table, "low", interval="seed")[:3]).all()  # one seed of w alone has no uncertainty
-    np.testing.assert_allclose(of(table, "high", interval="seed")[3], expected[0], rtol=5e-3)
-    np.testing.assert_allclose(of(table, "low"), expected[2], rtol=5e-3)
+    times = np.broadcast_to(expected[:3, None], (3, 1))
+    low, high = predictive(times, times, times, np.zeros((3, 1), bool), EQ6_ERROR["fresh"])
+    np.testing.assert_allclose(of(table, "high", interval="seed")[3], high[0], rtol=5e-3)
+    np.testing.assert_allclose(of(table, "low"), low[0], rtol=5e-3)
+    assert "over the seeds: 3 seeds, 10 % for Eq. 6 itself" in table.attrs["interval_holds"]
+    assert "own seed: a single seed has none" in compare(land, runs).report()
     assert of(table, "inside").all()
     assert of(table, "inside", interval="seed").tolist() == [False] * 3 + [True]
 
@@ -361,8 +366,11 @@ def test_a_report_of_runs_without_any_time(tmp_path: Path) -> None:
     assert "never got there" in found.report()
 
 
-def test_a_time_between_two_evaluations_meets_an_interval_that_lies_there() -> None:
+def test_a_time_between_two_evaluations_meets_an_interval_that_lies_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A prediction of 1000 exactly, and runs that are seen to have passed at 1020, after 990 or 1010."""
+    monkeypatch.setitem(EQ6_ERROR, "fresh", 0.0)
     land = flat(seeds=2)
     gamma = float(law(1.0)) / 1000
     runs = planted([1020.0, 1020.0], gamma=gamma, seed=[0, 1])

@@ -16,10 +16,12 @@ import groktime as gt
 from groktime.fullnet.runs import Runs
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.phases import points
 from groktime.validation.compare import compare
 from groktime.validation.comparison import Comparison
 from groktime.validation.figures import Panels, plot
 from groktime.validation.figures.cells import cells, columns_of, spread
+from groktime.validation.figures.trajectory import _prediction as prediction_of
 from groktime.validation.headline import by_run, headline
 
 KINDS = ("predicted", "errors", "curves", "trajectory")
@@ -121,6 +123,33 @@ def test_runs_over_a_landscape_of_w_and_m(tmp_path: Path) -> None:
         found = compare(land, runs)
         plot(found, tmp_path / f"{name}.png", kind="trajectory")
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def test_the_trajectory_is_of_the_prediction_in_the_table() -> None:
+    """Of a seed that the landscape has, and of one that it has not, whose prediction is the median."""
+    found = compare(open_landscape("addition"), messy(open_landscape("addition")))
+    told = found.table["predicted"].sel(predictor="flow").values
+    for cell in cells(found.table, 4)[0]:
+        p = prediction_of(found, cell)
+        assert p.t_grok == pytest.approx(told[cell.runs[0]], rel=1e-9)
+    last = points(p)[-1]  # seed 99: the trajectory of the seed nearest to the median
+    assert last.name == "E"
+    assert last.s / p.settings["eta_d"] == pytest.approx(p.typical.t_grok, rel=1e-6)
+
+
+def test_each_setting_is_drawn_on_the_landscape_of_its_start() -> None:
+    """Two landscapes of w, the second of other seeds: the run of the small start is of the first."""
+    low, high = flat(1), flat(1)
+    cut = low.dataset.isel(alpha=slice(0, -8))
+    small = Landscape(cut, "small")
+    tops = [float(small.alpha[-1]), float(high.alpha[-1])]
+    runs = planted(law([0.1, 0.1]), gamma=0.1, alpha=tops, seed=[0, 0])
+    found = compare([high, small], runs)
+    for cell in cells(found.table, 4)[0]:
+        p = prediction_of(found, cell)
+        assert p.source.land.alpha[-1] == cell.alpha
+        told = found.table["predicted"].sel(predictor="flow").values[cell.runs[0]]
+        assert p.t_grok == pytest.approx(told, rel=1e-9)
 
 
 def test_few_settings_all_have_a_panel() -> None:

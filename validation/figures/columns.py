@@ -95,9 +95,3 @@ def thinned(runs: NDArray[np.bool_], most: int = DRAWN) -> NDArray[np.bool_]:
     out = np.zeros_like(runs)
     out[places[np.linspace(0, len(places) - 1, most).round().astype(int)]] = True
     return out
-
-
-def closed_form(table: xr.Dataset) -> str:
-    """The printed form of the first source, which on landscapes of w alone is free decay."""
-    names = [str(p) for p in table["predictor"].values]
-    return "printed" if "printed" in names else shown(table, None)

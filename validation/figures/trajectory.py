@@ -36,10 +36,11 @@ from groktime.reduced.figures.style import (
     positive,
     remark,
 )
+from groktime.reduced.landscape import Landscape
+from groktime.validation.ask import Predictor, file_of
 from groktime.validation.figures.cells import Cell, cells, columns_of, settings_shown, spread
 from groktime.validation.figures.columns import (
     COMPARISON,
-    closed_form,
     heading,
     interval,
     measured,
@@ -120,12 +121,18 @@ def _draw_cell(ax: Axes, comparison: Comparison, cell: Cell) -> list[Artist]:
 
 
 def _prediction(comparison: Comparison, cell: Cell) -> Prediction:
-    """The prediction that the setting was given, of a seed that the landscape has if there is one: the table
-    does not hold trajectories."""
+    """The prediction that the table has of a run of the setting, one of a seed that its landscape has if
+    there is one: made again, since the table does not hold trajectories."""
     seeds = comparison.runs.dataset["seed"].values[cell.runs].astype(int)
-    land = next(p.name for p in comparison.predictors if hasattr(p.sources[-1], "land"))
-    of_landscape = [int(r) for r, s in zip(cell.runs, seeds, strict=True) if s in comparison.lands[-1].seeds]
-    return comparison.prediction((of_landscape or [int(cell.runs[0])])[0], land)
+    flow = _flow(comparison)
+    own = [flow.sources[flow.which[run]].seeds for run in cell.runs]  # of the landscape of its start
+    known = [int(run) for run, seed, held in zip(cell.runs, seeds, own, strict=True) if seed in held]
+    return comparison.prediction((known or [int(cell.runs[0])])[0], flow.name)
+
+
+def _flow(comparison: Comparison) -> Predictor:
+    """The predictor whose landscapes are drawn."""
+    return next(p for p in comparison.predictors if isinstance(file_of(p.sources[-1]), Landscape))
 
 
 def _draw_runs(ax: Axes, comparison: Comparison, cell: Cell, seed: int) -> bool:
@@ -176,13 +183,15 @@ def _over_decay(comparison: Comparison) -> Figure:
     drawn = spread(list(decays), _LINES)
     colors = {a: _COLORS[k % len(_COLORS)] for k, a in enumerate(np.unique(alpha[decays]))}
     course = comparison.runs.law.schedule
-    right = _end(table, decays, course)
+    right = _end(table, decays, _flow(comparison).name if comparison.lands else shown(table, None), course)
     for run in drawn:
         _draw_norm(ax, comparison, int(run), right, colors[alpha[run]])
     span = np.array([0.0, right])
     for a in colors:
         ax.plot(span, a * np.exp(-span), color=BLACK, linewidth=1.1, linestyle="--", zorder=2.5)
-    low, high = _draw_critical((ax, losses), table, course) if comparison.lands else (np.inf, 0.0)
+    low, high = (np.inf, 0.0)
+    if comparison.lands:
+        low, high = _draw_critical((ax, losses), table, _flow(comparison).name, course)
     ax.set(yscale="log", xlim=(0, right), xlabel=r"decay  $\eta\gamma t$", ylabel=ALPHA)
     passed = alpha[decays] * np.exp(-(rate * course.spent(measured(table)))[decays])
     there = np.concatenate([[low], passed])
@@ -205,11 +214,10 @@ def _over_decay(comparison: Comparison) -> Figure:
     return figure
 
 
-def _end(table: xr.Dataset, decays: NDArray[np.intp], course: Schedule) -> float:
+def _end(table: xr.Dataset, decays: NDArray[np.intp], predictor: str, course: Schedule) -> float:
     """Σ ηγ to which the decay is drawn: a little beyond the last time."""
     rate = table["decay_rate"].values
-    every = [measured(table), predicted(table, shown(table, None))]
-    every += [predicted(table, closed_form(table))] if "form" in table["role"].values else []
+    every = [measured(table), predicted(table, predictor)]
     times = np.concatenate([(rate * course.spent(time))[decays] for time in every])
     known = times[np.isfinite(times)]
     return _AFTER * float(known.max(initial=0)) or float((rate * course.spent(table["last"].values)).max())
@@ -235,19 +243,21 @@ def _handles(colors: dict[float, str], landscape: bool) -> list[Artist]:
         Line2D([], [], color=BLACK, linestyle="--", label=r"free decay: $\alpha\,e^{-\eta\gamma t}$"),
     ]
     of_landscape: list[Artist] = [
-        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_grok: at $\alpha_c$ (median; 90 % over seeds)"),
+        Patch(color=PURPLE, alpha=0.3, label=r"predicted t_grok: at $\alpha_c$ (median; 90 %)"),
         Line2D([], [], color=BLUE, label="training loss, sampled"),
         Line2D([], [], color=VERMILLION, label="test loss, sampled"),
     ]
     return of_runs + of_landscape if landscape else of_runs
 
 
-def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset, course: Schedule) -> tuple[float, float]:
-    """The norm at which the landscape generalizes, with its 90 % over the seeds; the ends of it."""
-    earliest, latest = interval(table, shown(table, None), "seeds")
+def _draw_critical(
+    panels: tuple[Axes, Axes], table: xr.Dataset, predictor: str, course: Schedule
+) -> tuple[float, float]:
+    """The norm at which the landscape generalizes, with its 90 % for another seed; the ends of it."""
+    earliest, latest = interval(table, predictor, "seeds")
     ends = []
-    # where free decay has come to at the predicted times
-    for time in (latest, predicted(table, closed_form(table)), earliest):
+    # where free decay has come to at the predicted times of the table
+    for time in (latest, predicted(table, predictor), earliest):
         there = (table["alpha"].values * np.exp(-table["decay_rate"].values * course.spent(time)))[
             (time > 0) & (time < np.inf)
         ]
@@ -264,7 +274,9 @@ def _draw_critical(panels: tuple[Axes, Axes], table: xr.Dataset, course: Schedul
 
 def _draw_loss(ax: Axes, comparison: Comparison) -> None:
     """The reduced losses over the norm of the panel beside, lying on their side."""
-    land = comparison.lands[-1]
+    flow = _flow(comparison)
+    land = file_of(flow.sources[int(np.bincount(flow.which).argmax())])  # that of most of the runs
+    assert isinstance(land, Landscape)
     sizes = comparison.runs.dataset["n_train"].values
     n_train = int(sizes[0]) if land.n_train != [0] else 0
     budget = comparison.options.get("sampled_steps")
@@ -284,5 +296,6 @@ def _draw_loss(ax: Axes, comparison: Comparison) -> None:
             ax.plot(values, land.alpha, color=color, linewidth=0.7, alpha=0.35)
         ax.plot(np.median(shown, axis=0), land.alpha, color=color, linewidth=2)
     ax.set(xscale="log", xlim=(top * 10**-_DECADES / 2, 3 * top), xlabel="reduced loss")
-    ax.set_title("landscape", fontsize="medium")
+    several = f" from α = {land.alpha[-1]:g}" if len(flow.sources) > 1 else ""
+    ax.set_title(f"landscape{several}", fontsize="medium")
     ax.grid(alpha=0.25)
