@@ -32,7 +32,7 @@ from groktime.fullnet.members import Members, Setup, Start
 from groktime.reduced.files import check_output
 
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a piece
-_LAYOUT = 2  # of pieces and checkpoints: those of another version are refused
+_LAYOUT = 3  # of pieces and checkpoints: those of another version are refused
 
 
 class State(Protocol):

@@ -17,7 +17,7 @@ from groktime.fullnet.find import task_of
 from groktime.fullnet.job import Output, output, run
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Setup
-from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
+from groktime.fullnet.procedures.sphere import STOP_RULE, Cell, Spheres
 from groktime.fullnet.settings import Out, WriteSettings, check_names, setup_of
 from groktime.fullnet.task import Task, whole_number
 from groktime.reduced.boundary import bracket
@@ -174,7 +174,10 @@ class _Grid:
         shrink = tuple(b / a for a, b in itertools.pairwise(down))
         found = self._run(self.cells(down[:1]), machine, where, "above", shrink=shrink)
         whole = {k: v.reshape(*self.shape[:3], *v.shape[1:])[:, :, :, ::-1] for k, v in found.items()}
-        return {k: v.transpose(0, 1, 4, 2, 3) for k, v in whole.items()}
+        each = {k: v.transpose(0, 1, 4, 2, 3) for k, v in whole.items() if k != "straight"}
+        # per ln w: from the next larger sphere, which the largest has not
+        per = np.append(np.diff(np.log(self.alpha)), np.nan)
+        return each | {"turning": each.pop("turned") / per**2, "turning_cosine": whole["straight"]}
 
     def refined(self, train_loss: Floats, machine: Machine, where: Output) -> Arrays:
         """Narrow the cell that holds the foot of the wall; [seed, n_train, m] low and high alpha."""
@@ -225,7 +228,7 @@ def _assembled(grid: _Grid, found: Arrays) -> Landscape:
     problems = [task.problem(s, grid.n_train[0]) for s in grid.seeds]
     norms = [torch.linalg.vector_norm(initial_parameters(task, s)) for s in grid.seeds]
     return Landscape.assemble(
-        **{name: found[name] for name in (*METRICS, *(("foot_low", "foot_high") if grid.refine else ()))},
+        **found,
         coords={
             "seed": grid.seeds,
             "n_train": grid.n_train,

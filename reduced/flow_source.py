@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 M_RATES = ("eq6", "representation")
 FORMS = ("printed", "corrected")
+TURNING = "turning"  # a further form, of landscapes that recorded how much the direction turns
 _CHOOSE = ("seed", "n_train", "sampled_steps", "threshold", "metric")
 
 
@@ -100,12 +101,14 @@ class FlowSource:
             _read_seed(s, lanes, rate_of_m(s, 1.0, m_rate) * eta_r, m, wall, level if detail else None)
             for s in chosen
         ]
+        turns = any(s.surface.turning is not None for s in chosen)
+        forms = (*FORMS, *([TURNING] if turns else [])) if detail else ()
         return Readings(
             seeds=tuple(s.seed for s in chosen),
             **{k: np.stack([p[k] for p in parts]) for k in ("status", "t_grok", "t_mem", "low", "high")},
             threshold=np.array([[s.threshold] * len(lanes) for s in chosen]),
             alone=land.two_dimensional,
-            forms={k: np.stack([p[k] for p in parts]) for k in FORMS} if detail else {},
+            forms={k: np.stack([p[k] for p in parts]) for k in forms},
             norm=np.stack([p["norm"] for p in parts]) if detail else None,
             remarks=("",) * len(lanes),
             details=np.stack([p["details"] for p in parts]) if detail else None,
@@ -147,6 +150,10 @@ def _read_seed(
     }
     if level is None:
         return out
+    turned = np.full(len(first), np.nan)
+    if system.surface.turning is not None:
+        slowed, *_ = system.flow(gamma=g, ratio=r, u=u, m=start, wall=False, turning=True)
+        turned = slowed.generalized
     shapes = [_shapes(system, each[:, k], level) for k in first]
     details = np.empty(len(lanes), object)
     forms = np.full((len(lanes), len(FORMS)), np.nan)
@@ -165,7 +172,9 @@ def _read_seed(
         forms[k] = _forms(system, geometry, balance, gamma[k], eta_d[k], eta_r[k])
         if trajectory is not None and np.isfinite(out["t_grok"][k]):
             norm[k] = float(np.exp(trajectory.at(out["t_grok"][k] * eta_d[k])[0][0]))
-    return out | {"details": details, "norm": norm} | dict(zip(FORMS, forms.T, strict=True))
+    waits = np.isfinite(out["t_grok"]) & (out["status"] != Status.ALREADY)
+    out |= {"details": details, "norm": norm, TURNING: np.where(waits, turned[place] / eta_d, np.nan)}
+    return out | dict(zip(FORMS, forms.T, strict=True))
 
 
 def _shapes(system: System, lane: Floats, level: float) -> tuple[Geometry, Geometry]:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from groktime.reduced.flow import Status
+from groktime.reduced.flow_source import TURNING
 from groktime.reduced.phases import points
 from groktime.reduced.report import INDENT, number, plain, steps
 
@@ -47,8 +48,22 @@ def header(p: Prediction) -> list[str]:
 
 
 def behind(p: Prediction) -> list[str]:
-    """Nothing more beside the times."""
-    return []
+    """What the turning direction makes of the time, where that is not Eq. 6's."""
+    said = lost_clock(p)
+    return [INDENT + said] if said else []
+
+
+# Eq. 6 has lost its clock where the turning direction makes its time so much longer.
+_LOST = 1.1
+
+
+def lost_clock(p: Prediction) -> str:
+    """A remark where w does not fall at ηγ, as Eq. 6 has it; "" where it does, or that is not known."""
+    turning = p.forms.get(TURNING, math.nan)
+    if not turning > _LOST * p.t_grok:
+        return ""
+    told = "w does not fall at eta_D gamma here, as its direction turns"
+    return f"Eq. 6 has lost its clock: {told}; corrected for that: {steps(turning)} steps."
 
 
 def sections(p: Prediction) -> list[str]:
@@ -58,7 +73,7 @@ def sections(p: Prediction) -> list[str]:
         f"Phases of seed {p.typical.seed} (the one nearest to the median)",
         *_phases(p),
         "",
-        "Three predictions, in steps (median over the seeds that have one)",
+        "Predictions, in steps (median over the seeds that have one)",
         *_three(p),
     ]
 
@@ -81,6 +96,7 @@ def _three(p: Prediction) -> list[str]:
         return [
             f"  closed form  {steps(p.forms['printed']):>12}  ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
             f"  flow, Eq. 6  {steps(p.t_grok):>12}  differs where the loss holds the norm up",
+            *_turning(p),
         ]
     printed, corrected = (steps(p.forms[name]) for name in ("printed", "corrected"))
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
@@ -89,12 +105,27 @@ def _three(p: Prediction) -> list[str]:
         f"  as printed   {printed:>12}  (L + h tan theta)/(eta_D gamma), at loss {g.level:g}",
         f"  corrected    {corrected:>12}  metric 1/w^2, rates, where decay and loss balance",
         f"  flow, Eq. 6  {steps(p.t_grok):>12}  integrated; no contour is assumed",
+        *_turning(p),
         f"Why they differ, for seed {p.typical.seed}",
         f"  contour      printed: L = {number(g.L, '.3f')}, h = {number(g.h, '.4f')}, "
         f"theta = {number(theta, '.1f')} deg; balance: L = {number(b.L, '.3f')}, "
         f"h = {number(b.h, '.4f')}, theta = {number(theta_b, '.1f')} deg",
         f"  slide        h tan theta = {number(g.h * math.tan(g.theta), '.4f')} in the plain metric; "
         f"{number(slide, '.4f')} with 1/w^2 and the rates",
+    ]
+
+
+def _turning(p: Prediction) -> list[str]:
+    """The time of a turning direction, and by how much it turns on the way of the typical seed."""
+    if TURNING not in p.forms:
+        return []
+    told, turning, g = "", p.detail.system.surface.turning, p.detail.geometry
+    if turning is not None and g.w_end < g.w_start:
+        least, most = turning.range(math.log(g.w_end), math.log(g.w_start))
+        told = f" by {least:.2g} to {most:.2g}"
+    return [
+        f"  turning      {steps(p.forms[TURNING]):>12}  Eq. 6 with du/dt divided by 1 + |dw^/du|^2: the",
+        f"  {'':25}  direction turns{told} on the way down",
     ]
 
 
