@@ -9,18 +9,24 @@ every component by itself, in the plane of y and n.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from groktime.fullnet.engine.parts import Checkpoint
+from groktime.fullnet.job import drive
 from groktime.fullnet.machine import Machine
+from groktime.fullnet.members import Setup
+from groktime.fullnet.procedures.sphere import Cell, Spheres
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.trainer import train
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.prediction import predict
+from groktime.validation.compare import compare
 
 R, W0, LIMIT = 1.5, 3.0, 0.5
 ALPHA = np.geomspace(1.6 / W0, 1.0, 18)
@@ -94,10 +100,12 @@ def test_the_corrected_time_is_the_exact_one_and_that_of_training(land: Landscap
     runs = train(
         regression(), gamma=[gamma], eta_d=[eta], alpha=[1.0], seeds=[0, 1], steps=1500, optimizer="sgd",
         resolution=0.01, machine=QUIET,
-    ).dataset  # fmt: skip
-    trained = runs["step"].values[np.argmax(runs["test_loss"].transpose("run", "time").values <= LIMIT, 1)]
+    )  # fmt: skip
+    table = compare([land], runs, metric="loss", threshold=LIMIT).table
     assert p.forms["turning"] == pytest.approx(exact, rel=0.01)
-    np.testing.assert_allclose(trained, exact, rtol=0.01)
+    np.testing.assert_allclose(table["measured_t_grok"], exact, rtol=0.01)
+    np.testing.assert_allclose(table["predicted"].sel(predictor="turning"), exact, rtol=0.01)
+    assert table["form_of"].sel(predictor="turning") == "flow"
     # Eq. 6, of which w falls at ηγ: ln(w0/w_c), too short by far
     eq6 = 0.5 * np.log(W0**2 / (R**2 + LIMIT)) / (gamma * eta)
     assert p.t_grok == pytest.approx(eq6, rel=0.01) and eq6 < 0.6 * exact
@@ -120,6 +128,27 @@ def test_jitter_is_told_from_a_turning_by_its_cosine() -> None:
     turning, cosine = (land[name].values[..., :-3] for name in ("turning", "turning_cosine"))
     assert np.median(turning) > 1  # the spheres are close, the jitter is not
     assert -0.6 < np.mean(cosine) < -0.2  # of differences of independent places: -1/2
+
+
+def test_a_stopped_column_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    task, count = regression(), 0
+    spheres = Spheres(Setup(task), (6, 10), "tangent", (0.97, 0.97, 0.97))
+    members = [Cell(seed, 2, 1.0, 1.0) for seed in (0, 1)]
+    whole = drive(spheres, members)
+
+    def stop(steps: int) -> None:
+        nonlocal count
+        count += 1
+        if count == 27:  # in the midst of the third sphere
+            raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(tmp_path / "state.npz")
+    with pytest.raises(KeyboardInterrupt):
+        drive(spheres, members, stop, checkpoint)
+    resumed = drive(spheres, members, checkpoint=checkpoint)
+    assert set(resumed) > {"turned", "straight"}
+    for name, values in whole.items():
+        np.testing.assert_array_equal(resumed[name], values, err_msg=name)
 
 
 def test_fresh_spheres_have_none() -> None:
