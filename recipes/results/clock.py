@@ -75,11 +75,11 @@ def clocks(name: str, land: Landscape, runs: Runs) -> list[list[str]]:
         told = np.array([each[-1] - np.interp(at, u, each) for each in passed])
         row = [name, f"{share:g}", f"{-np.log(share):.2f}", f"{told.mean():.2f}"]
         measured = [_reached(runs, gamma, share) for gamma in gammas]
-        rows.append([*row, ", ".join(f"{t:.2f} (γ = {g:g})" for g, t in zip(gammas, measured, strict=True))])
+        rows.append([*row, ", ".join(f"{t} (γ = {g:g})" for g, t in zip(gammas, measured, strict=True))])
     return rows
 
 
-def _reached(runs: Runs, gamma: float, share: float) -> float:
+def _reached(runs: Runs, gamma: float, share: float) -> str:
     """ηγt at which the norm is first that share of the start's, mean over the runs that come so far."""
     ds, found = runs.dataset, []
     for k in np.flatnonzero(ds["gamma"].values == gamma):
@@ -88,7 +88,7 @@ def _reached(runs: Runs, gamma: float, share: float) -> float:
         below = np.flatnonzero(norm <= share * norm[0])
         if len(below):
             found.append(float(steps[below[0]] * one["eta_d"] * one["gamma"]))
-    return float(np.mean(found)) if found else float("nan")
+    return f"{np.mean(found):.2f}" if found else "–"
 
 
 def errors(name: str, made: Comparison) -> list[list[str]]:
