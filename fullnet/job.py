@@ -37,7 +37,7 @@ from groktime.reduced.files import check_output
 from groktime.reduced.stored import Stored
 
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a piece
-_LAYOUT = 3  # of pieces and checkpoints: those of another version are refused
+_LAYOUT = 4  # of pieces and checkpoints: those of another version are refused
 
 
 class State(Protocol):

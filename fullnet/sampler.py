@@ -183,7 +183,10 @@ class _Grid:
         shrink = tuple(b / a for a, b in itertools.pairwise(down))
         found = self._run(self.cells(down[:1]), machine, where, "above", shrink=shrink)
         whole = {k: v.reshape(*self.shape[:3], *v.shape[1:])[:, :, :, ::-1] for k, v in found.items()}
-        return {k: v.transpose(0, 1, 4, 2, 3) for k, v in whole.items()}
+        each = {k: v.transpose(0, 1, 4, 2, 3) for k, v in whole.items() if k != "straight"}
+        # per ln w: from the next larger sphere, which the largest has not
+        per = np.append(np.diff(np.log(self.alpha)), np.nan)
+        return each | {"turning": each.pop("turned") / per**2, "turning_cosine": whole["straight"]}
 
     def refined(self, train_loss: Floats, machine: Machine, where: Output) -> Arrays:
         """Narrow the cell that holds the foot of the wall; [seed, n_train, m] low and high alpha."""
@@ -233,9 +236,8 @@ class _Grid:
 
 def _assembled(grid: _Grid, found: Arrays) -> Landscape:
     task = grid.setup.task
-    feet = ("foot_low", "foot_high") if grid.refine else ()
     return Landscape.assemble(
-        **_flagged({name: found[name] for name in (*METRICS, *feet)}),
+        **_flagged(found),
         coords={
             "seed": grid.seeds,
             "n_train": grid.n_train,

@@ -6,6 +6,7 @@ in u = ln w and s = η_D t, in which only γ and ρ = η_R/η_D are left:
 
     du/ds = -(∂l/∂u / w² + γ)         dm/ds = -ρ ∂l/∂m
 
+Where the direction of the weights turns on the way (`reduced.turning`), du/ds is divided by 1 + κ(u, m).
 Every lane has its own γ, ρ, start and step size, and is retired when it is done.
 """
 
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced.rosenbrock import ORDER, Step, rosenbrock_step
 from groktime.reduced.surface import Domain, LossSurface
+from groktime.reduced.turning import Turning
 
 Floats = NDArray[np.float64]
 Test = Callable[[Floats, Floats], Floats]  # points (u, m) -> a number that is >= 0 where passed
@@ -100,6 +102,7 @@ def integrate(
     tolerance: ArrayLike = 1e-6,
     largest_move: tuple[float, float] = (0.02, 0.02),
     record: bool = False,
+    turning: Turning | None = None,
 ) -> FlowResult:
     """Integrate Eq. 6 for all lanes until each generalizes, comes to rest or leaves the domain.
 
@@ -113,13 +116,14 @@ def integrate(
     tolerance : error of a step in u, and in m, [lane] or scalar.
     largest_move : the largest change of u and of m in a step; half a grid cell for a sampled surface.
     record : keep each lane's continuous solution.
+    turning : how much the direction turns; None: not at all, which is Eq. 6.
 
     m is a share: where the domain reaches m = 0 or m = 1, the flow is held at that end and goes on
     along it.
     """
     lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m, wall, tolerance)))
     each = tuple(x.ravel().astype(float) for x in lanes)
-    run = _Run(surface, domain, each, (generalized, memorized), largest_move, record)
+    run = _Run(surface, domain, each, (generalized, memorized), largest_move, record, turning)
     # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while len(run.active):
@@ -136,12 +140,13 @@ class _Run:
         tests: tuple[Test, Test],
         largest_move: tuple[float, float],
         record: bool,
+        turning: Turning | None,
     ) -> None:
         gamma, ratio, u, m, wall, tolerance = lanes
         generalized, memorized = tests
         n = len(u)
         u, m = domain.snapped(u, m)
-        self.surface, self.domain = surface, domain
+        self.surface, self.domain, self.turning = surface, domain, turning
         self.generalized, self.memorized = generalized, memorized
         self.largest = np.array(largest_move)[:, None]
         self.status = np.full(n, Status.NEVER, dtype=object)
@@ -181,9 +186,13 @@ class _Run:
     def _velocity(self, state: Floats) -> Floats:
         u, m = state
         _, lu, lm, *_ = self.surface.derivatives(u, m, second=False, wall=self.wall)
-        return self._flow(u, lu, lm)
+        flow = self._flow(u, lu, lm)
+        if self.turning is not None:
+            flow[0] /= 1 + self.turning.derivatives(u, m)[0]
+        return flow
 
     def _flow(self, u: Floats, lu: Floats, lm: Floats) -> Floats:
+        """Eq. 6 itself, of a direction that does not turn."""
         du = -(lu * np.exp(-2 * u) / self.gamma + 1)
         dm = np.where(self.held, 0.0, -self.ratio / self.gamma * lm)
         return np.stack([du, dm])
@@ -204,6 +213,10 @@ class _Run:
         shrink = np.exp(-2 * u) / self.gamma
         push = np.where(self.held, 0.0, self.ratio / self.gamma)
         self.jacobian = np.array([[-shrink * (luu - 2 * lu), -shrink * lum], [-push * lum, -push * lmm]])
+        if self.turning is not None:
+            kappa, *slopes = self.turning.derivatives(u, m)
+            self.velocity[0] /= 1 + kappa
+            self.jacobian[0] = (self.jacobian[0] - self.velocity[0] * np.stack(slopes)) / (1 + kappa)
 
     # --- one step of every lane --------------------------------------------------------------
 

@@ -27,6 +27,7 @@ FORMS = ("printed", "corrected")
 # 1.25 times the mean error on 450 teacher-student networks, each from the landscape of its own seed. Where
 # fit or direction are not fast it is off by more, which no interval holds.
 EQ6_ERROR = {"fresh": 0.1, "above": 0.05}
+TURNING = "turning"  # a further form, of landscapes that recorded how much the direction turns
 _CHOOSE = ("seed", "n_train", "sampled_steps", "threshold", "metric")
 
 
@@ -94,8 +95,7 @@ class FlowSource:
         InputError : on a bad option, naming it. A start off the grid, no decay and a trap are statuses.
         """
         land = self.land
-        level, m_rate = option(options, "level"), option(options, "m_rate")
-        level, m_rate = check_option("level", level), check_option("m_rate", m_rate)
+        level, m_rate = (check_option(name, option(options, name)) for name in ("level", "m_rate"))
         m = _messiness(land, lanes)
         chosen = systems(land, **{k: option(options, k) for k in _CHOOSE})
         eta_r = lanes.eta_d if lanes.eta_r is None else lanes.eta_r
@@ -104,14 +104,19 @@ class FlowSource:
             _read_seed(s, lanes, rate_of_m(s, 1.0, m_rate) * eta_r, m, wall, level if detail else None)
             for s in chosen
         ]
+        turns = any(s.surface.turning is not None for s in chosen)
+        forms = (*FORMS, *([TURNING] if turns else [])) if detail else ()
+        turning = np.stack([p[TURNING] / p["t_grok"] for p in parts]) if TURNING in forms else None
         return Readings(
             seeds=tuple(s.seed for s in chosen),
             **{k: np.stack([p[k] for p in parts]) for k in ("status", "t_grok", "t_mem", "low", "high")},
             threshold=np.array([[s.threshold] * len(lanes) for s in chosen]),
             alone=land.two_dimensional,
-            forms={k: np.stack([p[k] for p in parts]) for k in FORMS} if detail else {},
+            forms={k: np.stack([p[k] for p in parts]) for k in forms},
             norm=np.stack([p["norm"] for p in parts]) if detail else None,
-            remarks=remarks.of_landscape(chosen, lanes, np.stack([p["end"] for p in parts]), land.attrs),
+            remarks=remarks.of_landscape(
+                chosen, lanes, np.stack([p["end"] for p in parts]), land.attrs, turning
+            ),
             own="the place of the wall" if wall and land.two_dimensional else "",
             model=EQ6_ERROR[_start(land)],
             model_name="Eq. 6 itself",
@@ -167,6 +172,10 @@ def _read_seed(
     }
     if level is None:
         return out
+    turned = np.full(len(first), np.nan)
+    if system.surface.turning is not None:
+        slowed, *_ = system.flow(gamma=g, ratio=r, u=u, m=start, wall=False, turning=True)
+        turned = slowed.generalized
     shapes = [_shapes(system, each[:, k], level) for k in first]
     details = np.empty(len(lanes), object)
     forms = np.full((len(lanes), len(FORMS)), np.nan)
@@ -185,7 +194,9 @@ def _read_seed(
         forms[k] = _forms(system, geometry, balance, gamma[k], eta_d[k], eta_r[k])
         if trajectory is not None and np.isfinite(out["t_grok"][k]):
             norm[k] = float(np.exp(trajectory.at(out["t_grok"][k] * eta_d[k])[0][0]))
-    return out | {"details": details, "norm": norm} | dict(zip(FORMS, forms.T, strict=True))
+    waits = np.isfinite(out["t_grok"]) & (out["status"] != Status.ALREADY)
+    out |= {"details": details, "norm": norm, TURNING: np.where(waits, turned[place] / eta_d, np.nan)}
+    return out | dict(zip(FORMS, forms.T, strict=True))
 
 
 def _shapes(system: System, lane: Floats, level: float) -> tuple[Geometry, Geometry]:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from groktime.reduced.flow import Status
+from groktime.reduced.flow_source import TURNING
 from groktime.reduced.phases import points
 from groktime.reduced.report import INDENT, number, of_seeds, plain, steps
 from groktime.reduced.system import DEEP, LEVEL
@@ -52,7 +53,7 @@ def header(p: Prediction) -> list[str]:
 
 
 def behind(p: Prediction) -> list[str]:
-    """Nothing more beside the times."""
+    """Nothing more."""
     return []
 
 
@@ -63,7 +64,7 @@ def sections(p: Prediction) -> list[str]:
         f"Phases of seed {p.typical.seed} (the one nearest to the median)",
         *_phases(p),
         "",
-        "Three predictions, in steps (medians; of a form, over the seeds that have one)",
+        "Predictions, in steps (medians; of a form, over the seeds that have one)",
         *_three(p),
     ]
 
@@ -87,6 +88,7 @@ def _three(p: Prediction) -> list[str]:
             f"  closed form  {steps(p.forms['printed']):>12}  {of_seeds(p, 'printed')}; "
             f"ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
             f"  flow, Eq. 6  {steps(p.t_grok):>12}  {_flow_seeds(p)}; other where the loss holds the norm up",
+            *_turning(p),
         ]
     printed, corrected = (steps(p.forms[name]) for name in ("printed", "corrected"))
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
@@ -97,6 +99,7 @@ def _three(p: Prediction) -> list[str]:
         f"  corrected    {corrected:>12}  {of_seeds(p, 'corrected')}; "
         "metric 1/w^2, rates, where decay and loss balance",
         f"  flow, Eq. 6  {steps(p.t_grok):>12}  {_flow_seeds(p)}; integrated, no contour is assumed",
+        *_turning(p),
         f"Why they differ, for seed {p.typical.seed}",
         f"  contour      printed: L = {number(g.L, '.3f')}, h = {number(g.h, '.4f')}, "
         f"theta = {number(theta, '.1f')} deg; balance: L = {number(b.L, '.3f')}, "
@@ -109,6 +112,20 @@ def _three(p: Prediction) -> list[str]:
 def _flow_seeds(p: Prediction) -> str:
     """How many seeds have a time; in the median the others count as infinite."""
     return f"{sum(math.isfinite(q.t_grok) for q in p.seeds)} of {len(p.seeds)} seeds"
+
+
+def _turning(p: Prediction) -> list[str]:
+    """The time of a turning direction, and by how much it turns on the way of the typical seed."""
+    if TURNING not in p.forms:
+        return []
+    told, turning, g = "", p.detail.system.surface.turning, p.detail.geometry
+    if turning is not None and g.w_end < g.w_start:
+        least, most = turning.range(math.log(g.w_end), math.log(g.w_start))
+        told = f" by {least:.2g} to {most:.2g}"
+    return [
+        f"  turning      {steps(p.forms[TURNING]):>12}  {of_seeds(p, TURNING)}; Eq. 6 with du/dt divided by",
+        f"  {'':25}  1 + |dw^/du|^2: the direction turns{told} on the way down",
+    ]
 
 
 def columns(q: SeedPrediction) -> dict[str, str]:

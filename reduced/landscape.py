@@ -67,6 +67,11 @@ LANDSCAPE = Schema(
         Column("test_accuracy", DIMS, "test accuracy", range=UNIT, missing="ruled", packed=True),
         Column("converged", DIMS, "whether the stop rule ended the cell", kind="flag", packed=True),
         Column("diverged", DIMS, "whether the network diverged", kind="flag", required=False, packed=True),
+        Column("turning", DIMS, "|dŵ/du|², ŵ the direction of the weights and u = ln w: from the next larger "
+               "sphere", range=FROM_ZERO, required=False, missing="somewhere", packed=True),
+        Column("turning_cosine", ("seed", "n_train", "m", "alpha"), "cosine between this turn and the one "
+               "before: 1 along a smooth path, 0 of a random walk, -1/2 of jitter", range=Range(-1, 1),
+               required=False, missing="somewhere", packed=True),
         Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=SIZE,
                missing="somewhere"),
         Column("delta_norm", ("seed",), "||R_random - R_linear||", range=FROM_ZERO, required=False,
@@ -195,7 +200,8 @@ class Landscape(Gridded):
         configuration: Mapping[str, Any] | None = None,
         **arrays: NDArray[Any],
     ) -> Landscape:
-        """A landscape from full arrays [seed, n_train, budget, m, alpha] (feet: without the last)."""
+        """A landscape from full arrays [seed, n_train, budget, m, alpha] (feet: without budget and alpha;
+        `turning_cosine`: without budget)."""
         values: dict[str, Any] = (
             {k: [0.0] if v is None else v for k, v in coords.items()} | arrays | {"w0": w0}
         )

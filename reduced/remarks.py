@@ -80,9 +80,23 @@ BESIDE, ANYWHERE = "next to alpha_c", "of the landscape"
 FAST = "gamma is above the decay that this landscape, sampled from above, amounts to: Eq. 6 is early there."
 
 
-def of_landscape(chosen: Sequence[System], lanes: Lanes, end: Floats, attrs: Mapping[str, object]) -> Remarks:
+LOST = 0.1  # by which a turning direction may make the time longer without a remark
+CLOCK = (
+    "Eq. 6 has lost its clock: the direction of the weights turns on the way down, and w does not fall at "
+    "eta_D gamma; `turning` is the time corrected for that."
+)
+
+
+def of_landscape(
+    chosen: Sequence[System],
+    lanes: Lanes,
+    end: Floats,
+    attrs: Mapping[str, object],
+    turning: Floats | None = None,
+) -> Remarks:
     """Remarks on what a landscape can tell of each lane; `end` [seed, lane]: u = ln w where it generalizes,
-    NaN where it does not. A remark is of half of the seeds or more."""
+    NaN where it does not; `turning` [seed, lane]: the time with a turning direction over that of Eq. 6. A
+    remark is of half of the seeds or more."""
     start = np.log(lanes.alpha * np.array([[s.w0] for s in chosen]))
     each = [_cells(s, u, v) for s, u, v in zip(chosen, start, end, strict=True)]
     coarse, open_cells = (np.mean([part[k] for part in each], axis=0) >= _MOST for k in (0, 1))
@@ -99,6 +113,7 @@ def of_landscape(chosen: Sequence[System], lanes: Lanes, end: Floats, attrs: Map
                 UNCONVERGED.format(ANYWHERE if chosen[0].surface.two_dimensional else BESIDE),
             ),
             (lanes.gamma > _from_above(settings, chosen[0]) if above else False, FAST),
+            (False if turning is None else np.mean(turning > 1 + LOST, axis=0) >= _MOST, CLOCK),
         ],
     )
 

@@ -32,6 +32,7 @@ from groktime.reduced.spline import (
     monotone_cubic,
     pool_adjacent_violators,
 )
+from groktime.reduced.turning import Turning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -126,7 +127,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Surface:
-    """The landscape of one seed as smooth fields over (u = ln w, m), all on one boundary."""
+    """The landscape of one seed as smooth fields over (u = ln w, m), all on one boundary.
+
+    `turning` is None where it was not recorded.
+    """
 
     train_loss: Field
     test_loss: Field | None
@@ -135,6 +139,7 @@ class Surface:
     boundary: Boundary
     domain: Domain
     two_dimensional: bool
+    turning: Turning | None
 
     def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
         """The reduced training loss and its derivatives (the flow's `LossSurface`)."""
@@ -187,6 +192,7 @@ def fit_surface(one: Arrays | xr.Dataset, source: str = "landscape") -> Surface:
         boundary=boundary,
         domain=Domain(float(u[0]), float(u[-1]), float(m[0]), float(m[-1])),
         two_dimensional=len(m) > 1,
+        turning=Turning.read(one, u, m),
     )
 
 

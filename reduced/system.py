@@ -64,11 +64,13 @@ class System:
         m: ArrayLike,
         wall: bool,
         record: bool = False,
+        turning: bool = False,
     ) -> tuple[FlowResult, Floats, Floats]:
         """Eq. 6 for all lanes, and the s = η_D t within which each generalizes, infinite where it does not.
 
         With `wall`, those are the ends that the wall's uncertainty makes (90 %): the lanes are integrated
         with the wall at its place and at either end of it, side by side. A path is recorded of the first.
+        With `turning`, u falls as slowly as the turning direction has it, where that is known.
         """
         places = [0.0]
         if wall and self.surface.two_dimensional:
@@ -94,6 +96,7 @@ class System:
             tolerance=np.where(shift == 0, 1e-6, 1e-4),
             largest_move=self.move,
             record=record,
+            turning=self.surface.turning if turning else None,
         )
         when = result.generalized.reshape(len(places), count)
         ends = np.where(np.isnan(when), np.inf, when)

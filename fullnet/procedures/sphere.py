@@ -26,6 +26,8 @@ STOP_RULE = (
     "of the tenth before, or below stop_loss, where the cell stops"
 )
 METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "converged")
+# Of cells that go on to further spheres: how their directions turned.
+TURNS = ("turned", "straight")
 # Cells below stop_loss are looked for, and the batch compacted, once in so many steps.
 _LOOK_EVERY = 100
 
@@ -42,15 +44,24 @@ class Cell:
 
 @dataclass
 class SphereState:
-    """`history` [row, step]: training losses on this sphere; the metrics [cell, sphere, budget]."""
+    """`history` [row, step]: training losses on this sphere; the metrics [cell, sphere, budget].
+
+    `turned` [cell, sphere, budget] : squared angle (radians) from the direction with which a cell came to the
+        sphere; `straight` [cell, sphere] : cosine between the turn to the sphere and the one before.
+    `came`, `turn` [row, parameter] : that direction, and the turn that led to it; empty without `shrink`.
+    """
 
     members: Members
     history: Tensor
+    came: Tensor
+    turn: Tensor
     train_loss: Floats
     test_loss: Floats
     train_accuracy: Floats
     test_accuracy: Floats
     converged: Bools
+    turned: Floats
+    straight: Floats
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class Spheres:
 
     `shrink`: where cells go on to further spheres, as weight decay would bring them there, what the norm is
     multiplied by each time. Such a cell starts on a sphere with the solution on the one before, Adam's
-    moments with it, and never stops before its budget.
+    moments with it, and never stops before its budget. How far its direction turns is kept, too.
     """
 
     setup: Setup
@@ -82,8 +93,10 @@ class Spheres:
         some.norm = weight_norm(some.flat, some.decays)
         history = some.flat.new_full((len(members), self.budgets[-1]), torch.nan)
         shape = (len(members), 1 + len(self.shrink), len(self.budgets))
-        a, b, c, d = np.full((4, *shape), np.nan)
-        return SphereState(some, history, a, b, c, d, np.zeros(shape, bool))
+        a, b, c, d, turned = np.full((5, *shape), np.nan)
+        came, turn = some.flat.new_zeros((2, *(some.flat.shape if self.shrink else (0,))))
+        found = (a, b, c, d, np.zeros(shape, bool), turned, np.full(shape[:2], np.nan))
+        return SphereState(some, history, came, turn, *found)
 
     def step(self, state: SphereState) -> int:
         some, (sphere, done) = state.members, divmod(state.members.step, self.budgets[-1])
@@ -108,10 +121,30 @@ class Spheres:
             at = self.budgets.index(done)
             everyone = np.ones(len(some.rows), bool)
             self._write(state, everyone, sphere, slice(at, at + 1), self._settled(state, done))
+            if self.shrink:
+                self._turn(state, sphere, done)
         if done == last and sphere == len(self.shrink):
             some.retire(np.ones(len(some.rows), bool))
         elif not self.shrink and self.setup.task.stop_loss and done % _LOOK_EVERY == 0:
             self._retire_fitted(state, done)
+
+    def _turn(self, state: SphereState, sphere: int, done: int) -> None:
+        """Keep how far the directions have turned since the sphere before, and whether as they did there."""
+        some, cells = state.members, state.members.rows.numpy()
+        assert some.norm is not None
+        direction = some.flat / some.norm.unsqueeze(1)
+        if some.decays is not None:  # the norm, and so the direction, is of what decays
+            direction = direction * some.decays
+        turn = direction - state.came
+        if sphere:
+            chord = weight_norm(turn).double().cpu().numpy()
+            at = self.budgets.index(done)
+            state.turned[cells, sphere, at] = 4 * np.arcsin(np.minimum(chord / 2, 1)) ** 2
+        if done == self.budgets[-1]:
+            if sphere > 1:
+                state.straight[cells, sphere] = _cosine(turn, state.turn)
+            state.came.copy_(direction)
+            state.turn.copy_(turn)
 
     def _retire_fitted(self, state: SphereState, done: int) -> None:
         fitted = (state.history[:, done - 1] < self.setup.task.stop_loss).cpu().numpy()
@@ -143,7 +176,14 @@ class Spheres:
         state.converged[cells, sphere, budgets] = converged[chosen, None]
 
     def result(self, state: SphereState) -> Arrays:
-        return {name: getattr(state, name) for name in METRICS}
+        return {name: getattr(state, name) for name in METRICS + (TURNS if self.shrink else ())}
+
+
+def _cosine(one: Tensor, other: Tensor) -> Floats:
+    """Between the vectors of each row, as `weight_norm` sees them."""
+    one, other = (x / weight_norm(x).unsqueeze(1) for x in (one, other))
+    cosine = 1 - weight_norm(one - other).square() / 2
+    return np.asarray(cosine.clamp(-1, 1).double().cpu().numpy())
 
 
 @dataclass(frozen=True)
