@@ -135,7 +135,7 @@ class Landscape(Gridded):
         Parameters
         ----------
         alpha, m : ascending grids, w/w0 and messiness (m only for a landscape of two dimensions).
-        train_loss, test_loss, … : arrays [alpha], [m, alpha] or [seed, m, alpha]. Losses > 0.
+        train_loss, test_loss, … : arrays [alpha], [m, alpha] or [seed, m, alpha]. Training losses > 0.
             What is left out is NaN in the file and cannot be asked for.
         w0 : absolute norm at alpha = 1, one number or one a seed. Eq. 6 needs it: a landscape without it can
             be looked at, but predicts nothing.
@@ -313,13 +313,16 @@ def _given(name: str, values: ArrayLike) -> Floats:
 
 def _check_losses(name: str, values: Floats, alpha: Floats, m: Floats | None) -> None:
     """Refuse the first cell [seed, m, alpha] whose loss has no logarithm, or is too large to reckon with."""
-    bad = ~((values > 0) & (values < _LARGEST))  # NaN, too
+    # the surface is of ln(training loss); a test loss is only set beside a threshold
+    low = values > 0 if name == "train_loss" else values >= 0
+    bad = ~(low & (values < _LARGEST))  # NaN, too
     bad &= (name == "train_loss") | ~np.isnan(values).all((1, 2), keepdims=True)  # was not measured
     if not bad.any():
         return
     seed, row, column = (int(k) for k in np.argwhere(bad)[0])
     value = values[seed, row, column]
     place = f"seed {seed}" + ("" if m is None else f", m {m[row]:g}") + f", alpha {alpha[column]:g}"
-    expected = f"expected a finite loss above 0 and below {_LARGEST:g}"
+    least = "above 0" if name == "train_loss" else "from 0"
+    expected = f"expected a finite loss {least} and below {_LARGEST:g}"
     hint = "; a loss that is 0 to rounding may be given as 1e-12" if value == 0 else ""
     raise InputError(f"{name} is {value:g} at {place}; {expected}{hint}")

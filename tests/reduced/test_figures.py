@@ -45,15 +45,18 @@ def two_dimensional(bend: float = 0.3, **left_out: None) -> Landscape:
 
 
 def one_dimensional(seeds: int = 3) -> Landscape:
-    """An L and a U; the training loss is 0, without a logarithm, at some norms."""
+    """An L and a U; the training loss is 0, without a logarithm, at some norms, as a sampled one may be."""
     alpha = np.geomspace(0.1, 10, 21)
     u = np.log(alpha)[None] + 0.05 * np.arange(seeds)[:, None]
     train = np.where(u < -1, 1e-2 * np.expm1(-1 - u), np.where(u < 1, 1e-8, 0.0))
     fields = {"train_loss": train, "test_loss": 1e-3 * np.cosh(u) ** 4}
     fields |= {"train_accuracy": np.ones_like(u), "test_accuracy": 1 / (1 + np.exp(6 * (u - 1)))}
-    return Landscape.from_arrays(
-        alpha=alpha, m=None, w0=np.full(seeds, W0), **{k: v[:, None] for k, v in fields.items()}
-    )
+    given = fields | {"train_loss": np.maximum(train, 1e-12)}  # arrays are refused where they are 0
+    ds = Landscape.from_arrays(
+        alpha=alpha, m=None, w0=np.full(seeds, W0), **{k: v[:, None] for k, v in given.items()}
+    ).dataset.copy(deep=True)
+    ds["train_loss"].values[:] = train[:, None, None, None]
+    return Landscape(ds)
 
 
 @pytest.fixture(scope="module")

@@ -165,6 +165,9 @@ def test_a_mask_of_whole_numbers_and_flags_is_not_lost() -> None:
 def test_losses_without_a_logarithm_are_told_by_cell(name: str, bad: float) -> None:
     values = np.stack([LOSS_2D, LOSS_2D])
     values[1, 2, 3] = bad
+    if (name, bad) == ("test_loss", 0.0):  # it has a threshold, and no logarithm
+        Landscape.from_arrays(alpha=ALPHA, m=M, w0=9.0, train_loss=LOSS_2D, test_loss=values)
+        return
     told = rf"{name} is .* at seed 1, m 0.2, alpha 2.5; expected a finite loss"
     with pytest.raises(InputError, match=told):
         Landscape.from_arrays(**{"alpha": ALPHA, "m": M, "w0": 9.0, "train_loss": LOSS_2D, name: values})
