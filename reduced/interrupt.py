@@ -8,6 +8,7 @@ is `watched` to stop by itself. In a program of the user's none of this acts, an
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -73,10 +74,16 @@ def handled(name: str) -> None:
     `nohup`, or in the background of a script) stay so."""
     global _command
     _command = _Command(name)
-    for each in _SIGNALS:
-        number = getattr(signal, each, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _command.on_signal)
+    ours = [number for number in _numbers() if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in ours:
+        signal.signal(number, _command.on_signal)
+    # In its very last steps Python gives signals their first meaning back, which is death.
+    atexit.register(lambda: [signal.signal(number, signal.SIG_IGN) for number in ours])
+
+
+def _numbers() -> list[int]:
+    """Of the signals that this system has."""
+    return [getattr(signal, each) for each in _SIGNALS if hasattr(signal, each)]
 
 
 def named(name: str) -> None:

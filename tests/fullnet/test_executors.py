@@ -177,7 +177,7 @@ def test_a_piece_that_fails_stops_the_others_which_keep_their_state(
         with pytest.raises(kind, match="its own reason"):
             train(local_task(), **TRAIN, machine=Machine(members=3, workers=4, progress=False), out=out)
     kept = {p.name for p in (tmp_path / "a.nc.parts").iterdir()}
-    assert kept == {"configuration.json", *(f"train-3-{k}.checkpoint.npz" for k in range(3))}
+    assert kept == {"configuration.json", "lock", *(f"train-3-{k}.checkpoint.npz" for k in range(3))}
     assert [t for t in threading.enumerate() if "ThreadPool" in t.name and t not in others] == []
     begun = 0
 
