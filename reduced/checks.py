@@ -18,7 +18,12 @@ from groktime.reduced import json_text
 if TYPE_CHECKING:
     from groktime.reduced.schema import Attribute, Axis, Checked, Column
 
-NOUNS = {"number": "a number", "integer": "a whole number", "flag": "true or false", "text": "text"}
+NOUNS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "flag": "true or false",
+    "text": "text on one line",
+}
 # What opens each kind of file, for the sentence on a file of another kind.
 KINDS = {
     "groktime-landscape/1": ("a landscape", "open_landscape opens it"),

@@ -255,7 +255,9 @@ def _attribute(value: Any, name: str, path: Path) -> Any:
         return each[0] if len(each) == 1 else each
     if np.asarray(value).dtype.kind not in "biuf":
         _wrong(path, f"{name} is of a compound or unknown type; expected numbers or text")
-    return value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
+    with np.errstate(over="ignore"):
+        value = np.asarray(value).astype(_native(np.asarray(value).dtype))
+    return value.reshape(-1)[0] if value.size == 1 else value
 
 
 def _text(value: Any, name: str, path: Path) -> str:
