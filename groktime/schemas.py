@@ -11,8 +11,9 @@ from groktime.fullnet.runs import RUNS
 from groktime.reduced.decay_path import PATH
 from groktime.reduced.landscape import LANDSCAPE
 from groktime.reduced.schema import Attribute, Axis, Column, Schema
+from groktime.validation.formats import COMPARISON
 
-SCHEMAS: tuple[Schema, ...] = (LANDSCAPE, PATH, RUNS)
+SCHEMAS: tuple[Schema, ...] = (LANDSCAPE, PATH, RUNS, COMPARISON)
 
 _HEAD = """# Files
 

@@ -23,6 +23,7 @@ NOUNS = {
     "integer": "a whole number",
     "flag": "true or false",
     "text": "text on one line",
+    "lines": "text",
 }
 # What opens each kind of file, for the sentence on a file of another kind.
 KINDS = {

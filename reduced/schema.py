@@ -26,7 +26,7 @@ from groktime.reduced.checks import (
 )
 from groktime.reduced.errors import InputError
 
-Kind = Literal["number", "integer", "flag", "text", "json"]
+Kind = Literal["number", "integer", "flag", "text", "lines", "json"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,8 @@ class Attribute:
         """Whether a value is of the attribute's kind, and within its range or choices."""
         if self.kind == "json":
             return isinstance(value, str)
+        if self.kind == "lines":
+            return isinstance(value, str) and all(is_line(line) for line in value.splitlines())
         if self.kind == "text":
             return is_line(value) and (not self.choices or value in self.choices)
         if self.kind == "flag":
