@@ -42,6 +42,8 @@ _SHOWN = 60  # letters of a value in a sentence
 
 def shown(value: Any) -> str:
     """A value from a file, short enough for a sentence and on one line."""
+    if isinstance(value, float | int | np.number) and not isinstance(value, bool):
+        return f"{value:g}"
     text = repr(value) if isinstance(value, str) else str(value)
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -23,6 +23,7 @@ from groktime.reduced.checks import (
     check_values,
     is_line,
     is_whole,
+    shown,
 )
 from groktime.reduced.errors import InputError
 
@@ -170,7 +171,7 @@ class Checked:
         dims = self.arrays[name].dims
         by_number = [f"{d} {k}" for d, k in zip(dims, index, strict=True) if d not in axes]
         by_value = [
-            f"{axes[d]} {self.arrays[axes[d]].values[k]:g}"
+            f"{axes[d]} {shown(self.arrays[axes[d]].values[k])}"
             for d, k in zip(dims, index, strict=True)
             if d in axes
         ]
