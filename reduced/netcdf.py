@@ -29,8 +29,8 @@ _MARKS = (
 _NAMELESS = "This is a netCDF dimension but not a netCDF variable"
 # How the numbers stored become the numbers meant (the CF conventions).
 _PACKED = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned")
-# zlib makes at best 1 byte of 1,000, of values that are all alike. What was measured is not: all files of
-# groktime's stay below 30. Small files may do what they like.
+# zlib makes at best 1 byte of 1,000, of values that are all alike. What was measured is not: the shipped files
+# claim at most twice their size. Small files may do what they like.
 _MOST = 200
 _FREE = 64 * 2**20
 _TEXT = 64  # of a word in memory
