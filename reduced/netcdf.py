@@ -29,7 +29,7 @@ _MARKS = (
 _NAMELESS = "This is a netCDF dimension but not a netCDF variable"
 # How the numbers stored become the numbers meant (the CF conventions).
 _PACKED = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned")
-# zlib makes at best 1 byte of 1,000, of values that are all alike. What was measured is not: the shipped files
+# zlib makes at best 1 byte of 1,000, of values that are all alike. What was measured is not: shipped files
 # claim at most twice their size. Small files may do what they like.
 _MOST = 200
 _FREE = 64 * 2**20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groktime.fullnet.runs import SETTINGS
-from groktime.reduced.schema import FROM_ZERO, Attribute, Axis, Column, Kind, Schema
+from groktime.reduced.schema import FROM_ZERO, RATE, SIZE, Attribute, Axis, Column, Kind, Range, Schema
 from groktime.validation.table import NAMES, SCHEMA
 
 _RUN, _BOTH, _ALL = ("run",), ("run", "predictor"), ("run", "predictor", "interval")
@@ -22,14 +22,19 @@ _GROUPS: tuple[tuple[tuple[str, ...], Kind, tuple[str, ...]], ...] = (
 )  # fmt: skip
 _COORDINATES = (*SETTINGS, "role", "form_of", "kind", "file", "options", "fit")
 _WHOLE = ("n_train", "seed")
+_EVERYWHERE = ("gamma", "eta_d", "alpha", "last", "watched", "threshold", "decay_rate", *_WHOLE)
+_OPEN = ("low", "high")  # infinite, where it may never be
+_RANGES = {"gamma": RATE, "eta_d": SIZE, "alpha": SIZE, "n_train": FROM_ZERO, "seed": Range()}
+_SIGNED = ("measured_delay", "predicted_delay", "log_error")  # the others are from 0
 
 
 def _column(name: str, dims: tuple[str, ...], kind: Kind) -> Column:
     unit, meaning = NAMES[name]
-    number = kind == "number"
+    missing = "somewhere" if kind == "number" and name not in _EVERYWHERE else ""
+    usual = Range() if kind != "number" or name in _SIGNED else FROM_ZERO if name in _OPEN else RATE
     return Column(
-        name, dims, meaning, unit, "integer" if name in _WHOLE else kind,
-        missing="ruled" if number and name not in _WHOLE else "", coordinate=name in _COORDINATES,
+        name, dims, meaning, unit, "integer" if name in _WHOLE else kind, _RANGES.get(name, usual),
+        "ruled" if name in _OPEN else missing, coordinate=name in _COORDINATES,
     )  # fmt: skip
 
 
