@@ -80,8 +80,8 @@ def _curves_end_with_the_run(checked: Checked) -> None:
 def _no_run_is_there_twice(checked: Checked) -> None:
     """No run repeats another of the same settings and seed, number by number."""
     arrays = checked.arrays
-    settings = np.stack([np.asarray(arrays[k].values, float) for k in (*SETTINGS, "w0", "steps_done")], 1)
-    codes = np.stack([np.unique(column, return_inverse=True)[1] for column in settings.T], 1)
+    columns = [arrays[k].values for k in (*SETTINGS, "w0", "steps_done")]
+    codes = np.stack([np.unique(column, return_inverse=True)[1] for column in columns], 1)
     _, which, count = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
     seen: dict[tuple[int, bytes], int] = {}
     for run in np.flatnonzero(count[which.ravel()] > 1).tolist():

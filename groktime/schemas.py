@@ -11,14 +11,21 @@ from groktime.fullnet.runs import RUNS
 from groktime.reduced.decay_path import PATH
 from groktime.reduced.landscape import LANDSCAPE
 from groktime.reduced.schema import Attribute, Axis, Column, Schema
+from groktime.validation.formats import COMPARISON
 
-SCHEMAS: tuple[Schema, ...] = (LANDSCAPE, PATH, RUNS)
+SCHEMAS: tuple[Schema, ...] = (LANDSCAPE, PATH, RUNS, COMPARISON)
 
 _HEAD = """# Files
 
 Every file is NetCDF-4 and opens in plain xarray. Its attribute `schema` says what it is; coordinates come
 first, and every variable has `units` and `long_name`. The tables below are those that groktime checks
-a file by (`python -m groktime.schemas` prints this page)."""
+a file by (`python -m groktime.schemas` prints this page).
+
+Attributes, dimensions and types are checked before any values are read. Refused are a file whose variables
+claim more than 200 times its size (and more than 64 MB; real ones claim a few times their size at most),
+links, groups, virtual or external data, types that are no numbers and no text, text that is not UTF-8, whole numbers
+that 64 bits do not hold exactly, and settings in JSON that are nested deeper than 64, hold NaN or name
+something twice. Numbers that are packed (`scale_factor`, `add_offset`, `_FillValue`) are unpacked."""
 
 
 def markdown(schemas: Iterable[Schema] = SCHEMAS) -> str:

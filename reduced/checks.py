@@ -18,7 +18,13 @@ from groktime.reduced import json_text
 if TYPE_CHECKING:
     from groktime.reduced.schema import Attribute, Axis, Checked, Column
 
-NOUNS = {"number": "a number", "integer": "a whole number", "flag": "true or false", "text": "text"}
+NOUNS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "flag": "true or false",
+    "text": "text on one line",
+    "lines": "text",
+}
 # What opens each kind of file, for the sentence on a file of another kind.
 KINDS = {
     "groktime-landscape/1": ("a landscape", "open_landscape opens it"),
@@ -36,6 +42,8 @@ _SHOWN = 60  # letters of a value in a sentence
 
 def shown(value: Any) -> str:
     """A value from a file, short enough for a sentence and on one line."""
+    if isinstance(value, float | int | np.number) and not isinstance(value, bool):
+        return f"{value:g}"
     text = repr(value) if isinstance(value, str) else str(value)
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

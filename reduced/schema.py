@@ -23,10 +23,11 @@ from groktime.reduced.checks import (
     check_values,
     is_line,
     is_whole,
+    shown,
 )
 from groktime.reduced.errors import InputError
 
-Kind = Literal["number", "integer", "flag", "text", "json"]
+Kind = Literal["number", "integer", "flag", "text", "lines", "json"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ class Attribute:
         """Whether a value is of the attribute's kind, and within its range or choices."""
         if self.kind == "json":
             return isinstance(value, str)
+        if self.kind == "lines":
+            return isinstance(value, str) and all(is_line(line) for line in value.splitlines())
         if self.kind == "text":
             return is_line(value) and (not self.choices or value in self.choices)
         if self.kind == "flag":
@@ -168,7 +171,7 @@ class Checked:
         dims = self.arrays[name].dims
         by_number = [f"{d} {k}" for d, k in zip(dims, index, strict=True) if d not in axes]
         by_value = [
-            f"{axes[d]} {self.arrays[axes[d]].values[k]:g}"
+            f"{axes[d]} {shown(self.arrays[axes[d]].values[k])}"
             for d, k in zip(dims, index, strict=True)
             if d in axes
         ]

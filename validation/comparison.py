@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from groktime.fullnet.runs import Runs
+from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import read_dataset
 from groktime.reduced.landscape import Landscape
@@ -142,13 +143,20 @@ def open_comparison(path: str | os.PathLike[str]) -> Comparison:
     InputError : for a file that is no comparison's table.
     """
     from groktime.validation.convert import FIRST, from_first
+    from groktime.validation.formats import COMPARISON
 
     file = Path(path) / "table.nc" if Path(path).is_dir() else Path(path)
     table = read_dataset(file, "the table of a comparison")
     schema = table.attrs.get("schema")
     if schema not in (SCHEMA, FIRST):
         raise InputError(f"{file}: its schema is {schema!r}; expected {SCHEMA} or {FIRST}")
-    table = table if schema == SCHEMA else from_first(table)
+    if schema == FIRST:
+        try:
+            table = from_first(table)
+        except (KeyError, ValueError, TypeError) as error:
+            words = " ".join(str(error).split())
+            raise InputError(f"{file}: is no whole table of schema {FIRST} ({words[:80]})") from error
+    table = COMPARISON.conform(Arrays.of(table), str(file)).dataset
     lacks = missing(table)
     if lacks:
         raise InputError(f"{file}: lacks {lacks[0]}; expected a table as gt.compare makes it")

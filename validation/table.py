@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 SCHEMA = "groktime-comparison/2"
 _STEPS, _NORM = "optimizer steps", "L2 norm of all weights and biases"
-_NAMES = {  # unit and long name
+NAMES = {  # unit and long name
     "run": ("1", "place in the runs file"),
     "gamma": ("1", "weight decay"),
     "eta_d": ("1/step", "learning rate of the network"),
@@ -207,12 +207,12 @@ def assemble(rows: xr.Dataset, columns: Sequence[Column], attributes: Mapping[st
 
 def missing(table: xr.Dataset) -> list[str]:
     """The variables that a table lacks."""
-    return [name for name in _NAMES if name not in table.variables]
+    return [name for name in NAMES if name not in table.variables]
 
 
 def described(table: xr.Dataset) -> xr.Dataset:
     """The table with units and long names."""
-    for name, (unit, words) in _NAMES.items():
+    for name, (unit, words) in NAMES.items():
         table[name].attrs |= {"units": unit, "long_name": words}
     return table
 

@@ -293,9 +293,7 @@ def test_a_file_is_predicted_once_for_each_setting(monkeypatch: pytest.MonkeyPat
 @given(times=st.lists(st.one_of(st.none(), st.integers(2, LAST // 2)), min_size=1, max_size=4))
 @settings(max_examples=8, deadline=None)
 def test_every_run_is_accounted_for(times: list[int | None]) -> None:
-    found = compare(
-        flat(1), planted([NAN if t is None else t for t in times], seed=np.arange(len(times)) % 2)
-    )
+    found = compare(flat(1), planted([NAN if t is None else t for t in times], seed=np.arange(len(times))))
     scores = found.summary
     assert (scores["confusion"].sum(("predicted", "measured")) == len(times)).all()
     whole = scores["n"] + scores["n_excluded"].sum("reason")
