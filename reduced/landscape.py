@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced.arguments import number, text
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.errors import InputError
 from groktime.reduced.schema import FROM_ZERO, POSITIVE, UNIT, Attribute, Axis, Column, Range, Schema
@@ -149,9 +150,9 @@ class Landscape(Gridded):
                 if "delta_norm" in per_seed
                 else None
             ),
-            task=task,
-            loss=loss,
-            threshold=threshold,
+            task=text("task", task),
+            loss=text("loss", loss),
+            threshold=number("threshold", threshold, "in (0, 1]", lambda x: 0 < x <= 1),
             stop_rule="given as arrays",
         )
 
