@@ -244,7 +244,7 @@ def _floats(name: str, values: ArrayLike) -> Floats:
         if np.iscomplexobj(values):
             raise TypeError
         return np.asarray(values, float)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{name}: expected numbers") from error
 
 
