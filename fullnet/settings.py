@@ -15,7 +15,7 @@ from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Member, Setup
 from groktime.fullnet.runs import REPRESENTATIONS
 from groktime.fullnet.task import Task
-from groktime.reduced.arguments import check_count, choice, flag, numbers, whole_number, whole_numbers
+from groktime.reduced.arguments import check_count, choice, flag, numbers, text, whole_number, whole_numbers
 from groktime.reduced.errors import InputError
 from groktime.reduced.starts import SETTINGS as RANGES
 
@@ -81,7 +81,7 @@ def setup_of(
         task,
         representation=choice("representation", representation, REPRESENTATIONS),
         batch=whole_number("batch", task.batch if batch is None else batch, 0),
-        dtype=dtype,
+        dtype=text("dtype", dtype),
         device=device_of(machine.device),
         compiled=machine.compiled,
     )

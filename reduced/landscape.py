@@ -119,7 +119,7 @@ class Landscape(Gridded):
         ------
         InputError : naming the array and what was expected of it.
         """
-        axis, rows = _floats("alpha", alpha), None if m is None else _floats("m", m)
+        axis, rows = _axis("alpha", alpha), None if m is None else _axis("m", m)
         shape = (1 if rows is None else rows.size, axis.size)
         given = {
             "train_loss": train_loss,
@@ -246,6 +246,13 @@ def _floats(name: str, values: ArrayLike) -> Floats:
         return np.asarray(values, float)
     except (TypeError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{name}: expected numbers") from error
+
+
+def _axis(name: str, values: ArrayLike) -> Floats:
+    axis = _floats(name, values)
+    if axis.ndim != 1:
+        raise InputError(f"{name}: has shape {axis.shape}; expected a list of numbers")
+    return axis
 
 
 def _on_grid(name: str, values: ArrayLike, shape: tuple[int, int]) -> Floats:
