@@ -104,6 +104,8 @@ def is_own(file: str) -> bool:
     """Whether a file is neither Python's, nor of this package, nor of one that it is built on."""
     if file.startswith("<"):
         return file.startswith(_TYPED)
+    if file.endswith((".pyx", ".pxd")):  # compiled, and without its folder
+        return False
     parts = Path(file).parts
     at = next((k for k, part in enumerate(parts) if part in _INSTALLED), None)
     if at is not None:

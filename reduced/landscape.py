@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced import json_text
+from groktime.reduced.arguments import number, text
 from groktime.reduced.arrays import Arrays, unmasked
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
@@ -145,7 +146,7 @@ class Landscape(Gridded):
         ------
         InputError : naming the array, the cell and what was expected of it. What is masked counts as NaN.
         """
-        axis, rows = _floats("alpha", alpha), None if m is None else _floats("m", m)
+        axis, rows = _axis("alpha", alpha), None if m is None else _axis("m", m)
         shape = (1 if rows is None else rows.size, axis.size)
         given = {
             "train_loss": train_loss,
@@ -179,9 +180,9 @@ class Landscape(Gridded):
                 if "delta_norm" in per_seed
                 else None
             ),
-            task=task,
-            loss=loss,
-            threshold=threshold,
+            task=text("task", task),
+            loss=text("loss", loss),
+            threshold=number("threshold", threshold, "in (0, 1]", lambda x: 0 < x <= 1),
             stop_rule="given as arrays",
         )
 
@@ -285,8 +286,15 @@ def _floats(name: str, values: ArrayLike) -> Floats:
         if np.iscomplexobj(values):
             raise TypeError
         return np.asarray(unmasked(values), float)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{name}: expected numbers") from error
+
+
+def _axis(name: str, values: ArrayLike) -> Floats:
+    axis = _floats(name, values)
+    if axis.ndim != 1:
+        raise InputError(f"{name}: has shape {axis.shape}; expected a list of numbers")
+    return axis
 
 
 def _on_grid(name: str, values: ArrayLike, shape: tuple[int, int]) -> Floats:

@@ -14,15 +14,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from groktime.fullnet.find import find_task
+from groktime.fullnet.find import task_of
 from groktime.fullnet.machine import Machine
+from groktime.fullnet.procedures.recording import share
 from groktime.fullnet.runs import Runs
 from groktime.fullnet.settings import check_names, members_of
 from groktime.fullnet.task import Task
+from groktime.reduced.arguments import flag, number, whole_numbers
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape, landscape_of
+from groktime.reduced.starts import POSITIVE, check_option
 from groktime.reduced.system import LEVEL
 from groktime.validation.ladder_networks import TRAINED, check_options, sampled, trained
 from groktime.validation.ladder_settings import LadderSettings, Settings, folder_of, steps_of
@@ -145,11 +148,14 @@ def ladder(
     ------
     InputError : naming the argument, or what the landscape and the task differ in.
     """
-    task, land = find_task(task) if isinstance(task, str) else task, landscape_of(land)
+    task, land = task_of(task), landscape_of(land)
     check_names("ladder", more, LadderSettings)
-    level, adamw_rate = more.get("level", LEVEL), more.get("adamw_rate", ADAMW_RATE)
-    resolution, stop_early = more.get("resolution", 0.02), more.get("stop_early", True)
-    seeds = _checked(task, land, more, adamw_rate)
+    level = check_option("level", more.get("level", LEVEL))
+    adamw_rate = number("adamw_rate", more.get("adamw_rate", ADAMW_RATE), *POSITIVE)
+    resolution = share("resolution", more.get("resolution", 0.02))
+    stop_early = flag("stop_early", more.get("stop_early", True))
+    threshold = None if threshold is None else check_option("threshold", threshold)
+    seeds = _checked(task, land, more)
     options = None if path is None else check_options(path)
     start = {name: more.get(name) for name in ("eta_r", "m", "n_train")}
     start |= {"seeds": seeds[:1], "paired": more.get("paired", False)}
@@ -190,10 +196,10 @@ def ladder(
     return Ladder(table, rungs, land, runs, paths)
 
 
-def _checked(task: Task, land: Landscape, more: LadderSettings, adamw_rate: float) -> list[int]:
+def _checked(task: Task, land: Landscape, more: LadderSettings) -> list[int]:
     """The seeds, of a landscape that belongs to the task."""
     given = more.get("seeds")
-    seeds = list(land.seeds) if given is None else [int(s) for s in given]
+    seeds = list(land.seeds) if given is None else whole_numbers("seeds", given, 0, alone=False)
     absent = [s for s in seeds if s not in land.seeds]
     if absent or not seeds:
         raise InputError(
@@ -211,8 +217,6 @@ def _checked(task: Task, land: Landscape, more: LadderSettings, adamw_rate: floa
             f"schedule: the rate of {task.name} falls ({task.optimizer.course}), and the rungs hold theirs; "
             "expected a task with a constant one"
         )
-    if not (np.isfinite(adamw_rate) and adamw_rate > 0):
-        raise InputError(f"adamw_rate = {adamw_rate}: expected a finite number above 0")
     return seeds
 
 

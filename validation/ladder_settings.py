@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from groktime.fullnet.members import Member
 from groktime.fullnet.task import Task
-from groktime.reduced.arguments import whole_number
+from groktime.reduced.arguments import whole_numbers
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing
 from groktime.reduced.landscape import Landscape
@@ -71,10 +71,10 @@ class Settings:
 
 
 def steps_of(steps: int | Sequence[int], count: int) -> list[int]:
-    each = np.atleast_1d(np.asarray(steps)).tolist()
+    each = whole_numbers("steps", steps, 1)
     if len(each) not in (1, count):
         raise InputError(f"steps: {len(each)} values, expected one number, or {count}, one a setting")
-    return [whole_number("steps", s, 1) for s in (each * count if len(each) == 1 else each)]
+    return each * count if len(each) == 1 else each
 
 
 def folder_of(out: Path, how: Mapping[str, Any]) -> Path:

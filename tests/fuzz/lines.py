@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from unittest import mock
 
 from hypothesis import strategies as st
 from outcome import ELSE, SENTENCE, Outcomes, command
 from place import contents, inside, restore
-from values import INPUTS, MANY, NUMBERS, OUTPUTS, TASKS, WHOLE, WORDS
+from values import FIGURES, INPUTS, MANY, NUMBERS, OUTPUTS, TASKS, WHOLE, WORDS
 
 from groktime.cli import main
 from groktime.commands import COMMANDS
@@ -72,7 +72,7 @@ BASE: Mapping[str, Mapping[str, list[str]]] = {
     },
     "measure": {"runs": ["runs.nc"]},
     "compare": {"landscape": ["teacher-student"], "runs": ["runs.nc"]},
-    "figure": {"name": ["gradients"], "landscape": ["plane.nc"], "output": ["new.png"]},
+    "figure": {"name": ["lu"], "landscape": ["teacher-student"], "output": ["new.png"]},
     "tasks": {},
 }
 _SLOW = {"steps", "refit", "seeds", "tau", "dtau", "fit_steps", "budgets", "p", "d_model", "dim"}
@@ -91,6 +91,8 @@ def values_of(option: Option) -> list[str]:
         return TASKS
     if option.name in ("landscape", "runs", "path", "write"):
         return INPUTS
+    if option.name == "name":
+        return FIGURES
     if option.name == "output":
         return OUTPUTS
     if option.name in _SLOW:
@@ -116,21 +118,25 @@ def lines(draw: st.DrawFn) -> list[str]:
             continue
         most = 3 if option.many or option.ranges else 1
         few = st.lists(st.sampled_from(values_of(option)), min_size=0 if most > 1 else 1, max_size=most)
-        given_ = draw(st.one_of(few, few, few, st.none()))
-        if given_ is not None or option.name not in _SLOW:  # whose defaults are real work
-            chosen[option.name] = given_
+        given = draw(st.one_of(few, few, few, st.none()))
+        if given is not None or option.name not in _SLOW:  # whose defaults are real work
+            chosen[option.name] = given
+    return spelled(name, chosen, draw(st.sets(st.sampled_from([option.name for option in options]))))
+
+
+def spelled(name: str, chosen: Mapping[str, list[str] | None], joined: Collection[str] = ()) -> list[str]:
+    """A command's words, of the values of its options; those `joined` to their flags by =."""
     placed, flagged = [], []
-    for option in options:
-        given_ = chosen.get(option.name)
-        if given_ is None:
+    for option in options_of(name):
+        words = chosen.get(option.name)
+        if words is None:
             continue
-        joined = draw(st.booleans()) and len(given_) == 1 and not option.positional
         if option.positional:
-            placed += given_
-        elif joined:
-            flagged.append(f"{option.flag}={given_[0]}")
+            placed += words
+        elif option.name in joined and len(words) == 1:
+            flagged.append(f"{option.flag}={words[0]}")
         else:
-            flagged += [option.flag, *given_]
+            flagged += [option.flag, *words]
     return [name, *placed, *flagged]
 
 

@@ -8,14 +8,14 @@ import pytest
 from arguments import run
 from calls import CALLS, calls, try_call
 from hypothesis import HealthCheck, given, settings
-from lines import BASE, lines, options_of, try_line
+from lines import BASE, lines, options_of, spelled, try_line
 from outcome import ELSE, RIGHT, SENTENCE, Outcomes
 from place import prepare
 
 from groktime.commands import COMMANDS
 
 BOUNDED = settings(
-    max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -32,7 +32,13 @@ def test_every_command_is_tried() -> None:
         assert set(usual) <= {option.name for option in options_of(name)}
 
 
-@pytest.mark.parametrize("name", sorted(set(CALLS) - {"sample"}))
+@pytest.mark.parametrize("name", sorted(BASE))
+def test_usual_lines_are_right(name: str, folder: Path) -> None:
+    outcomes = Outcomes()
+    assert try_line(outcomes, spelled(name, BASE[name]), folder) == RIGHT, outcomes.failures
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
 def test_usual_calls_are_right(name: str, folder: Path) -> None:
     outcomes = Outcomes()
     assert try_call(outcomes, name, {}, folder) == RIGHT, outcomes.failures

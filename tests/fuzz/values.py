@@ -45,6 +45,7 @@ OUTPUTS = [
     *["\udcff.nc", "\udcff.png", "a\nb.png", "x" * 260 + ".nc", "x" * 260 + ".png", "x" * 250 + ".nc"],
     *_NAMES,
 ]
+FIGURES = [*_words("lu sizes gradients fig2 fig99"), *_NAMES]
 WORDS = ["small", "official", "x", "0", *_NAMES]
 
 
