@@ -23,9 +23,9 @@ a file by (`python -m groktime.schemas` prints this page).
 
 Attributes, dimensions and types are checked before any values are read. Refused are a file whose variables
 claim more than 200 times its size (and more than 64 MB; real ones claim a few times their size at most),
-links, groups, virtual or external data, types that are no numbers and no text, text that is not UTF-8, whole numbers
-that 64 bits do not hold exactly, and settings in JSON that are nested deeper than 64, hold NaN or name
-something twice. Numbers that are packed (`scale_factor`, `add_offset`, `_FillValue`) are unpacked."""
+links, groups, virtual or external data, types that are no numbers and no text, text that is not UTF-8, whole
+numbers that 64 bits do not hold exactly, and settings in JSON that are nested deeper than 64, hold NaN or
+name something twice. Numbers that are packed (`scale_factor`, `add_offset`, `_FillValue`) are unpacked."""
 
 
 def markdown(schemas: Iterable[Schema] = SCHEMAS) -> str:
