@@ -7,8 +7,7 @@ on a few samples, and then on two members side by side.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,22 +17,20 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from groktime.fullnet.check.data import data_findings
+from groktime.fullnet.check.fields import field_findings
 from groktime.fullnet.check.finding import (
     Finding,
     Findings,
     cut,
     kind,
     message_of,
-    number,
-    short,
-    whole_number,
 )
-from groktime.fullnet.check.options import augment_findings, optimizer_findings
+from groktime.fullnet.check.options import augment_findings
 from groktime.fullnet.check.together import rows_of, side_by_side, targets_of
 from groktime.fullnet.engine.fresh import constants, trained
 from groktime.fullnet.engine.norms import wrong_no_decay, wrong_parts
 from groktime.fullnet.seeding import global_seed
-from groktime.fullnet.task import Adam, Problem, Split, Task
+from groktime.fullnet.task import Problem, Split, Task
 
 _SAMPLES = 8  # that the network is tried on
 _SHORT = (torch.int8, torch.int16, torch.int32, torch.uint8)
@@ -150,59 +147,11 @@ class _Subject:
         return losses
 
 
-# --- the fields -------------------------------------------------------------------------------
-
-
-def _text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-_EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (_text, "a text"),
-    "network": (callable, "a function that gives a fresh nn.Module"),
-    "problem": (callable, "a function (seed, n_train) -> Problem"),
-    "loss": (callable, "a function (output, targets) -> [sample]"),
-    "right": (callable, "a function (output, targets) -> [sample]"),
-    "loss_name": (_text, "a text"),
-    "n_train": (lambda v: whole_number(v, 1), "a whole number, 1 or more"),
-    "optimizer": (lambda v: isinstance(v, Adam), "a fullnet.task.Adam"),
-    "steps": (lambda v: whole_number(v, 1), "a whole number, 1 or more"),
-    "threshold": (lambda v: number(v, 0, 1) and v > 0, "an accuracy in (0, 1]"),
-    "relative": (lambda v: isinstance(v, bool), "True or False"),
-    "n_total": (lambda v: v is None or whole_number(v, 1), "a whole number, or None"),
-    "batch": (lambda v: whole_number(v, 0), "a number of samples, 0 for all"),
-    "messiness": (lambda v: isinstance(v, bool), "True or False"),
-    "stop_loss": (lambda v: number(v, 0), "a loss, 0 for never"),
-    "clip": (lambda v: number(v, 0), "a gradient's norm, 0 for never"),
-    "augment": (lambda v: v is None or callable(v), "a function (inputs, generator) -> inputs, or None"),
-    "no_decay": (lambda v: isinstance(v, tuple), "a tuple of names of parameters"),
-    "parts": (lambda v: isinstance(v, Mapping), "a dict of prefixes of parameter names"),
-    "settings": (lambda v: isinstance(v, Mapping), "a dict"),
-}
+# --- fields and data --------------------------------------------------------------------------
 
 
 def _fields(subject: _Subject) -> Findings:
-    task = subject.task
-    if not isinstance(task, Task):
-        yield Finding("task", f"is a {kind(task)}; expected a fullnet.task.Task")
-        return
-    good = {name: accepts(getattr(task, name)) for name, (accepts, _) in _EXPECTED.items()}
-    for name, (_, expected) in _EXPECTED.items():
-        if not good[name]:
-            yield Finding(name, f"is {short(getattr(task, name))}; expected {expected}")
-    if isinstance(task.network, nn.Module):
-        yield Finding("network", "is a module; expected a function that gives a fresh one at every call")
-    if good["n_train"] and good["n_total"] and task.n_total is not None and task.n_train > task.n_total:
-        yield Finding("n_train", f"is {task.n_train}; expected n_total = {task.n_total} at most")
-    if good["optimizer"]:
-        yield from optimizer_findings(task.optimizer)
-    if good["settings"]:
-        try:
-            json.dumps(dict(task.settings), sort_keys=True)
-        except (TypeError, ValueError) as error:
-            yield Finding(
-                "settings", f"cannot be stored with the files ({message_of(error)}); expected JSON's types"
-            )
+    return field_findings(subject.task)
 
 
 def _data(subject: _Subject) -> Findings:
