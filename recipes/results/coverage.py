@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 HELD, FRESH = range(16), range(16, 40)  # seeds in the files, and of the runs
 SIZES = (2, 4, 8, 16)
-# γ and steps of the runs, and the path, system by system; all else is as in `decays`.
+# γ, seeds and steps of the runs, and the path, system by system; all else is as in `decays`.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "teacher-student": {
         "gamma": (0.1, 0.3, 1.0),
@@ -43,14 +43,16 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "path": {"refit": (25, 50, 100, 200), "tau": 1.0, "stop_at": 0.95},
     },
     "transformer": {
-        "gamma": (1.0, 2.0),
-        "steps": 25_000,
-        "path": {"dtau": 0.05, "refit": (12, 25, 50), "tau": 8.0, "stop_at": 0.95},
+        "gamma": (2.0,),
+        "fresh": range(16, 32),
+        "steps": 12_000,
+        "path": {"dtau": 0.05, "refit": (12, 25), "tau": 8.0, "stop_at": 0.95},
     },
     "mnist": {
-        "gamma": (0.3, 1.0),
-        "steps": 10_000,
-        "path": {"dtau": 0.05, "refit": (25, 50, 100), "tau": 1.6, "stop_at": 0.8},
+        "gamma": (1.0,),
+        "fresh": range(16, 32),
+        "steps": 6_000,
+        "path": {"dtau": 0.05, "refit": (25, 50), "tau": 1.6, "stop_at": 0.8},
     },
 }
 SHIPPED = "shipped"  # README's example: the landscape that ships, and other seeds than its own
@@ -79,9 +81,8 @@ def made(name: str, out: Path) -> Made:
         return _compared([open_landscape("teacher-student")], [], runs, None)
     s, own = SYSTEMS[name], SETTINGS[name]
     task, start = s.task(), {"alpha": s.alpha, **s.start}
-    runs = trained(
-        out / "runs.nc", task, **start, seeds=FRESH, gamma=own["gamma"], steps=own["steps"], **s.run
-    )
+    seeds, steps = own.get("fresh", FRESH), own["steps"]
+    runs = trained(out / "runs.nc", task, **start, seeds=seeds, gamma=own["gamma"], steps=steps, **s.run)
     path = pathed(out / "path.nc", task, **start, seeds=HELD, **own["path"])
     assert s.lowest is not None
     sphere: dict[str, Any] = {**s.sphere, "budgets": [s.sphere["steps"]]}
