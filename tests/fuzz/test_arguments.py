@@ -15,7 +15,7 @@ from place import prepare
 from groktime.commands import COMMANDS
 
 BOUNDED = settings(
-    max_examples=50, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=15, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -53,7 +53,7 @@ def test_odd_lines_are_right_or_one_sentence(folder: Path) -> None:
         assert try_line(outcomes, argv, folder) != ELSE, outcomes.failures[-1]
 
     each()
-    assert outcomes.counts[SENTENCE] > 10
+    assert outcomes.counts[SENTENCE] > 3
 
 
 def test_odd_calls_are_right_or_one_sentence(folder: Path) -> None:
@@ -65,7 +65,7 @@ def test_odd_calls_are_right_or_one_sentence(folder: Path) -> None:
         assert try_call(outcomes, *one, folder) != ELSE, outcomes.failures[-1]
 
     each()
-    assert outcomes.counts[SENTENCE] > 10
+    assert outcomes.counts[SENTENCE] > 3
 
 
 @pytest.mark.slow

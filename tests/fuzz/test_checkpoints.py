@@ -10,10 +10,8 @@ from damage import Damage
 from hypothesis import HealthCheck, given, settings
 from outcome import ELSE, RIGHT, Outcomes
 
-from groktime.fullnet.engine import parts
-
 BOUNDED = settings(
-    max_examples=12, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=6, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -23,7 +21,6 @@ def test_whole_work_goes_on(kind: str, tmp_path: Path) -> None:
     assert attempt(outcomes, kind, Damage("none", lambda path: None), tmp_path) == RIGHT, outcomes.failures
 
 
-@pytest.mark.skipif(not hasattr(parts, "_digest"), reason="pieces without a digest are believed")
 @pytest.mark.parametrize("kind", CALLS)
 def test_damaged_work_is_done_again(kind: str, tmp_path: Path) -> None:
     outcomes = Outcomes()
@@ -34,4 +31,4 @@ def test_damaged_work_is_done_again(kind: str, tmp_path: Path) -> None:
         assert attempt(outcomes, kind, damage, tmp_path) != ELSE, outcomes.failures[-1]
 
     each()
-    assert outcomes.counts[RIGHT] > 3
+    assert outcomes.counts[RIGHT] > 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from outcome import ELSE, RIGHT, SENTENCE, Outcomes
 
 BOUNDED = settings(
-    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -32,5 +32,5 @@ def test_damaged_files_are_right_or_one_sentence(kind: str, tmp_path: Path) -> N
         assert attempt(outcomes, kind, some, tmp_path) != ELSE, outcomes.failures[-1]
 
     each()
-    assert outcomes.counts[SENTENCE] > 10
+    assert outcomes.counts[SENTENCE] > 5
     assert whole()[kind]
