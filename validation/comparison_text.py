@@ -181,7 +181,7 @@ def intervals(rows: xr.Dataset, scores: xr.Dataset) -> list[str]:
             for interval, whose in _WHOSE.items():
                 one = scores.sel(runs=choice, predictor=predictor, interval=interval)
                 lines.append(f"  {name}, {predictor}, {whose}: {_coverage(one)}")
-    return lines + [f"  {text}" for text in rows.attrs.get("interval_holds", "").splitlines()]
+    return lines + [f"  {text}" for text in str(rows.attrs.get("interval_holds", "")).splitlines()]
 
 
 def _coverage(one: xr.Dataset) -> str:

@@ -272,7 +272,7 @@ def _one(subject: _Subject) -> Findings:
         with global_seed(subject.seed, "check"), torch.no_grad():
             again = subject.forward(False, some)
             fewer = subject.losses(subject.forward(False, half), half)
-        if not torch.equal(again, output):
+        if not torch.allclose(again, output, 1e-4, 1e-6):  # without a gradient other kernels may be at work
             yield Finding("network", _REMEMBERS)
         elif not torch.allclose(fewer, loss[: len(half)], 1e-3, 1e-6):
             yield Finding(

@@ -72,7 +72,7 @@ def _difference(task: Task, ensemble: Ensemble, splits: Sequence[Split]) -> str:
         plain = _Plain(task, ensemble, k, split)
         for what, mine, own in (("loss", losses[k], True), ("loss in evaluation", means[k], False)):
             alone = plain.loss(training=own).detach()
-            if not torch.allclose(alone, mine, 1e-3, 1e-6):
+            if not torch.allclose(alone.double(), mine.double(), 1e-3, 1e-6):
                 return (
                     f"has the {what} {float(mine):g} beside another member and {float(alone):g} alone, with "
                     f"seed {plain.seed}"

@@ -17,7 +17,7 @@ from torch.nn.utils import vector_to_parameters
 from torch.optim import lr_scheduler
 
 from groktime.fullnet.decay_path import sample_path
-from groktime.fullnet.engine.ensemble import initial_parameters
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.norms import decayed_columns, decaying
 from groktime.fullnet.engine.optimizer import Optimizer, Setting
 from groktime.fullnet.eq6 import integrate_networks

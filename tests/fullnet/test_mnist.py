@@ -357,7 +357,7 @@ def test_the_task_with_representation(made: object) -> None:
     assert [mnist_representation(n_train=n).batch for n in (99, 100)] == [0, 100]
     with pytest.raises(InputError, match=r"variant = 'raw': expected 'paper' or 'official'"):
         mnist_representation(variant="raw")
-    with pytest.raises(InputError, match=r"n_train = 60001: expected 1 to 60000"):
+    with pytest.raises(InputError, match=r"n_train = 60001: expected a whole number, 1 to 60000"):
         mnist_representation(n_train=60_001)
     assert not [f for f in check_task(mnist_representation(n_train=20)) if not f.note]
 

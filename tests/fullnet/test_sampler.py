@@ -301,12 +301,12 @@ def test_axes_may_be_arrays(tmp_path: Path, change: dict[str, Any]) -> None:
 
 def test_one_dimension_and_default_budgets(tmp_path: Path) -> None:
     task = replace(small_task(), messiness=False)
-    land = sample(task, alpha=ALPHA, seeds=[0], out=tmp_path / "a.nc", machine=QUIET)
+    land = sample(task, alpha=ALPHA, seeds=[0], out=tmp_path / "a.nc", machine=QUIET, check=False)
     assert land.budgets == [4, 8, 12]
     assert land.n_train == [20]
     assert not land.two_dimensional
     assert "delta_norm" not in land.dataset
-    shorter = sample(task, alpha=ALPHA, seeds=[0], steps=6, out=tmp_path / "b.nc", machine=QUIET)
+    shorter = sample(task, alpha=ALPHA, seeds=[0], steps=6, out=tmp_path / "b.nc", machine=QUIET, check=False)
     assert shorter.budgets == [2, 4, 6]
     np.testing.assert_array_equal(shorter.dataset["train_loss"][:, :, 1], land.dataset["train_loss"][:, :, 0])
 
@@ -423,7 +423,14 @@ class TestFromAbove:
     def test_is_adam_on_one_sphere_after_the_other(self, tmp_path: Path) -> None:
         task, alpha = replace(small_task(), messiness=False), [0.5, 1.0, 2.0, 3.0]
         land = sample(
-            task, alpha=alpha, seeds=[2], steps=7, budgets=[7], start="above", out=tmp_path / "a.nc"
+            task,
+            alpha=alpha,
+            seeds=[2],
+            steps=7,
+            budgets=[7],
+            start="above",
+            out=tmp_path / "a.nc",
+            check=False,
         )
         data = task.problem(2, task.n_train).train
         with global_seed(2, "weights"):

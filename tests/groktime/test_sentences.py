@@ -146,7 +146,7 @@ def test_dollars_are_dollars(tmp_path: Path) -> None:
     loss = np.exp(alpha - 4)
     land = gt.Landscape.from_arrays(
         alpha=alpha, train_loss=loss, test_loss=loss, test_accuracy=1 - loss / 2, w0=9.0,
-        task=r"$\frac{1$ <b>", loss="$x^$ and\n$",
+        task=r"$\frac{1$ <b>", loss="$x^$ and $",
     )  # fmt: skip
     name = tmp_path / "$a^$ \udcff.nc"
     land.save(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ SETTINGS: dict[str, Any] = {
     "machine": gt.Machine(workers=1, progress=False),
     "loop": {"start": 10, "inner": 5, "du": 0.02}, "persist": 1,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unchecked() -> Iterator[None]:
+    """A loss without a slope is what a check would refuse."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("groktime.fullnet.check.before.check_task", lambda task, seed: [])
+        yield
 
 
 def flat_land() -> Landscape:

@@ -69,7 +69,7 @@ _BROKEN: dict[str, tuple[Change, str]] = {
     "no-optimizer": (functools.partial(_without_attribute, "optimizer"), "optimizer"),
     "text-threshold": (
         functools.partial(_attribute, "accuracy_threshold", "high"),
-        "accuracy_threshold is high",
+        "accuracy_threshold is 'high'",
     ),
     "relative": (functools.partial(_attribute, "threshold_relative", 2), "threshold_relative is 2"),
     "batch": (functools.partial(_attribute, "batch", -1), "batch is -1"),
