@@ -6,6 +6,7 @@ A setting that is left out has the default that the verb's docstring gives.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -94,6 +95,13 @@ def setup_of(
     InputError : on a bad setting, or with what is wrong with the task.
     """
     batch = settings.get("batch")
+    mapped = checked(task, seed) if settings.get("check", True) else True
+    if not mapped:
+        warnings.warn(
+            f"{task.name}: the network cannot be mapped over members; they are run one after the other, "
+            "which is slower",
+            stacklevel=3,
+        )
     return Setup(
         task,
         representation=choice("representation", representation, REPRESENTATIONS),
@@ -101,7 +109,7 @@ def setup_of(
         dtype=_dtype(task, settings.get("dtype"), seed),
         device=device_of(machine.device),
         compiled=machine.compiled,
-        mapped=checked(task, seed) if settings.get("check", True) else True,
+        mapped=mapped,
     )
 
 

@@ -274,11 +274,11 @@ def test_names_stand_for_one_parameter_and_begins_for_many() -> None:
 def test_what_is_no_group_is_refused_everywhere(no_decay: Any, words: str, tmp_path: Path) -> None:
     task = replace(WHOLE, no_decay=no_decay)
     file = {"out": tmp_path / "a.nc", **ALONE}
-    with pytest.raises(InputError, match=f"^no_decay: groups has .*{words}"):
+    with pytest.raises(InputError, match=f"no_decay.* (has|is) .*{words}"):
         train(task, gamma=0.1, alpha=1.0, steps=2, **file)
-    with pytest.raises(InputError, match=f"^no_decay: groups has .*{words}"):
+    with pytest.raises(InputError, match=f"no_decay.* (has|is) .*{words}"):
         sample_path(task, alpha=1.0, **file)
-    with pytest.raises(InputError, match=f"^no_decay: groups has .*{words}"):
+    with pytest.raises(InputError, match=f"no_decay.* (has|is) .*{words}"):
         sample(task, alpha=[1, 2, 3, 4], seeds=[0], steps=3, **file)
     assert list(tmp_path.iterdir()) == []
 
@@ -417,7 +417,7 @@ def test_the_rate_of_a_representation_falls_but_does_not_warm_up() -> None:
 
 def test_a_warm_up_is_said_once() -> None:
     twice = replace(WHOLE, optimizer=Adam(1e-2, warmup=5, schedule=Schedule(warmup=9)))
-    with pytest.raises(InputError, match="warmup = 5, and the schedule has one of 9"):
+    with pytest.raises(InputError, match="a warm-up of its own and one of its schedule"):
         trained(twice, "adamw")
     ways = [Adam(1e-2, warmup=9), Adam(1e-2, schedule=Schedule(warmup=9))]
     one, other = (trained(replace(WHOLE, optimizer=adam), "adamw", steps=20) for adam in ways)

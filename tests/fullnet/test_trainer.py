@@ -350,7 +350,7 @@ def test_whatever_is_not_finite_is_a_divergence(broken: str, tmp_path: Path) -> 
 
 
 def test_everybody_may_diverge(tmp_path: Path) -> None:
-    runs = fully(small_task(), [replace(TRIO[0], alpha=1e30)], tmp_path / "a.nc")
+    runs = fully(small_task(), [replace(TRIO[0], alpha=1e30)], tmp_path / "a.nc", dtype="float32")
     assert runs.dataset["diverged"].values.all()
     assert runs.dataset["steps_done"].values.tolist() == [0]
 
