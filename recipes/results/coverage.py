@@ -156,8 +156,8 @@ def shares(source: Source, made: Made, sizes: Sequence[int] = SIZES) -> list[Sha
             before.append(inside(made.rows, *(end[place] for end in least_to_greatest(one))).mean())
             after.append(inside(made.rows, over.low[place], over.high[place]).mean())
             off.append(np.log(over.t_grok[place] / made.rows["measured_t_grok"].values))
-            with np.errstate(invalid="ignore"):
-                width.append(np.nanmedian(np.sqrt(over.high / over.low)))
+            apart = np.sqrt(over.high / over.low)
+            width.append(np.median(apart[~np.isnan(apart)]) if not np.isnan(apart).all() else np.nan)
         if before:
             error = np.concatenate(off)
             known = error[np.isfinite(error)]
