@@ -18,9 +18,9 @@ def ends(
 ) -> tuple[float, float]:
     """Of one lane."""
     each = np.asarray(times, float)[:, None]
-    own = (each if x is None else np.asarray(x, float)[:, None] for x in (low, high))
+    first, last = (each if x is None else np.asarray(x, float)[:, None] for x in (low, high))
     out = np.zeros(each.shape, bool) if outside is None else np.asarray(outside, bool)[:, None]
-    found = predictive(each, *own, out, model)
+    found = predictive(each, first, last, out, model)
     return float(found[0][0]), float(found[1][0])
 
 
