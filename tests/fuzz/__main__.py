@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from outcome import ELSE, Outcomes  # noqa: E402
 
+_AT_ONCE = 100  # more of them, and hypothesis takes longer over each
+
 Attempt = Callable[[Outcomes, str, Any, Path], object]
 
 
@@ -34,7 +36,8 @@ def drawn(
         until = count * (k + 1) // len(kinds)
         while outcomes.counts.total() < until:  # what could not be damaged is not counted
             start += 1
-            _some(outcomes, kind, until - outcomes.counts.total(), start, folder, damage, attempt)
+            some = min(_AT_ONCE, until - outcomes.counts.total())
+            _some(outcomes, kind, some, start, folder, damage, attempt)
         print(f"{kind}: {outcomes.counts.total()}, {outcomes.counts[ELSE]} of them else", flush=True)
     return outcomes
 
