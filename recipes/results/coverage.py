@@ -46,13 +46,13 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "gamma": (2.0,),
         "fresh": range(16, 32),
         "steps": 12_000,
-        "path": {"dtau": 0.05, "refit": (12, 25), "tau": 8.0, "stop_at": 0.95},
+        "path": {"dtau": 0.05, "refit": (12, 25), "tau": 20.0, "stop_at": 0.95},
     },
     "mnist": {
-        "gamma": (1.0,),
+        "gamma": (0.3,),
         "fresh": range(16, 32),
-        "steps": 6_000,
-        "path": {"dtau": 0.05, "refit": (25, 50), "tau": 1.6, "stop_at": 0.8},
+        "steps": 12_000,
+        "path": {"dtau": 0.05, "refit": (50, 100, 200), "tau": 1.6, "stop_at": 0.8},
     },
 }
 SHIPPED = "shipped"  # README's example: the landscape that ships, and other seeds than its own
