@@ -73,6 +73,19 @@ class PathSettings(StartSettings, total=False):
     momentum: float | None
 
 
+class ForecastSettings(WriteSettings, total=False):
+    """More settings of `forecast`."""
+
+    eta_d: Numbers | None
+    eta_r: float | None
+    m: float
+    n_train: int | None
+    seeds: Sequence[int]
+    batch: int | None
+    fit_steps: int | None
+    momentum: float | None
+
+
 def check_names(verb: str, given: Mapping[str, Any], known: Any) -> None:
     """Refuse a keyword that none of the TypedDict's is, as Python does for those that are spelled out."""
     for name in given:

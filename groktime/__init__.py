@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from groktime.fullnet.check.finding import Finding
     from groktime.fullnet.check.task import check_task
     from groktime.fullnet.decay_path import sample_path
+    from groktime.fullnet.forecast import forecast
     from groktime.fullnet.machine import Machine
     from groktime.fullnet.runs import Runs, open_runs
     from groktime.fullnet.sampler import sample
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from groktime.fullnet.trainer import train
     from groktime.reduced.decay_path import DecayPath, open_path
     from groktime.reduced.errors import InputError, TaskError
+    from groktime.reduced.forecast import Forecast, open_forecast
     from groktime.reduced.landscape import Landscape, open_landscape, shipped
     from groktime.reduced.law import DecayLaw, Schedule
     from groktime.reduced.prediction import Prediction, predict
@@ -47,6 +49,7 @@ _HOME = {
     "predict": "groktime.reduced.prediction",
     "DecayPath": "groktime.reduced.decay_path",
     "open_path": "groktime.reduced.decay_path",
+    **dict.fromkeys(("Forecast", "open_forecast"), "groktime.reduced.forecast"),
     **dict.fromkeys(("DecayLaw", "Schedule"), "groktime.reduced.law"),
     "Recommendation": "groktime.reduced.recommend",
     "Runs": "groktime.fullnet.runs",
@@ -63,6 +66,7 @@ _HOME = {
     "what_if": "groktime.reduced.what_if",
     "sample": "groktime.fullnet.sampler",
     "sample_path": "groktime.fullnet.decay_path",
+    "forecast": "groktime.fullnet.forecast",
     "train": "groktime.fullnet.trainer",
     "Machine": "groktime.fullnet.machine",
     "Finding": "groktime.fullnet.check.finding",
@@ -77,6 +81,7 @@ __all__ = [
     "DecayLaw",
     "DecayPath",
     "Finding",
+    "Forecast",
     "InputError",
     "Ladder",
     "Landscape",
@@ -94,10 +99,12 @@ __all__ = [
     "TaskError",
     "check_task",
     "compare",
+    "forecast",
     "implicit_decay",
     "ladder",
     "measure",
     "open_comparison",
+    "open_forecast",
     "open_landscape",
     "open_path",
     "open_runs",

@@ -75,7 +75,7 @@ def chosen_task(options: argparse.Namespace) -> Task:
 
 def work(options: argparse.Namespace) -> dict[str, Any]:
     """Seeds, the file to write and the machine, as the keyword arguments of what trains."""
-    if not options.output.endswith(".nc"):
+    if options.output is not None and not options.output.endswith(".nc"):
         check(options.output, options.overwrite, (".nc",))  # the rest is checked by what trains
     with needs_torch():
         from groktime.fullnet.machine import Machine

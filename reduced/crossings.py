@@ -54,7 +54,7 @@ def crossings(
     for s, a in np.ndindex(*level.shape):
         limit = level[s, a] = _level(path, test[s, a, -1], threshold, metric)
         for k in range(len(path.refit)):
-            at = _passes(test[s, a, k], limit, metric) * path.dtau
+            at = passes_at(test[s, a, k], limit, metric) * path.dtau
             if np.isnan(at):
                 known = train[s, a, k][np.isfinite(train[s, a, k])]
                 gone = diverged[s, a, k] or (len(known) > 0 and known[-1] < MEMORIZED)
@@ -76,7 +76,7 @@ def _level(path: DecayPath, finest: Floats, threshold: float | None, metric: str
     return level * float(known[-1]) if len(known) else float("nan")
 
 
-def _passes(curve: Floats, level: float, metric: str) -> float:
+def passes_at(curve: Floats, level: float, metric: str) -> float:
     """After how many records a curve passes for `PERSIST` of them, linear between records; 0 where it
     passes from the start, NaN where it never does."""
     curve = curve[np.isfinite(curve)]

@@ -26,6 +26,7 @@ COVERAGE = 0.9  # of all intervals
 TAIL = (1 - COVERAGE) / 2
 _ROUND = 1e-12
 _FAR = 1e4  # in ln t: infinite
+_HALVINGS = 40  # of the range of a probability
 
 
 def predictive(
@@ -62,6 +63,27 @@ def predictive(
         np.nan,
     )
     return lower, upper
+
+
+def probability(
+    t_grok: Floats, low: Floats, high: Floats, outside: NDArray[np.bool_], time: float, model: float = 0.0
+) -> Floats:
+    """How likely a run of another seed is to have generalized by a time, [lane]: the level of the
+    distribution that `predictive` has the ends of; NaN of a single seed. Arguments as there."""
+    count, lanes = t_grok.shape
+    if count < 2:
+        return np.full(lanes, np.nan)
+    there, body = t_grok == 0, (t_grok > 0) & np.isfinite(t_grok)
+    n = body.sum(0)
+    spread = _Spread.of(t_grok, low, high, body, model)
+    least, most = np.zeros(lanes), np.ones(lanes)
+    for _ in range(_HALVINGS):  # the quantile ascends with the level
+        level = (least + most) / 2
+        own = np.where(level < 0.5, spread.early, spread.late)
+        before = spread.end(level, own) <= time
+        least, most = np.where(before, level, least), np.where(before, most, level)
+    known = np.where(n >= 2, least, np.where(n == 0, 0.0, np.nan))
+    return np.asarray(there.mean(0) + n / count * known)
 
 
 class _Spread:

@@ -17,6 +17,7 @@ from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.source import About, Lanes, Options, Readings, option
 from groktime.reduced.starts import check_option
+from groktime.reduced.stored import Gridded
 
 Floats = NDArray[np.float64]
 
@@ -155,7 +156,7 @@ class PathSource:
         return out
 
 
-def check_threshold(path: DecayPath, threshold: float | None, metric: str) -> None:
+def check_threshold(path: Gridded, threshold: float | None, metric: str) -> None:
     """Refuse a threshold or metric that the path cannot be read at, in one sentence that names it."""
     check_option("metric", metric)
     if threshold is None and metric == "loss":

@@ -164,3 +164,20 @@ def of_path(found: PathReadings, resolutions: int) -> Remarks:
             (known & (resolutions == 1), ONE_RESOLUTION),
         ],
     )
+
+
+# --- of forecasts --------------------------------------------------------------------------------
+
+NOT_FORECAST = "The setting is not among those that were forecast, nor between them: nothing is extrapolated."
+ROUGH = (
+    f"The numerical error is above {STEP:.0%} of t_grok: a smaller `precision` or a larger `budget` "
+    "would tell better."
+)
+
+
+def of_forecast(error: Floats, t_grok: Floats, inside: NDArray[np.bool_]) -> Remarks:
+    """Remarks on what a forecast can tell of each lane: its error in ln t_grok, [seed, lane], and whether the
+    lane lies among the settings that were forecast."""
+    with np.errstate(invalid="ignore"):
+        rough = inside & ((error > STEP) & np.isfinite(t_grok)).any(0)
+    return told(len(inside), [(rough, ROUGH), (~inside, NOT_FORECAST)])

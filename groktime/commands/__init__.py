@@ -8,6 +8,7 @@ from __future__ import annotations
 from groktime.commands import (
     compare,
     figure,
+    forecast,
     measure,
     predict,
     recommend,
@@ -21,6 +22,7 @@ from groktime.commands import (
 COMMANDS = {
     module.COMMAND.name: module.COMMAND
     for module in (
+        forecast,
         predict,
         whatif,
         recommend,
