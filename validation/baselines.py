@@ -98,6 +98,7 @@ def norm_separation(table: xr.Dataset) -> Baseline:
     with np.errstate(invalid="ignore", divide="ignore"):
         separation = 2 * np.log(table["norm_at_mem"].values / table["norm_at_grok"].values)
         free = separation / (2 * np.where(rate > 0, rate, np.nan))  # the delay if κ were 1
+    free = np.where(np.isfinite(free), free, np.nan)  # a norm of 0 has no logarithm
     delay = table["measured_delay"].values
     usable = (delay > 0) & (free > 0)
     k = _reference(table, usable)

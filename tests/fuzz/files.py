@@ -15,12 +15,15 @@ from outcome import ELSE, Outcomes, tried
 from planted import flat, planted, planted_path
 
 import groktime as gt
+from groktime.reduced import json_text
 from groktime.reduced.files import write_dataset
 from groktime.reduced.flow import Status
+from groktime.reduced.forecast import FORECAST, Forecast
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.law import stored
 from groktime.validation.measure import measure
 
-KINDS = ("landscape", "plane", "path", "runs", "comparison")
+KINDS = ("landscape", "plane", "path", "forecast", "runs", "comparison")
 _DECAY = {"gamma": 0.1, "eta_d": 1e-3}
 
 
@@ -42,6 +45,27 @@ def _runs(**more: Any) -> gt.Runs:
     return runs
 
 
+def _forecast() -> Forecast:
+    """Two seeds and two decays, at two resolutions."""
+    shape = (2, 2, 1, 1, 2, 12)
+    t = np.broadcast_to(np.r_[0.0, np.geomspace(10, 20_000, 11)], shape)
+    passes = np.array([3000.0, 9000.0])[:, None, None, None, None, None] * np.array([1.1, 1.0])[:, None]
+    after = 1 / (1 + (passes / np.maximum(t, 1)) ** 4)
+    values: dict[str, Any] = {
+        "seed": [0, 1], "gamma": [0.1, 0.3], "eta_d": [1e-3], "alpha": [3.0], "efold": [100, 200],
+        "record": range(12), "t": t, "train_loss": 1e-3 + 0 * t, "test_loss": 1 - 0.9 * after,
+        "train_accuracy": np.minimum(t / 100, 1), "test_accuracy": after, "weight_norm": 9 - 5 * after,
+        "m": 1 + 0 * t, "real_steps": np.broadcast_to([700, 1200], shape[:5]),
+        "diverged": np.zeros(shape[:5], bool), "horizon": np.full((2, 1), 20_000.0), "w0": [3.0, 3.0],
+    }  # fmt: skip
+    attrs = {
+        "task": "planted", "loss": "loss", "accuracy_threshold": 0.9, "threshold_relative": 0, "n_train": 100,
+        "m_start": 1.0, "eta_ratio": 1.0, "optimizer": "adamw", "representation": "fixed", "seconds": 1.0,
+        "law": stored(None), "configuration": json_text.dump({}),
+    }  # fmt: skip
+    return Forecast(FORECAST.arrays(values, attrs, "planted"), "planted")
+
+
 @cache
 def whole() -> dict[str, bytes]:
     """A good file of each kind."""
@@ -49,6 +73,7 @@ def whole() -> dict[str, bytes]:
         "landscape": flat(2).save,
         "plane": _plane().save,
         "path": planted_path(seeds=(0, 1), alpha=(2.0, 3.0)).save,
+        "forecast": _forecast().save,
         "runs": _runs().save,
         "comparison": lambda path: write_dataset(gt.compare(flat(2), _runs()).table, path),
     }
@@ -90,6 +115,13 @@ def _path(path: Path) -> bool:
     return _predicted(path, alpha=3.0, m=1.0)
 
 
+def _of_forecast(path: Path) -> bool:
+    found = gt.open_forecast(path)
+    _shown(found)
+    assert found.summary(by=[1e3]).sizes
+    return _predicted(path, alpha=3.0)
+
+
 def _of_runs(path: Path) -> bool:
     runs = gt.open_runs(path)
     _shown(runs)
@@ -111,6 +143,7 @@ USES: dict[str, Callable[[Path], bool]] = {
     "landscape": _landscape,
     "plane": _of_plane,
     "path": _path,
+    "forecast": _of_forecast,
     "runs": _of_runs,
     "compared runs": _compared,
     "comparison": _comparison,
@@ -121,7 +154,8 @@ def attempt(outcomes: Outcomes, kind: str, damages: Sequence[Damage], folder: Pa
     """Damage a good file, use it, and count what became of it; None where the damage could not be done."""
     path = folder / f"{kind.replace(' ', '-')}.nc"
     path.write_bytes(whole()[kind.rpartition(" ")[2]])
-    for damage in damages:
+    # bytes last: h5py may not come back from writing to a file whose bytes are damaged
+    for damage in sorted(damages, key=lambda d: d.name.startswith("bytes")):
         try:
             damage.act(path)
         except Exception:  # such as what h5py cannot write, or has lost by the damage before

@@ -53,6 +53,14 @@ def test_the_run_that_is_fitted() -> None:
     assert fitted([9.0] * 6, alpha=[3, 3, 3, 2, 2, 2], seed=3) == [4]  # the smaller start
 
 
+def test_a_norm_of_zero_has_no_logarithm() -> None:
+    """Such a run is not fitted to, and is given no time."""
+    made = norm_separation(
+        rows(gamma=[0.1, 0.1, 0.2], measured_t_grok=[4000.0, 3000.0, 2000.0], norm_at_grok=[3.0, 0.0, 2.0])
+    )
+    assert np.isfinite(made.t_grok).tolist() == [True, False, True]
+
+
 def test_the_norm_law_is_recovered() -> None:
     gamma, kappa = np.array([0.1, 0.1, 0.2, 0.4, 0.4]), 1.7
     after = np.array([3.0, 2.5, 2.0, 1.5, 1.0])
