@@ -3,7 +3,10 @@
 
 import sys
 
-from groktime.reduced import interrupt
+try:
+    from groktime.reduced import interrupt
+except KeyboardInterrupt:  # within the first hundredths of a second: nothing has begun
+    sys.exit(130)
 
 
 def main() -> int:
