@@ -15,12 +15,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from groktime.fullnet.decay_path import sample_path
+from groktime.fullnet.forecast import forecast
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.sampler import sample
 from groktime.fullnet.task import Task
 from groktime.fullnet.trainer import train
 from groktime.reduced.decay_path import DecayPath, open_path
 from groktime.reduced.errors import InputError
+from groktime.reduced.forecast import Forecast, open_forecast
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.path_source import PathSource
 from groktime.validation.comparison import Comparison
@@ -60,6 +62,14 @@ def pathed(path: Path, task: Task, **settings: Any) -> DecayPath:
         with _Clock(path):
             sample_path(task, out=path, **settings)
     return open_path(path)
+
+
+def forecasted(path: Path, task: Task, **settings: Any) -> Forecast:
+    """The forecast of a file, made first if it is not there (`fullnet.forecast.forecast`)."""
+    if not path.exists():
+        with _Clock(path):
+            forecast(task, out=path, **settings)
+    return open_forecast(path)
 
 
 def kept(path: Path, made: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
