@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import groktime.fullnet.forecast as module
+from groktime.cli import main
 from groktime.fullnet.forecast import FIRST, Cell, forecast
 from groktime.fullnet.job import drive, run
 from groktime.fullnet.machine import Machine
@@ -67,9 +69,9 @@ def forecasted(task: Task | None = None, **change: Any) -> Forecast:
 
 
 def test_it_is_the_time_of_training_at_a_fraction_of_its_steps() -> None:
-    found = forecasted(gamma=[1e-3, GAMMA])
+    found = forecasted(gamma=[GAMMA, 1e-2])
     runs = train(
-        regression(), gamma=[1e-3, GAMMA], alpha=10.0, seeds=[0, 1], steps=60_000, optimizer="sgd",
+        regression(), gamma=[GAMMA, 1e-2], alpha=10.0, seeds=[0, 1], steps=20_000, optimizer="sgd",
         stop_at=0.95, machine=ALONE,
     )  # fmt: skip
     trained = measure(runs)["t_grok"].values.reshape(2, 2).T
@@ -77,8 +79,8 @@ def test_it_is_the_time_of_training_at_a_fraction_of_its_steps() -> None:
     times = found.times()
     np.testing.assert_allclose(times.t_grok[:, :, 0, 0], trained, rtol=0.04)
     assert (times.error < 0.1).all()
-    assert (found.speed_up()[:, 0] > 5).all()
-    assert (found.speed_up()[:, 0] > 2 * found.speed_up()[:, 1]).all()  # the longer, the more is saved
+    assert (found.speed_up()[:, 0] > 2.5).all()
+    assert (found.speed_up()[:, 0] > 1.5 * found.speed_up()[:, 1]).all()  # the longer, the more is saved
 
 
 def test_with_nothing_hastened_it_is_training_step_by_step() -> None:
@@ -240,3 +242,33 @@ def test_what_does_not_decay_is_not_shrunk() -> None:
         procedure.record(state)
     assert state.real[0] < 1500
     assert float(state.members.ensemble.part_norms()[0, 0]) == 1.0
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "forecast",
+        "teacher-student",
+        "--gamma",
+        "0.3",
+        "1",
+        "--eta-d",
+        "1e-3",
+        "--alpha",
+        "3",
+        "--seeds",
+        "2",
+    ]
+    out = tmp_path / "f.nc"
+    assert main([*words, "--quiet", "--device", "cpu", "--by", "3000", "-o", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("teacher-student: 2 seeds, N = 100")
+    assert lines[2].split()[:4] == ["gamma", "eta_d", "alpha", "t_grok"]
+    assert lines[2].endswith("by 3,000")
+    assert [line.split()[0] for line in lines[4:]] == ["0.3", "1"]
+    table = open_forecast(out).summary()
+    assert table["status"].values.ravel().tolist() == ["generalizes", "generalizes"]
+    assert f"{float(table['t_grok'].values[0, 0, 0]):,.0f}" in lines[4]
+    assert main([*words, "--quiet", "-o", str(out)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["predict", str(out), "--gamma", "0.5", "--eta-d", "1e-3", "--alpha", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["error"] < 0.1
