@@ -152,6 +152,23 @@ CALLS: Mapping[str, tuple[Callable[..., Any], Mapping[str, Any], Callable[[Any],
         },
         _kept,
     ),
+    "forecast": (
+        gt.forecast,
+        {
+            **_NETWORKS,
+            **_RUN,
+            "gamma": 1.0,
+            "precision": 0.1,
+            "budget": None,
+            "steps": 30,
+            "threshold": None,
+            "optimizer": "adamw",
+            "representation": "fixed",
+            "fit_steps": 2,
+            "batch": 0,
+        },
+        _kept,
+    ),
     "integrate_networks": (
         integrate_networks,
         {

@@ -40,6 +40,16 @@ BASE: Mapping[str, Mapping[str, list[str]]] = {
         "alpha": ["3"],
         "seed": ["0"],
     },
+    "forecast": {
+        "task": ["teacher-student"],
+        "gamma": ["1"],
+        "seeds": ["1"],
+        "steps": ["30"],
+        "fit_steps": ["2"],
+        "output": ["new.nc"],
+        "quiet": [],
+        "workers": ["1"],
+    },
     "sample": {
         "task": ["teacher-student"],
         "alpha": ["1:4:4"],
