@@ -98,6 +98,16 @@ class Optimizer:
                 )  # fmt: skip
         self.steps += 1
 
+    @torch.no_grad()
+    def age(self, gradient: Tensor, more: Tensor) -> None:
+        """Let Adam's second moments forget as they would in `more` [member] further steps along the same
+        gradients; of the other rules nothing."""
+        if len(self.moments) < 2:
+            return
+        beta = torch.tensor([setting.betas[1] for setting in self.settings], dtype=torch.float64)
+        kept = (beta ** more.cpu().double()).to(self.moments).unsqueeze(1)
+        self.moments[1].mul_(kept).addcmul_(gradient.square(), 1 - kept)
+
     def keep(self, rows: Tensor, flat: Tensor) -> None:
         """Retire all other members; `flat` holds the parameters of those that stay."""
         self.flat, self.moments = flat, self.moments[:, rows].contiguous()

@@ -7,8 +7,10 @@ weights are shrunk by what decay would do in `pace - 1` more, and the clock t go
     pace = max(1, min(t - t_fit, 1/(ηγ)) / efold),
 
 so that every e-fold of the time since the fit takes `efold` steps, and so does every 1/(ηγ), in which
-decay alone shrinks the weights by e. With `efold` at the horizon or above no step is hastened, and this is
-training itself; halving it tells the error. See docs/forecast.md.
+decay alone shrinks the weights by e. Adam's second moment forgets by that clock, too: its thousand steps
+would reach back to the fit, whose gradients are large, and the network would follow late. With `efold` at
+the horizon or above no step is hastened, and this is training itself; halving it tells the error. See
+docs/forecast.md.
 """
 
 from __future__ import annotations
@@ -139,6 +141,7 @@ class Hastening:
         some.advance(gradient, slow, schedule.at(some.step), schedule.settled(some.step))
         more = self._pace(state, rows) - 1
         if more.any():
+            some.optimizer.age(gradient, torch.as_tensor(more))
             with torch.no_grad():
                 factor = torch.as_tensor(np.exp(-state.rate[rows] * more)).to(some.flat)
                 scale(some.flat, factor, some.decays)

@@ -83,3 +83,22 @@ def test_a_projected_member_has_its_target_norm() -> None:
     target = torch.tensor([0.1, 1.0, 10.0, 1e3], dtype=torch.float64)
     project(flat, target)
     torch.testing.assert_close(weight_norm(flat), target, rtol=1e-12, atol=0)
+
+
+def test_second_moments_age_as_if_the_same_gradient_came_again() -> None:
+    """By each member's own beta and as many steps as are its own; the first moments stay."""
+    flat, gradient = (
+        torch.zeros(len(SETTINGS), 5, dtype=torch.float64),
+        torch.randn(len(SETTINGS), 5).double(),
+    )
+    more = torch.tensor([0.0, 1.0, 2.0, 3.0, 40.0])
+    optimizer = Optimizer("adamw", flat, SETTINGS)
+    optimizer.step(gradient)
+    first, second = (m.clone() for m in optimizer.moments)
+    optimizer.age(gradient, more)
+    for k, (setting, times) in enumerate(zip(SETTINGS, more.int().tolist(), strict=True)):
+        for _ in range(times):
+            second[k] = setting.betas[1] * second[k] + (1 - setting.betas[1]) * gradient[k] ** 2
+    torch.testing.assert_close(optimizer.moments[1], second, rtol=1e-12, atol=0)
+    assert torch.equal(optimizer.moments[0], first)
+    Optimizer("momentum", flat, SETTINGS).age(gradient, more)
