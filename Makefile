@@ -14,11 +14,14 @@ run: .venv/train
 	@echo "1. Predict, from a landscape that ships, before anything is trained"
 	$(BIN)/groktime predict teacher-student --gamma 0.1 --eta-d 3e-4 --alpha 3 \
 		-o out/prediction.png --overwrite
-	@echo; echo "2. Train eight networks in full: two weight decays, four new seeds (about a minute)"
+	@echo; echo "2. Forecast eight networks that the landscape has not seen (half a minute)"
+	$(BIN)/groktime forecast teacher-student --gamma 0.1 0.3 --eta-d 3e-4 --alpha 3 --seeds 100 101 102 103 \
+		-o out/forecast.nc --overwrite
+	@echo; echo "3. Train them in full: two weight decays, four seeds (about a minute)"
 	$(BIN)/groktime train teacher-student --gamma 0.1 0.3 --eta-d 3e-4 --alpha 3 --seeds 100 101 102 103 \
 		--steps 30000 --stop-at 0.95 -o out/runs.nc --overwrite
-	@echo; echo "3. Compare"
-	$(BIN)/groktime compare teacher-student out/runs.nc -o out/report --overwrite
+	@echo; echo "4. Compare"
+	$(BIN)/groktime compare teacher-student out/runs.nc --path out/forecast.nc -o out/report --overwrite
 	@echo; echo "See out/report/report.html, and its figures beside it"
 
 test: .venv/test

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from groktime.completion import files
 from groktime.option import Command, Option, given
 from groktime.options import JSON, LEVEL, M_RATE, MEASURING, RUNS, SAMPLED_STEPS, SOURCE, output
 from groktime.output import print_json
+from groktime.reduced.errors import InputError
+
+if TYPE_CHECKING:
+    from groktime.reduced.decay_path import DecayPath
+    from groktime.reduced.forecast import Forecast
 
 PATH = Option(
     "path",
-    "decay paths, one more predictor (.nc)",
+    "files of decay paths or forecasts, further predictors (.nc)",
     metavar="FILE",
     many=True,
     completer=files(".nc"),
@@ -20,16 +26,28 @@ PATH = Option(
 PREDICTING = (LEVEL, M_RATE, SAMPLED_STEPS)
 
 
+def _further(name: str) -> DecayPath | Forecast:
+    """A decay path or a forecast from its file."""
+    from groktime.reduced.landscape import Landscape
+    from groktime.reduced.sources import open_value
+
+    found = open_value(name)
+    if isinstance(found, Landscape):
+        raise InputError(
+            f"--path {name}: is a landscape; expected a file of schema groktime-path/1 or groktime-forecast/1"
+        )
+    return found
+
+
 def run(options: argparse.Namespace) -> None:
     """Predict and measure every run; print the comparison, write its report."""
-    from groktime.reduced.decay_path import open_path
     from groktime.validation.compare import compare
     from groktime.validation.folder import check_folder
 
     if options.output:
         inputs = (options.landscape, options.runs, *(options.path or ()))
         check_folder(Path(options.output), options.overwrite, inputs=inputs)
-    sources = [options.landscape, *map(open_path, options.path or ())]
+    sources = [options.landscape, *map(_further, options.path or ())]
     comparison = compare(sources, options.runs, **given(options, MEASURING, PREDICTING))
     if options.output:
         comparison.write_report(options.output, overwrite=options.overwrite)

@@ -1,9 +1,9 @@
 """Forecasts of every system that decays beside its trainings, nothing chosen by hand, with the noise floor.
 
-The runs are those of `decays`, of other seeds: γ, rate and start are as there, and the forecast is asked with
-nothing but these. Seeds 70 on: the scheme was chosen on teacher–student with the seeds 50 to 52 and 60 to 64,
-and on the transformer with 50 to 52. The floor is one seed trained again from weights that are moved by a part
-in a million. Needs the MNIST and IMDb files (docs/data.md). Stopped, it goes on when called again.
+The runs are those of `decays`, of other seeds: γ, rate and start are as there, and a forecast is asked with
+nothing but these. Seeds 70 on: the scheme was chosen on teacher–student with the seeds 50 to 52 and 60 to
+64, and on the transformer with 50 to 52. The floor is one seed trained again from weights that are moved by
+a part in a million. Needs the MNIST and IMDb files (docs/data.md). Stopped, it goes on when called again.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import xarray as xr
 
 import groktime
 import groktime.fullnet.decay_path
+import groktime.fullnet.forecast
 import groktime.fullnet.sampler
 import groktime.fullnet.tasks
 import groktime.fullnet.trainer
@@ -238,6 +239,7 @@ FUNCTIONS: dict[str, list[Callable[..., Any]]] = {
     "whatif": [groktime.reduced.what_if.what_if],
     "sample": [groktime.fullnet.sampler.sample],
     "sample-path": [groktime.fullnet.decay_path.sample_path],
+    "forecast": [groktime.fullnet.forecast.forecast],
     "train": [groktime.fullnet.trainer.train],
     "measure": [groktime.validation.measure.measure],
     "compare": [groktime.validation.compare.compare],
