@@ -117,9 +117,11 @@ FORECAST = Schema(
 class Times:
     """When the networks of a forecast pass, [seed, gamma, eta_d, alpha], in steps of the training.
 
-    `t_grok`, `t_mem` : at the finest resolution that was run, NaN where there is none.
-    `error` : the numerical error of ln t_grok: how far the two finest are apart; 0 where no step was
-        hastened, infinite where there is one resolution, or where one passes and the other does not.
+    `t_grok` : carried on from the two finest resolutions to the limit, in which the error of ln t falls as
+        1/efold; NaN where there is none.
+    `t_mem` : at the finest one.
+    `error` : the numerical error of ln t_grok: how far the two are apart; 0 where no step was hastened,
+        infinite where there is one resolution, or where one passes and the other does not.
     """
 
     status: NDArray[np.object_]
@@ -192,6 +194,9 @@ class Forecast(Gridded):
             status[cell], t_grok[cell], t_mem[cell], limit = found[-1]
             ends = [np.inf if np.isnan(each[1]) else each[1] for each in found]
             error[cell] = self._error(cell, int(ran[-1]), ends)
+            if 0 < error[cell] < np.inf:
+                ratio = self.efold[ran[-1]] / self.efold[ran[-2]]
+                t_grok[cell] *= (ends[-1] / ends[-2]) ** (1 / (ratio - 1))
         return Times(status, t_grok, t_mem, error, limit)
 
     def _passes(

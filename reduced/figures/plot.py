@@ -108,12 +108,12 @@ def plot(
     kind: str | None = None,
     **options: Any,
 ) -> Axes | Panels:
-    """Draw a value: a prediction, the Dataset of `what_if`, a landscape, a decay path, runs, a comparison, a
-    ladder, or a mapping of training-set sizes to predictions.
+    """Draw a value: a prediction, the Dataset of `what_if`, a landscape, a decay path, a forecast, runs, a
+    comparison, a ladder, or a mapping of training-set sizes to predictions.
 
     Parameters
     ----------
-    x : the value, or the name or file of a landscape, a decay path or runs.
+    x : the value, or the name or file of a landscape, a decay path, a forecast or runs.
     file : a name that ends in .png, .pdf or .svg; without it nothing is written.
     ax : Axes to draw into, for figures of one panel.
     overwrite : whether `file` may exist.
@@ -197,8 +197,8 @@ def _find(x: Any, kind: str | None) -> _Drawing:
     if not found:
         raise InputError(
             f"plot: there is no figure of a {type(x).__name__}; expected a prediction, the result of "
-            "what_if, a landscape, a decay path, runs, a comparison, a ladder, or a mapping of sizes to "
-            "predictions"
+            "what_if, a landscape, a decay path, a forecast, runs, a comparison, a ladder, or a mapping of "
+            "sizes to predictions"
         )
     for drawing in found:
         if drawing.kind == kind or (kind is None and drawing.when(x)):
