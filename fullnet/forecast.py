@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -34,38 +34,50 @@ _CHEAPER = 0.7  # of t_grok: what a next resolution may cost, beyond which train
 _BACK = 4  # times as many steps to an e-fold where hastening made a network collapse
 
 
+class Ran(NamedTuple):
+    """One resolution of a network: times NaN where there are none, and optimizer steps."""
+
+    efold: int
+    status: Status
+    t_grok: float
+    t_mem: float
+    steps: int
+
+
 @dataclass
 class Cell:
     """One network: its resolutions so far, each with what became of it, and optimizer steps."""
 
     member: Member
     horizon: int
-    ran: list[tuple[int, Status, float, int]] = field(default_factory=list)  # efold, status, t_grok, steps
+    ran: list[Ran] = field(default_factory=list)
 
     @property
     def spent(self) -> int:
         """Optimizer steps so far."""
-        return sum(steps for *_, steps in self.ran)
+        return sum(one.steps for one in self.ran)
 
     def next(self, precision: float, budget: float) -> int | None:
         """Steps to an e-fold of the next resolution; None where it is known as well as was asked, where
         there is nothing to know, or where the budget does not allow for another."""
         if not self.ran:
             return min(FIRST, self.horizon)
-        efold, status, t_grok, steps = self.ran[-1]
+        efold, status, t_grok, t_mem, steps = self.ran[-1]
         if efold >= self.horizon or status == Status.UNFITTED:
             return None
         if len(self.ran) > 1 and self._settled(precision):
             return None
         collapsed = status == Status.COLLAPSES
         wanted = min(efold * (_BACK if collapsed else 2), self.horizon)
-        cost = steps * wanted / efold  # at most
+        fit = 0.0 if math.isnan(t_mem) else min(t_mem, steps)
+        cost = fit + (steps - fit) * wanted / efold  # at most
         if not math.isnan(t_grok) and cost >= _CHEAPER * t_grok:
             wanted, cost = self.horizon, t_grok
         return wanted if self.spent + cost <= budget else None
 
     def _settled(self, precision: float) -> bool:
-        (_, before, early, _), (_, status, late, _) = self.ran[-2:]
+        before, status = (one.status for one in self.ran[-2:])
+        early, late = (one.t_grok for one in self.ran[-2:])
         if math.isnan(early) or math.isnan(late):
             return math.isnan(early) and math.isnan(late) and before == status != Status.COLLAPSES
         return abs(math.log(max(late, 1.0) / max(early, 1.0))) <= precision
@@ -195,8 +207,8 @@ def _refined(
         times = so_far.times(procedure.stop_at)
         for (cell, efold), c, steps in zip(wanted, some, new["real_steps"], strict=True):
             at = tuple(so_far.place(name, getattr(c, name)) for name in CELLS)
-            status, t_grok = Status(times.status[at]), float(times.t_grok[at])
-            cell.ran.append((efold, status, t_grok, int(steps)))
+            t_grok, t_mem = float(times.t_grok[at]), float(times.t_mem[at])
+            cell.ran.append(Ran(efold, Status(times.status[at]), t_grok, t_mem, int(steps)))
 
 
 def _blank(procedure: Hastening, members: Sequence[Hastened]) -> Arrays:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import groktime.fullnet.forecast as module
 from groktime.cli import main
-from groktime.fullnet.forecast import FIRST, Cell, forecast
+from groktime.fullnet.forecast import FIRST, Cell, Ran, forecast
 from groktime.fullnet.job import drive, run
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Member, Setup
@@ -124,27 +124,31 @@ GOES, LOST, FAR = Status.GENERALIZES, Status.COLLAPSES, Status.OUTSIDE
     ("ran", "then"),
     [
         ([], FIRST),
-        ([(100, GOES, 9000.0, 700)], 200),  # one resolution tells no error
-        ([(100, GOES, 9000.0, 700), (200, GOES, 8500.0, 1200)], None),  # within 10 %
-        ([(100, GOES, 9000.0, 700), (200, GOES, 7500.0, 1200)], 400),
-        ([(100, GOES, 900.0, 500)], 50_000),  # training is cheaper
-        ([(100, LOST, np.nan, 500)], 400),
-        ([(100, LOST, np.nan, 500), (400, GOES, 9000.0, 1500)], 800),
-        ([(100, LOST, np.nan, 500), (400, LOST, np.nan, 500)], 1600),
-        ([(100, FAR, np.nan, 900), (200, FAR, np.nan, 1500)], None),  # they agree that it does not
-        ([(100, GOES, 9000.0, 700), (200, FAR, np.nan, 1500)], 400),
-        ([(100, Status.UNFITTED, np.nan, 700)], None),
-        ([(50_000, GOES, 900.0, 900)], None),  # training itself
+        ([Ran(100, GOES, 9000.0, 300.0, 700)], 200),  # one resolution tells no error
+        ([Ran(100, GOES, 9000.0, 300.0, 700), Ran(200, GOES, 8500.0, 300.0, 1200)], None),  # within 10 %
+        ([Ran(100, GOES, 9000.0, 300.0, 700), Ran(200, GOES, 7500.0, 300.0, 1200)], 400),
+        ([Ran(100, GOES, 900.0, 300.0, 500)], 50_000),  # 700 steps: training is cheaper
+        ([Ran(100, GOES, 1100.0, 300.0, 500)], 200),
+        ([Ran(100, LOST, np.nan, 300.0, 500)], 400),
+        ([Ran(100, LOST, np.nan, 300.0, 500), Ran(400, GOES, 9000.0, 300.0, 1500)], 800),
+        ([Ran(100, LOST, np.nan, 300.0, 500), Ran(400, LOST, np.nan, 300.0, 500)], 1600),
+        (
+            [Ran(100, FAR, np.nan, 300.0, 900), Ran(200, FAR, np.nan, 300.0, 1500)],
+            None,
+        ),  # they agree that it does not
+        ([Ran(100, GOES, 9000.0, 300.0, 700), Ran(200, FAR, np.nan, 300.0, 1500)], 400),
+        ([Ran(100, Status.UNFITTED, np.nan, 300.0, 700)], None),
+        ([Ran(50_000, GOES, 900.0, 300.0, 900)], None),  # training itself
     ],
 )
-def test_which_resolution_comes_next(ran: list[tuple[int, Status, float, int]], then: int | None) -> None:
+def test_which_resolution_comes_next(ran: list[Ran], then: int | None) -> None:
     assert Cell(CELL, 50_000, ran).next(precision=0.1, budget=np.inf) == then
 
 
 def test_a_budget_is_kept_and_what_is_not_known_by_then_is_said() -> None:
-    ran = [(100, GOES, 9000.0, 700), (200, GOES, 7500.0, 1200)]
-    assert Cell(CELL, 50_000, ran).next(0.1, budget=4300) == 400
-    assert Cell(CELL, 50_000, ran).next(0.1, budget=4299) is None
+    ran = [Ran(100, GOES, 9000.0, 300.0, 700), Ran(200, GOES, 7500.0, 300.0, 1200)]
+    assert Cell(CELL, 50_000, ran).next(0.1, budget=4000) == 400
+    assert Cell(CELL, 50_000, ran).next(0.1, budget=3999) is None
     found = forecasted(budget=800, precision=1e-4)
     assert found.real_steps.max() <= 800
     p = predict(found, gamma=GAMMA, eta_d=0.1, alpha=10.0)
@@ -284,7 +288,7 @@ def test_two_resolutions_are_carried_on_to_the_limit() -> None:
         run = np.flatnonzero(found["real_steps"].values[seed, 0, 0, 0])
         assert found.efold[run[-1]] < found["horizon"].values[0, 0]
         ends = np.log([found._passes((seed, 0, 0, 0, int(k)), None, "accuracy")[1] for k in run[-2:]])
-        slope, limit = np.polyfit(1 / np.array(found.efold)[run[-2:]], ends, 1)
+        _, limit = np.polyfit(1 / np.array(found.efold)[run[-2:]], ends, 1)
         assert found.times().t_grok[seed, 0, 0, 0] == pytest.approx(np.exp(limit))
         assert found.times().error[seed, 0, 0, 0] == pytest.approx(abs(ends[1] - ends[0]))
 
