@@ -37,6 +37,10 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "sample-path": (
         "sample-path", *_SMALL, "--alpha", "2", "3", "--refit", "10", "--tau", "0.2", "-o", "out.nc",
     ),
+    "forecast": (
+        "forecast", *_SMALL, "--gamma", "0.5", "1", "--eta-d", "3e-3", "--alpha", "2", "--steps", "3000",
+        "-o", "out.nc",
+    ),
     "compare -o": ("compare", "teacher-student", "runs.nc", "-o", "out"),
     "compare -o --overwrite": ("compare", "teacher-student", "runs.nc", "-o", "out", "--overwrite"),
     "predict -o": (
@@ -84,7 +88,8 @@ def _digest(path: Path) -> str:
             text = repr(values.tolist()) if values.dtype.kind == "O" else ""
             found.update(f"{name} {values.dtype} {values.shape} {text}".encode())
             found.update(b"" if text else values.tobytes())
-        found.update(repr(sorted((k, str(v)) for k, v in file.attrs.items())).encode())
+        about = sorted((k, str(v)) for k, v in file.attrs.items() if k != "seconds")  # what it took
+        found.update(repr(about).encode())
     return found.hexdigest()
 
 

@@ -46,7 +46,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "gamma": (2.0,),
         "fresh": range(16, 32),
         "steps": 12_000,
-        "path": {"dtau": 0.05, "refit": (12, 25), "tau": 20.0, "stop_at": 0.95},
+        "path": {"dtau": 0.05, "refit": (12, 25), "tau": 8.0, "stop_at": 0.95},
     },
     "mnist": {
         "gamma": (0.3,),
