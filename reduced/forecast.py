@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced.arguments import numbers
 from groktime.reduced.crossings import passes_at
 from groktime.reduced.decay_path import CURVES, OPTIMIZERS
 from groktime.reduced.errors import InputError
@@ -32,6 +33,7 @@ from groktime.reduced.schema import (
     Range,
     Schema,
 )
+from groktime.reduced.starts import POSITIVE
 from groktime.reduced.stored import Gridded
 from groktime.reduced.system import MEMORIZED
 
@@ -252,16 +254,14 @@ class Forecast(Gridded):
         table["real_steps"] = dims, np.median(steps, 0)
         table["speed_up"] = dims, (table["t_grok"] / np.median(steps, 0)).values
         table["error"] = dims, np.median(np.where(np.isnan(times.t_grok), np.inf, times.error), 0)
-        if len(by):
+        if by := times_of(by):
             mesh = np.meshgrid(*axes.values(), indexing="ij")
             lanes = Lanes(**{k: v.ravel() for k, v in zip(axes, mesh, strict=True)})
             found = ForecastSource(self).read(lanes, threshold=threshold)
             outside = found.status == Status.OUTSIDE
-            each = [
-                probability(found.t_grok, found.low, found.high, outside, float(t), found.model) for t in by
-            ]
+            each = [probability(found.t_grok, found.low, found.high, outside, t, found.model) for t in by]
             shares = np.reshape(each, (len(by), *mesh[0].shape))
-            table["probability"] = xr.DataArray(shares, {"by": list(by)}, ("by", *dims))
+            table["probability"] = xr.DataArray(shares, {"by": by}, ("by", *dims))
         return table
 
     def curves(self) -> xr.Dataset:
@@ -278,6 +278,11 @@ class Forecast(Gridded):
             for name in ("t", *CURVES)
         }
         return xr.Dataset(each, {name: self[name].values for name in (*CELLS, "record")})
+
+
+def times_of(by: Sequence[float]) -> list[float]:
+    """Times by which a network may have generalized, in steps; refused where one is not above 0."""
+    return numbers("by", by, *POSITIVE).tolist() if len(by) else []
 
 
 def _time(t: Floats, at: float) -> float:

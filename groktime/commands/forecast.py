@@ -55,11 +55,12 @@ def run(options: argparse.Namespace) -> None:
     with needs_torch():
         from groktime.fullnet.forecast import forecast
     from groktime.output import print_json
+    from groktime.reduced.forecast import times_of
     from groktime.reduced.forecast_text import table
 
     task = chosen_task(options)
+    by = times_of([] if options.by is None else values("by", options.by))  # before the work
     found = forecast(task, **given(options, SETTINGS, NETWORK, FORECAST), **work(options))
-    by = [] if options.by is None else values("by", options.by)
     if options.json:
         print_json(found.summary(by=by).to_dict())
     else:

@@ -76,7 +76,10 @@ def _curves(ax: Axes, forecast: Forecast, place: tuple[int, int, int]) -> list[A
                 ax.plot(t, forecast[name].values[(*cell, j)], color=color, linewidth=width, alpha=0.8)
         ax.plot(times.t_grok[cell], limit, "o", color=BLUE, markeredgecolor="white", zorder=4)
     ax.axhline(limit, color=PURPLE, linewidth=1, linestyle="--")
-    ax.set(xscale="log", xlabel=f"{STEPS} of the training", ylabel="accuracy", ylim=(-0.03, 1.04))
+    there = [float(getattr(forecast, k)[at]) for k, at in zip(_SETTING, place, strict=True)]
+    words = "γ = {:g}, {} = {:g}, α = {:g}".format(there[0], ETA_D, *there[1:])
+    ax.set(xscale="log", ylabel="accuracy", ylim=(-0.03, 1.04))
+    ax.set_xlabel(f"{STEPS} of the training (curves: {words})")
     ax.set_xlim(1, None)
     ax.grid(alpha=0.25)
     return [
@@ -112,10 +115,6 @@ def _prediction(ax: Axes, p: Prediction) -> list[Artist]:
     forecast = p.source.forecast
     place = [int(np.argmin(np.abs(np.log(getattr(forecast, k) / p.settings[k])))) for k in _SETTING]
     handles = _curves(ax, forecast, (place[0], place[1], place[2]))
-    there = [float(getattr(forecast, k)[at]) for k, at in zip(_SETTING, place, strict=True)]
-    if there != [p.settings[k] for k in _SETTING]:
-        words = "γ = {:g}, {} = {:g}, α = {:g}".format(there[0], ETA_D, *there[1:])
-        ax.set_xlabel(f"{STEPS} of the training (curves: {words})")
     if not math.isfinite(p.t_grok):
         return handles
     ax.axvline(p.t_grok, color=BLACK, linewidth=1.4)

@@ -195,6 +195,8 @@ def test_it_is_a_source_between_its_settings_and_not_beyond() -> None:
     assert "nothing is extrapolated" in str(table["remark"].values[2])
     assert predict(found, gamma=GAMMA, eta_d=0.1, alpha=2.0).status == Status.OUTSIDE
     summary = found.summary(by=[1.0, 1e6])
+    with pytest.raises(InputError, match="by = 0: expected"):
+        found.summary(by=[0])
     assert summary["probability"].values[0] == pytest.approx(0, abs=0.02)
     assert summary["probability"].values[1] == pytest.approx(1, abs=0.05)
 
@@ -274,6 +276,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     table = open_forecast(out).summary()
     assert table["status"].values.ravel().tolist() == ["generalizes", "generalizes"]
     assert f"{float(table['t_grok'].values[0, 0, 0]):,.0f}" in lines[4]
+    before = main([*words, "--quiet", "--by", "-5", "-o", str(tmp_path / "g.nc")])
+    assert (before, [p.name for p in tmp_path.iterdir()]) == (2, ["f.nc"])
+    assert "by = -5: expected a finite number above 0" in capsys.readouterr().err
     assert main([*words, "--quiet", "-o", str(out)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert main(["predict", str(out), "--gamma", "0.5", "--eta-d", "1e-3", "--alpha", "3", "--json"]) == 0
