@@ -109,6 +109,30 @@ BUILT_IN = {
         member_steps=18_000,
         speed=275,
     ),
+    "modular-mlp": BuiltIn(
+        "modular_mlp",
+        "MLP on (a + b) mod p, trained by others too",
+        {
+            "p": Setting("the modulus", int, 59),
+            "d_model": Setting("width of the network", int, 128),
+        },
+        presets={"small": {"p": 31, "d_model": 64, "width": 128, "n_train": 577}},
+        figures="arXiv 2606.13753",
+        run="train modular-mlp --preset small --gamma 1 --alpha 1 --seeds 3 --steps 6000",
+        member_steps=18_000,
+    ),
+    "modular-transformer": BuiltIn(
+        "modular_transformer",
+        "transformer with LayerNorm on (a + b) mod p, trained by others too",
+        {
+            "p": Setting("the modulus", int, 71),
+            "d_model": Setting("width of the network", int, 128),
+        },
+        presets={"small": {"p": 41, "d_model": 64, "n_train": 840}},
+        figures="arXiv 2606.13753",
+        run="train modular-transformer --preset small --gamma 1 --alpha 1 --seeds 3 --steps 6000",
+        member_steps=18_000,
+    ),
     "four-operations": BuiltIn(
         "four_operations",
         "two-block decoder on (x ∘ y) mod p; operation + - * or /",

@@ -16,10 +16,10 @@ TRAIN_SHARE = 0.3
 SYMBOLS = 5000  # whose pairs still fit into memory
 
 
-def samples(n_train: int | None, total: int, p: int) -> int:
-    """The number of training samples: `n_train`, or 30 % of all."""
+def samples(n_train: int | None, total: int, p: int, share: float = TRAIN_SHARE) -> int:
+    """The number of training samples: `n_train`, or a share of all."""
     if n_train is None:
-        return round(TRAIN_SHARE * total)
+        return round(share * total)
     return whole_number("n_train", n_train, 1, total, f"the equations modulo {p}")
 
 
