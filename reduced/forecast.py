@@ -119,10 +119,8 @@ FORECAST = Schema(
 class Times:
     """When the networks of a forecast pass, [seed, gamma, eta_d, alpha], in steps of the training.
 
-    `t_grok` : carried on from the two finest resolutions to the limit, in which the error of ln t falls as
-        1/efold; NaN where there is none.
-    `t_mem` : at the finest one.
-    `error` : the numerical error of ln t_grok: how far the two are apart; 0 where no step was hastened,
+    `t_grok`, `t_mem` : at the finest resolution; NaN where there is none.
+    `error` : the numerical error of ln t_grok: how far the two finest are apart; 0 where no step is hastened,
         infinite where there is one resolution, or where one passes and the other does not.
     """
 
@@ -196,9 +194,6 @@ class Forecast(Gridded):
             status[cell], t_grok[cell], t_mem[cell], limit = found[-1]
             ends = [np.inf if np.isnan(each[1]) else each[1] for each in found]
             error[cell] = self._error(cell, int(ran[-1]), ends)
-            if 0 < error[cell] < np.inf:
-                ratio = self.efold[ran[-1]] / self.efold[ran[-2]]
-                t_grok[cell] *= (ends[-1] / ends[-2]) ** (1 / (ratio - 1))
         return Times(status, t_grok, t_mem, error, limit)
 
     def _passes(

@@ -99,13 +99,14 @@ class Optimizer:
         self.steps += 1
 
     @torch.no_grad()
-    def age(self, gradient: Tensor, more: Tensor) -> None:
+    def age(self, gradient: Tensor, more: Tensor, least: Tensor) -> None:
         """Let Adam's second moments forget as they would in `more` [member] further steps along the same
-        gradients; of the other rules nothing."""
+        gradients, but remember `least` [member] steps; of the other rules nothing."""
         if len(self.moments) < 2:
             return
         beta = torch.tensor([setting.betas[1] for setting in self.settings], dtype=torch.float64)
-        kept = (beta ** more.cpu().double()).to(self.moments).unsqueeze(1)
+        kept = torch.maximum(beta ** more.cpu().double(), (1 - 1 / least.cpu().double()) / beta)
+        kept = kept.clamp(max=1.0).to(self.moments).unsqueeze(1)
         self.moments[1].mul_(kept).addcmul_(gradient.square(), 1 - kept)
 
     def keep(self, rows: Tensor, flat: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Training whose decay is hastened once the training set is fitted: an optimizer step counts as many.
+"""Training that is hastened once the training set is fitted: an optimizer step counts as many.
 
 A network is trained in earnest until it has fitted; which solution it drifts to is decided by then. From
 there on its decay is all that takes long, and it is slow against everything else: after each step the
@@ -7,10 +7,13 @@ weights are shrunk by what decay would do in `pace - 1` more, and the clock t go
     pace = max(1, min(t - t_fit, 1/(ηγ)) / efold),
 
 so that every e-fold of the time since the fit takes `efold` steps, and so does every 1/(ηγ), in which
-decay alone shrinks the weights by e. Adam's second moment forgets by that clock, too: its thousand steps
-would reach back to the fit, whose gradients are large, and the network would follow late. With `efold` at
-the horizon or above no step is hastened, and this is training itself; halving it tells the error. See
-docs/forecast.md.
+decay alone shrinks the weights by e. What the gradient did in the step is done `stretch - 1` times more:
+`stretch` is at most the pace, and grows as long as one gradient points where the one before did. Where they
+do not, the network oscillates or its samples change, which goes by steps and cannot be hastened; then it
+shrinks down to 1, and decay alone is. Adam's second moment forgets by the clock t, too, or its thousand steps would
+reach back to the fit, whose gradients are large; but no faster than a stretched step has it, or than in a
+quarter of `efold`, or it would be the square of a few gradients. With `efold` at the horizon or above no step
+is hastened, and this is training itself; halving it tells the error. See docs/forecast.md.
 """
 
 from __future__ import annotations
@@ -24,8 +27,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from groktime.fullnet.engine.optimizer import Setting, scale
+from groktime.fullnet.engine.optimizer import Setting, scale, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import PERSIST
@@ -37,6 +41,10 @@ from groktime.reduced.system import MEMORIZED
 Ints = NDArray[np.int64]
 
 _TRAIN, _TEST = CURVES.index("train_accuracy"), CURVES.index("test_accuracy")
+_REMEMBERED = 4  # an e-fold over this is what Adam's second moment remembers at the least
+_ALIGNED = 0.9  # mean cosine of one gradient and the next above which a step may be stretched
+_SEEN = 0.1  # share of the last one in that mean
+_STRETCHED = 1.05  # by how much from one step to the next
 _FORGOT = 0.5  # training accuracy below which a network that had fitted has forgotten what it fitted
 _LOST = 5  # such records in a row after which a hastened one is done: decay outruns the optimizer
 
@@ -54,7 +62,8 @@ class HastenedState:
     """Each member's `efold`, `horizon` and `rate`, the τ = ηγt of a step. On its own clock: `time`, `t_fit`
     (-1: not fitted yet) and `due`, when the next record is; `records` kept, in `curves` [curve, member,
     record] and `times` [member, record]; `passed`: records in a row at the threshold, `forgot`: without the
-    training set; `real`: optimizer steps; [member]."""
+    training set; `real`: optimizer steps; `stretch` of the last of them, and `aligned`, the mean cosine of
+    the last gradients, of which the last are `slopes` [row, parameter]; [member]."""
 
     members: Members
     efold: Floats
@@ -70,6 +79,9 @@ class HastenedState:
     forgot: Ints
     real: Ints
     diverged: Bools
+    stretch: Floats
+    aligned: Floats
+    slopes: Tensor
 
 
 @dataclass(frozen=True)
@@ -117,8 +129,9 @@ class Hastening:
         count, betas, momentum = len(members), self.setup.task.optimizer.betas, self.law.momentum
         settings = [Setting(c.eta_d, c.gamma, betas, momentum) for c in members]
         slow = [Setting(c.eta_r, 0.0, betas, momentum) for c in members]
+        some = Members(self.setup, members, self.optimizer, settings, slow)
         return HastenedState(
-            Members(self.setup, members, self.optimizer, settings, slow),
+            some,
             efold=np.array([float(c.efold) for c in members]),
             horizon=np.array([float(c.horizon) for c in members]),
             rate=self.law.speed * np.array([c.eta_d * c.gamma for c in members]),
@@ -132,22 +145,68 @@ class Hastening:
             forgot=np.zeros(count, np.int64),
             real=np.zeros(count, np.int64),
             diverged=np.zeros(count, bool),
+            stretch=np.ones(count),
+            aligned=np.ones(count),
+            slopes=torch.zeros_like(some.flat),
         )
 
     def step(self, state: HastenedState) -> int:
         some, schedule = state.members, self.law.schedule
         rows = some.rows.numpy()
         _, gradient, slow = some.gradient()
-        some.advance(gradient, slow, schedule.at(some.step), schedule.settled(some.step))
-        more = self._pace(state, rows) - 1
-        if more.any():
-            some.optimizer.age(gradient, torch.as_tensor(more))
-            with torch.no_grad():
-                factor = torch.as_tensor(np.exp(-state.rate[rows] * more)).to(some.flat)
-                scale(some.flat, factor, some.decays)
-        state.time[rows] += 1 + more
+        factor, settled = schedule.at(some.step), schedule.settled(some.step)
+        pace = self._pace(state, rows)
+        if (pace > 1).any():
+            again = self._stretch(state, rows, gradient, pace) - 1
+            before = some.flat.clone(), some.slow.clone()
+            some.advance(gradient, slow, factor, settled)
+            self._hasten(state, before, gradient, pace - 1, again, factor)
+        else:
+            some.advance(gradient, slow, factor, settled)
+        state.time[rows] += pace
         state.real[rows] += 1
         return len(rows)
+
+    @torch.no_grad()
+    def _stretch(self, state: HastenedState, rows: Ints, gradient: Tensor, pace: Floats) -> Floats:
+        """How many times each row does what its gradient does; at most its pace."""
+        if self.optimizer == "momentum":  # whose decay goes through the gradient
+            return np.ones(len(rows))
+        hastened = pace > 1  # the others have no part in it, so that a row does not depend on its company
+        lengths = (weight_norm(gradient) * weight_norm(state.slopes)).cpu().double().numpy()
+        product = (gradient * state.slopes).sum(1).cpu().double().numpy()
+        state.slopes = gradient * torch.as_tensor(hastened).to(gradient).unsqueeze(1)
+        seen = hastened & (lengths > 0)
+        cosine = product / np.where(seen, lengths, 1.0)
+        state.aligned[rows] += np.where(seen, _SEEN * (cosine - state.aligned[rows]), 0.0)
+        grown = np.where(state.aligned[rows] > _ALIGNED, _STRETCHED, 1 / _STRETCHED)
+        state.stretch[rows] = np.clip(state.stretch[rows] * grown, 1.0, pace)
+        return np.asarray(state.stretch[rows])
+
+    @torch.no_grad()
+    def _hasten(
+        self,
+        state: HastenedState,
+        before: tuple[Tensor, Tensor],
+        gradient: Tensor,
+        more: Floats,
+        again: Floats,
+        factor: float,
+    ) -> None:
+        """After a step from the weights and the representation's variables `before`: the decay of `more`
+        steps, and what the gradient did `again` times; [row]."""
+        some = state.members
+        rows = some.rows.numpy()
+        rate, (weights, variables) = state.rate[rows], before
+        scale(weights, torch.as_tensor(1 - factor * rate).to(weights), some.decays)
+        done, moved = some.flat - weights, some.slow - variables
+        stretched = 1 / (1 - self.setup.task.optimizer.betas[1] ** (1 + again))
+        least = np.maximum(np.minimum(state.efold[rows] / _REMEMBERED, stretched), 1.0)
+        some.optimizer.age(gradient, torch.as_tensor(more), torch.as_tensor(least))
+        scale(some.flat, torch.as_tensor(np.exp(-rate * more)).to(some.flat), some.decays)
+        each = torch.as_tensor(again).to(some.flat).unsqueeze(1)
+        some.flat.addcmul_(done, each)
+        some.slow.addcmul_(moved, each.to(moved))
 
     def _pace(self, state: HastenedState, rows: Ints) -> Floats:
         """How much time a step of each row counts."""
@@ -186,7 +245,7 @@ class Hastening:
         lost &= due
         state.diverged[rows[lost]] = True
         if (gone := last | lost | done).any():
-            some.retire(gone)
+            state.slopes = state.slopes[some.retire(gone).to(state.slopes.device)]
 
     def result(self, state: HastenedState) -> Arrays:
         curves = {name: state.curves[k] for k, name in enumerate(CURVES)}

@@ -95,10 +95,21 @@ def test_second_moments_age_as_if_the_same_gradient_came_again() -> None:
     optimizer = Optimizer("adamw", flat, SETTINGS)
     optimizer.step(gradient)
     first, second = (m.clone() for m in optimizer.moments)
-    optimizer.age(gradient, more)
+    optimizer.age(gradient, more, torch.ones(len(SETTINGS)))
     for k, (setting, times) in enumerate(zip(SETTINGS, more.int().tolist(), strict=True)):
         for _ in range(times):
             second[k] = setting.betas[1] * second[k] + (1 - setting.betas[1]) * gradient[k] ** 2
     torch.testing.assert_close(optimizer.moments[1], second, rtol=1e-12, atol=0)
     assert torch.equal(optimizer.moments[0], first)
-    Optimizer("momentum", flat, SETTINGS).age(gradient, more)
+    Optimizer("momentum", flat, SETTINGS).age(gradient, more, more)
+
+
+def test_second_moments_remember_as_many_steps_as_they_are_to() -> None:
+    """A step and its ageing together keep 1 - 1/least; what forgets as fast by itself is left alone."""
+    setting = Setting(1e-3, 1.0, (0.9, 0.98))
+    flat, gradient = (torch.zeros(3, 5, dtype=torch.float64), torch.ones(3, 5, dtype=torch.float64))
+    optimizer = Optimizer("adamw", flat, [setting] * 3)
+    optimizer.moments[1].fill_(3.0)
+    optimizer.age(gradient, torch.tensor([100.0] * 3), torch.tensor([10.0, 50.0, 80.0]))
+    kept = torch.tensor([0.9 / 0.98, 1.0, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(optimizer.moments[1][:, 0], 3 * kept + 1 - kept)
