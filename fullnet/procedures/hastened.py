@@ -10,10 +10,10 @@ so that every e-fold of the time since the fit takes `efold` steps, and so does 
 decay alone shrinks the weights by e. What the gradient did in the step is done `stretch - 1` times more:
 `stretch` is at most the pace, and grows as long as one gradient points where the one before did. Where they
 do not, the network oscillates or its samples change, which goes by steps and cannot be hastened; then it
-shrinks down to 1, and decay alone is. Adam's second moment forgets by the clock t, too, or its thousand steps would
-reach back to the fit, whose gradients are large; but no faster than a stretched step has it, or than in a
-quarter of `efold`, or it would be the square of a few gradients. With `efold` at the horizon or above no step
-is hastened, and this is training itself; halving it tells the error. See docs/forecast.md.
+shrinks down to 1, and decay alone is. Adam's second moment forgets by the clock t, too, or its thousand
+steps would reach back to the fit, whose gradients are large; but no faster than a stretched step has it, or
+than in a quarter of `efold`, or it would be the square of a few gradients. With `efold` at the horizon or
+above no step is hastened, and this is training itself; halving it tells the error. See docs/forecast.md.
 """
 
 from __future__ import annotations
