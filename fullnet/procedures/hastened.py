@@ -155,12 +155,12 @@ class Hastening:
         rows = some.rows.numpy()
         _, gradient, slow = some.gradient()
         factor, settled = schedule.at(some.step), schedule.settled(some.step)
-        pace = self._pace(state, rows)
+        pace = self.pace(state, rows)
         if (pace > 1).any():
-            again = self._stretch(state, rows, gradient, pace) - 1
+            again = self.stretched(state, rows, gradient, pace) - 1
             before = some.flat.clone(), some.slow.clone()
             some.advance(gradient, slow, factor, settled)
-            self._hasten(state, before, gradient, pace - 1, again, factor)
+            self.hasten(state, before, gradient, pace - 1, again, factor)
         else:
             some.advance(gradient, slow, factor, settled)
         state.time[rows] += pace
@@ -168,7 +168,7 @@ class Hastening:
         return len(rows)
 
     @torch.no_grad()
-    def _stretch(self, state: HastenedState, rows: Ints, gradient: Tensor, pace: Floats) -> Floats:
+    def stretched(self, state: HastenedState, rows: Ints, gradient: Tensor, pace: Floats) -> Floats:
         """How many times each row does what its gradient does; at most its pace."""
         if self.optimizer == "momentum":  # whose decay goes through the gradient
             return np.ones(len(rows))
@@ -183,8 +183,13 @@ class Hastening:
         state.stretch[rows] = np.clip(state.stretch[rows] * grown, 1.0, pace)
         return np.asarray(state.stretch[rows])
 
+    def remembered(self, state: HastenedState, rows: Ints, again: Floats) -> Floats:
+        """How many steps Adam's second moment of each row remembers at the least."""
+        stretched = 1 / (1 - self.setup.task.optimizer.betas[1] ** (1 + again))
+        return np.maximum(np.minimum(state.efold[rows] / _REMEMBERED, stretched), 1.0)
+
     @torch.no_grad()
-    def _hasten(
+    def hasten(
         self,
         state: HastenedState,
         before: tuple[Tensor, Tensor],
@@ -200,15 +205,14 @@ class Hastening:
         rate, (weights, variables) = state.rate[rows], before
         scale(weights, torch.as_tensor(1 - factor * rate).to(weights), some.decays)
         done, moved = some.flat - weights, some.slow - variables
-        stretched = 1 / (1 - self.setup.task.optimizer.betas[1] ** (1 + again))
-        least = np.maximum(np.minimum(state.efold[rows] / _REMEMBERED, stretched), 1.0)
+        least = self.remembered(state, rows, again)
         some.optimizer.age(gradient, torch.as_tensor(more), torch.as_tensor(least))
         scale(some.flat, torch.as_tensor(np.exp(-rate * more)).to(some.flat), some.decays)
         each = torch.as_tensor(again).to(some.flat).unsqueeze(1)
         some.flat.addcmul_(done, each)
         some.slow.addcmul_(moved, each.to(moved))
 
-    def _pace(self, state: HastenedState, rows: Ints) -> Floats:
+    def pace(self, state: HastenedState, rows: Ints) -> Floats:
         """How much time a step of each row counts."""
         since = np.where(state.t_fit[rows] < 0, 0.0, state.time[rows] - state.t_fit[rows])
         slow = np.minimum(since, 1 / state.rate[rows])
@@ -217,7 +221,7 @@ class Hastening:
     def record(self, state: HastenedState) -> None:
         some = state.members
         rows = some.rows.numpy()
-        time, hastened = state.time[rows], self._pace(state, rows) > 1
+        time, hastened = state.time[rows], self.pace(state, rows) > 1
         # those of different clocks are evaluated together, or they would be for each other's sake
         apart = max(1, round(self.resolution * state.efold[rows].min()))
         ready = ~hastened | (some.step % apart == 0)

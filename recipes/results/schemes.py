@@ -1,0 +1,175 @@
+"""What a forecast does after the fit, and what else could be done: error against cost.
+
+Each scheme at several resolutions beside the training of the same networks, on the systems and seeds that the
+scheme was chosen on. A cost is the steps of one resolution over those of the training; a forecast takes two
+resolutions or more. Needs the MNIST files for `mnist` (docs/data.md). What is there is not made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+
+from groktime.fullnet.find import find_task
+from groktime.fullnet.job import drive
+from groktime.fullnet.machine import Machine
+from groktime.fullnet.procedures.hastened import Hastened, Hastening
+from groktime.fullnet.settings import members_of, setup_of
+from groktime.fullnet.task import Task
+from groktime.fullnet.tasks import mnist, teacher_student
+from groktime.recipes.registry import recipe
+from groktime.recipes.shared.common import kept, took
+from groktime.recipes.shared.drawing import in_plain
+from groktime.recipes.shared.modular import transformer
+from groktime.recipes.shared.schemes import SCHEMES
+from groktime.recipes.shared.tables import table
+from groktime.reduced.crossings import passes_at
+from groktime.reduced.errors import InputError
+from groktime.reduced.figures.style import BLACK, PALETTE
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class System:
+    """Networks that the schemes are tried on, up to `steps`."""
+
+    name: str
+    task: Callable[[], Task]
+    gamma: Sequence[float]
+    seeds: Sequence[int]
+    steps: int
+    alpha: float = 1.0
+    threshold: float | None = None
+    start: Mapping[str, Any] = field(default_factory=dict)
+
+
+SYSTEMS = {
+    "teacher-student": System(
+        "teacher–student", teacher_student, (0.03, 0.3, 1.0), (60, 61, 62), 100_000, alpha=3.0
+    ),
+    "modular-mlp": System(
+        "MLP, a + b, p = 31", lambda: find_task("modular-mlp", preset="small"), (0.3, 1.0), (50, 51, 52),
+        40_000,
+    ),
+    "transformer": System(
+        "transformer, a + b", lambda: transformer(full=False), (0.25, 1.0), (50, 51, 52), 60_000
+    ),
+    "mnist": System(
+        "MNIST", lambda: mnist(n_train=1000), (0.1, 0.3), (60, 61), 20_000, alpha=9.0, threshold=0.7
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tried:
+    """t_grok and steps of each network, [run]; of the training where nothing is hastened."""
+
+    t_grok: Floats
+    steps: Floats
+
+
+def tried(system: System, scheme: type[Hastening], efold: int | None, path: Path) -> Tried:
+    """One scheme at one resolution, or the training, from a file or made."""
+    task = system.task()
+    made = members_of(
+        task, {"gamma": system.gamma, "alpha": system.alpha, "seeds": system.seeds, **system.start}
+    )
+    limit = task.threshold if system.threshold is None else system.threshold
+    setup = setup_of(task, Machine(device="cpu", progress=False), {}, made[0].seed, "fixed")
+    one = scheme(setup, fit_steps=system.steps, horizon=system.steps, resolution=0.02, stop_at=limit)
+
+    def found() -> Mapping[str, NDArray[Any]]:
+        finest = efold or system.steps
+        return drive(one, [Hastened(**asdict(c), efold=finest, horizon=system.steps) for c in made])
+
+    arrays = kept(path, found)
+    places = [
+        passes_at(test[np.isfinite(t)], limit, "accuracy")
+        for t, test in zip(arrays["t"], arrays["test_accuracy"], strict=True)
+    ]
+    times = [
+        float("nan") if np.isnan(at) else float(np.interp(at, np.arange(t.size), t))
+        for at, t in zip(places, arrays["t"], strict=True)
+    ]
+    return Tried(np.array(times), np.asarray(arrays["real_steps"], float))
+
+
+@recipe(
+    "schemes",
+    "what a forecast does after the fit, and what else could be done: error against cost",
+    data="MNIST",
+)
+def run(
+    out: Path,
+    *,
+    systems: Annotated[tuple[str, ...], f"which of {', '.join(SYSTEMS)} (all)"] = tuple(SYSTEMS),
+    efold: Annotated[tuple[int, ...], "steps to an e-fold"] = (100, 200, 400),
+) -> None:
+    for name in systems:
+        if name not in SYSTEMS:
+            raise InputError(f"--systems {name}: expected some of {', '.join(SYSTEMS)}")
+    out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, dict[str, list[tuple[Tried, Tried]]]] = {}
+    for name in systems:
+        trained = tried(SYSTEMS[name], Hastening, None, out / f"{name}-trained.npz")
+        found[name] = {
+            scheme: [
+                (tried(SYSTEMS[name], kind, n, out / f"{name}-{kind.__name__}-{n}.npz"), trained)
+                for n in efold
+            ]
+            for scheme, kind in SCHEMES.items()
+        }
+    print(f"## Error and cost, at {', '.join(map(str, efold))} steps to an e-fold")
+    head = ["system", "scheme", *(f"{n}: error (cost)" for n in efold)]
+    rows = [
+        [SYSTEMS[name].name, scheme, *(_told(*pair) for pair in pairs)]
+        for name, schemes in found.items()
+        for scheme, pairs in schemes.items()
+    ]
+    table(head, rows, "schemes")
+    took(*sorted(out.glob("*.npz")))
+    draw(found, out / "schemes.png")
+    print(f"\nFigure: {out / 'schemes.png'}")
+
+
+def _scores(made: Tried, trained: Tried) -> tuple[float, int, float]:
+    """Mean absolute error of those that got there, how many did not, and the cost."""
+    error = np.abs(made.t_grok / trained.t_grok - 1)[np.isfinite(trained.t_grok)]
+    known = error[np.isfinite(error)]
+    mean = float(known.mean()) if len(known) else float("nan")
+    return mean, len(error) - len(known), float(made.steps.sum() / np.nansum(trained.t_grok))
+
+
+def _told(made: Tried, trained: Tried) -> str:
+    error, lost, cost = _scores(made, trained)
+    told = "–" if np.isnan(error) else f"{100 * error:.1f} %"
+    return f"{told} ({cost:.2f}{f', {lost} never' if lost else ''})"
+
+
+def draw(found: Mapping[str, Mapping[str, Sequence[tuple[Tried, Tried]]]], file: Path) -> None:
+    """A panel a system: mean error over cost, a line a scheme, a mark a resolution at which all get there."""
+    figure, axes = plt.subplots(
+        1, len(found), figsize=(3.9 * len(found), 3.6), squeeze=False, layout="constrained", sharey=True
+    )
+    for ax, (name, schemes) in zip(axes.flat, found.items(), strict=True):
+        for k, (scheme, pairs) in enumerate(schemes.items()):
+            scores = [_scores(*pair) for pair in pairs]
+            shown = [(cost, 100 * error) for error, lost, cost in scores if not lost]
+            x, y = zip(*shown, strict=True) if shown else ((), ())
+            colour = BLACK if not k else PALETTE[k - 1]
+            ax.plot(x, y, "o-", color=colour, linewidth=2 if not k else 1, markersize=4, label=scheme)
+        ax.set(xscale="log", yscale="log", xlabel="steps over those of training", title=SYSTEMS[name].name)
+        in_plain(ax.yaxis)
+        in_plain(ax.xaxis)
+    axes.flat[0].set_ylabel("mean error of $t_{grok}$, %")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
