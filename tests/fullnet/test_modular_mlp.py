@@ -120,6 +120,8 @@ def test_an_ensemble_trains_it(name: str) -> None:
         (modular_transformer, {"d_mlp": 0}, "d_mlp"),
     ],
 )
-def test_bad_sizes_are_refused_by_name(make: Callable[..., Task], settings: dict, named: str) -> None:
+def test_bad_sizes_are_refused_by_name(
+    make: Callable[..., Task], settings: dict[str, int], named: str
+) -> None:
     with pytest.raises(InputError, match=f"^{named}"):
         make(**settings)
