@@ -16,13 +16,13 @@ from typing import Annotated
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import modular_mlp, modular_transformer
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import forecasted, took
-from groktime.recipes.shared.drawing import in_plain
 from groktime.recipes.shared.tables import number, table
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE
@@ -34,6 +34,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     "modular-mlp": modular_mlp,
     "modular-transformer": modular_transformer,
 }
+_TICKS = (0.5, 0.7, 1, 1.4, 2)
 _FITTED = (1.0, 1e-3)  # γ and η of the cell, at the task's own p, that the law c/(ηγ) is fitted on
 
 
@@ -199,8 +200,8 @@ def draw(made: Sequence[tuple[Cell, Told]], file: Path) -> None:
         ticks = [f"{c.gamma:g}\n{c.eta_d:g}\n{c.p}" for c, _ in own]
         ax.set_xticks(range(len(own)), ticks)
         ax.set(yscale="log", title=name)
-        ax.set_yticks([0.5, 0.7, 1, 1.4, 2])
-        in_plain(ax.yaxis)
+        ax.set_yticks(_TICKS, [f"{y:g}" for y in _TICKS])
+        ax.yaxis.set_minor_locator(NullLocator())
         ax.annotate("γ\nη\np", (0, 0), (-14, -4), "axes fraction", "offset points", va="top", ha="right")
     axes.flat[0].set_ylabel("time to generalize over the runs' median")
     handles, labels = axes.flat[0].get_legend_handles_labels()
