@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from groktime.fullnet.runs import Runs
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import SYSTEMS, System
-from groktime.recipes.shared.common import from_above, took, trained
+from groktime.recipes.shared.common import check_systems, from_above, took, trained
 from groktime.recipes.shared.tables import table
-from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 from groktime.validation.compare import compare
 from groktime.validation.comparison import Comparison
@@ -120,9 +119,7 @@ def run(
         "four-operations",
     ),
 ) -> None:
-    for key in systems:
-        if key not in DECAYS:
-            raise InputError(f"--systems {key}: expected some of {', '.join(DECAYS)}")
+    check_systems(systems, DECAYS)
     turns, passed, times, files = [], [], [], []
     for key in systems:
         one, where, some = SYSTEMS[key], out / key, list(range(seeds))

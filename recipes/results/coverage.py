@@ -19,9 +19,8 @@ from groktime.fullnet.runs import Runs
 from groktime.fullnet.tasks import teacher_student
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import SYSTEMS
-from groktime.recipes.shared.common import from_above, pathed, took, trained
+from groktime.recipes.shared.common import check_systems, from_above, pathed, took, trained
 from groktime.recipes.shared.tables import table
-from groktime.reduced.errors import InputError
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.interval import COVERAGE, TAIL
@@ -205,9 +204,7 @@ def run(
     *,
     systems: Annotated[tuple[str, ...], f"which of {', '.join(NAMES)} (all)"] = tuple(NAMES),
 ) -> None:
-    for name in systems:
-        if name not in NAMES:
-            raise InputError(f"--systems {name}: expected some of {', '.join(NAMES)}")
+    check_systems(systems, NAMES)
     lines: list[list[str]] = []
     found: dict[str, dict[str, list[Share]]] = {}
     for name in systems:

@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import SYSTEMS
-from groktime.recipes.shared.common import path_of, predicted, took
+from groktime.recipes.shared.common import check_systems, path_of, predicted, took
 from groktime.recipes.shared.drawing import in_plain
 from groktime.recipes.shared.tables import number, spread, table
 from groktime.reduced.decay_path import DecayPath
-from groktime.reduced.errors import InputError
 from groktime.reduced.figures.style import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 from groktime.reduced.path_text import tau_c
 from groktime.reduced.prediction import predict
@@ -207,9 +206,7 @@ def run(
     *,
     systems: Annotated[tuple[str, ...], f"which of {', '.join(SYSTEMS)} (all)"] = tuple(SYSTEMS),
 ) -> None:
-    for name in systems:
-        if name not in SYSTEMS:
-            raise InputError(f"--systems {name}: expected some of {', '.join(SYSTEMS)}")
+    check_systems(systems, SYSTEMS)
     chosen = range(min(seeds, 3))
     compared = {name: SYSTEMS[name].compared(out / name, chosen) for name in systems}
     print(f"## Time against weight decay, {len(chosen)} seeds")

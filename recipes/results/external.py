@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import modular_mlp, modular_transformer
 from groktime.recipes.registry import recipe
-from groktime.recipes.shared.common import forecasted, took
+from groktime.recipes.shared.common import check_systems, forecasted, took
 from groktime.recipes.shared.tables import number, table
-from groktime.reduced.errors import InputError
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE
 from groktime.reduced.forecast import Forecast
 
@@ -157,9 +156,7 @@ def run(
     *,
     systems: Annotated[tuple[str, ...], f"which of {', '.join(TASKS)} (all)"] = tuple(TASKS),
 ) -> None:
-    for name in systems:
-        if name not in TASKS:
-            raise InputError(f"--systems {name}: expected some of {', '.join(TASKS)}")
+    check_systems(systems, TASKS)
     out.mkdir(parents=True, exist_ok=True)
     asked = [cell for cell in cells() if cell.name in systems]
     made = []

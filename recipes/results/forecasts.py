@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import SYSTEMS
-from groktime.recipes.shared.common import forecasted, predicted, took, trained
+from groktime.recipes.shared.common import check_systems, forecasted, predicted, took, trained
 from groktime.recipes.shared.drawing import in_plain
 from groktime.recipes.shared.tables import number, spread, table
 from groktime.recipes.shared.twins import floor, twin
-from groktime.reduced.errors import InputError
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE
 from groktime.reduced.forecast import Forecast
 from groktime.validation.compare import compare
@@ -140,9 +139,7 @@ def run(
     systems: Annotated[tuple[str, ...], f"which of {', '.join(SYSTEMS)} (all)"] = tuple(SYSTEMS),
     twins: Annotated[int, "how often the first seed is trained again, for the floor"] = 4,
 ) -> None:
-    for name in systems:
-        if name not in SYSTEMS:
-            raise InputError(f"--systems {name}: expected some of {', '.join(SYSTEMS)}")
+    check_systems(systems, SYSTEMS)
     found = {name: made(name, out / name, seeds, twins) for name in systems}
     print(f"## Forecasts beside trainings, {seeds} seeds each")
     head = ["system", "γ", "reached", "told of these", "forecast: mean error (signed)", "floor"]

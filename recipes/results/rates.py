@@ -18,9 +18,8 @@ from groktime.fullnet.find import find_task
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import teacher_student
 from groktime.recipes.registry import recipe
-from groktime.recipes.shared.common import forecasted, took
+from groktime.recipes.shared.common import check_systems, forecasted, took
 from groktime.recipes.shared.tables import table
-from groktime.reduced.errors import InputError
 from groktime.reduced.figures.style import PALETTE
 from groktime.reduced.forecast import Forecast
 
@@ -60,9 +59,7 @@ def run(
     *,
     systems: Annotated[tuple[str, ...], f"which of {', '.join(SYSTEMS)} (all)"] = tuple(SYSTEMS),
 ) -> None:
-    for name in systems:
-        if name not in SYSTEMS:
-            raise InputError(f"--systems {name}: expected some of {', '.join(SYSTEMS)}")
+    check_systems(systems, SYSTEMS)
     out.mkdir(parents=True, exist_ok=True)
     found = {}
     for name in systems:

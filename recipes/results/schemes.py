@@ -24,13 +24,12 @@ from groktime.fullnet.settings import members_of, setup_of
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import mnist, teacher_student
 from groktime.recipes.registry import recipe
-from groktime.recipes.shared.common import kept, took
+from groktime.recipes.shared.common import check_systems, kept, took
 from groktime.recipes.shared.drawing import in_plain
 from groktime.recipes.shared.modular import transformer
 from groktime.recipes.shared.schemes import SCHEMES
 from groktime.recipes.shared.tables import table
 from groktime.reduced.crossings import passes_at
-from groktime.reduced.errors import InputError
 from groktime.reduced.figures.style import BLACK, PALETTE
 
 Floats = NDArray[np.float64]
@@ -112,9 +111,7 @@ def run(
     systems: Annotated[tuple[str, ...], f"which of {', '.join(SYSTEMS)} (all)"] = tuple(SYSTEMS),
     efold: Annotated[tuple[int, ...], "steps to an e-fold"] = (100, 200, 400),
 ) -> None:
-    for name in systems:
-        if name not in SYSTEMS:
-            raise InputError(f"--systems {name}: expected some of {', '.join(SYSTEMS)}")
+    check_systems(systems, SYSTEMS)
     out.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[str, list[tuple[Tried, Tried]]]] = {}
     for name in systems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,13 @@ def there(path: Path, maker: str) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such file; `{maker}` makes it")
     return path
+
+
+def check_systems(asked: Sequence[str], known: Collection[str]) -> None:
+    """Refuse a system that the recipe does not have."""
+    for name in asked:
+        if name not in known:
+            raise InputError(f"--systems {name}: expected some of {', '.join(known)}")
 
 
 def trained(path: Path, task: Task, **settings: Any) -> Runs:

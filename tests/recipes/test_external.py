@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from groktime.recipes.results.external import TASKS, Cell, Told, cells, line, total
+from groktime.recipes.shared.common import check_systems
+from groktime.reduced.errors import InputError
 
 
 def test_the_public_runs_are_all_there() -> None:
@@ -40,3 +42,8 @@ def test_a_cell_and_a_system_are_scored_by_hand() -> None:
     assert found[5] == f"{100 * np.mean([225 / 200 - 1, 1 - 225 / 250]):.1f} %"  # 112.5 at γ = 1
     assert found[6] == "80 % of 5"
     assert float(found[7]) == pytest.approx((112.5 + 225) / 145, abs=0.05)
+
+
+def test_a_system_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match="^--systems b: expected some of a, c$"):
+        check_systems(("a", "b"), {"a": 1, "c": 2})
