@@ -45,5 +45,5 @@ def test_a_cell_and_a_system_are_scored_by_hand() -> None:
 
 
 def test_a_system_that_is_not_there_is_refused() -> None:
-    with pytest.raises(InputError, match="^--systems b: expected some of a, c$"):
+    with pytest.raises(InputError, match=r"^--systems b: expected some of a, c$"):
         check_systems(("a", "b"), {"a": 1, "c": 2})
