@@ -167,6 +167,6 @@ def draw(found: Mapping[str, Mapping[str, Sequence[tuple[Tried, Tried]]]], file:
         in_plain(ax.xaxis)
     axes.flat[0].set_ylabel("mean error of $t_{grok}$, %")
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, 1 + len(found)), frameon=False)
     figure.savefig(file, dpi=110)
     plt.close(figure)
