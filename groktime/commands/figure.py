@@ -52,8 +52,10 @@ def run(options: argparse.Namespace) -> None:
 
     recipes = catalogue()
     if options.name is not None and options.name not in recipes:
-        expected = f"{', '.join(recipes)}, or {', '.join(KINDS)}"
-        raise InputError(f"figure {options.name!r}: expected one of {expected}")
+        raise InputError(
+            f"figure {options.name!r}: expected one of {', '.join(KINDS)}, or of the {len(recipes)} recipes "
+            "that `groktime figure` lists"
+        )
     _refuse(options, (DRAWN, *LANE, *WHICH), why="is for lu, sizes and gradients, drawn of a landscape")
     if options.name is None:
         _refuse(options, (OUTPUT[0], *RECIPE), why="is for one figure; expected its name")

@@ -115,7 +115,7 @@ def test_the_list_is_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("fig99", "figure 'fig99': expected one of fig2, fig3,"),
+        ("fig99", "figure 'fig99': expected one of lu, sizes, gradients, or of the "),
         ("fig2 --full", "--full: the recipe of fig2 has one size only"),
         ("fig2 --seeds 0", "--seeds 0: expected 1 or more"),
         ("path_order --seeds 2", "--seeds: the recipe of path_order has no choice of seeds"),
