@@ -12,6 +12,7 @@ from typing import Annotated
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from groktime.fullnet.find import find_task
@@ -92,6 +93,8 @@ def draw(found: Mapping[str, Forecast], file: Path) -> None:
                 ax.plot(made.eta_d, each, "o", color=colour, markersize=3, alpha=0.5)
             ax.plot(made.eta_d, np.nanmedian(every[:, k], axis=0), "-", color=colour, label=f"γ = {gamma:g}")
         ax.set(xscale="log", xlabel="learning rate η", title=SYSTEMS[name].name)
+        ax.set_xticks(made.eta_d, [f"{eta:g}" for eta in made.eta_d])
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_ylim(0, 1.1 * np.nanmax(every))
         ax.legend(frameon=False)
     axes.flat[0].set_ylabel(r"$\eta\gamma\,(t_{grok} - t_{mem})$")
