@@ -80,11 +80,9 @@ def integrate_networks(
     made = procedure.configuration()
     known = {**made, "runs": [asdict(c) for c in members]}
     with output(out, known, settings.get("overwrite", False)) as where:
-        where.rehearse(
-            lambda: runs_of(blank(procedure, members), members, procedure.setup, procedure.law, made)
-        )
+        where.rehearse(lambda: runs_of(blank(procedure, members), members, procedure, made))
         found = run(
             procedure, members, machine, where, steps=procedure.steps, title=f"Eq. 6 of {task.name}",
             name="eq6", key=together,
         )  # fmt: skip
-        return where.finish(runs_of(found, members, procedure.setup, procedure.law, made))
+        return where.finish(runs_of(found, members, procedure, made))

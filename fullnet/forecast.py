@@ -17,7 +17,7 @@ from groktime.fullnet.job import Output, blank, output, run
 from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.members import Member
 from groktime.fullnet.procedures.hastened import Hastened, Hastening
-from groktime.fullnet.procedures.recording import share
+from groktime.fullnet.procedures.recording import check_reach, share
 from groktime.fullnet.runs import CURVES
 from groktime.fullnet.settings import ForecastSettings, Numbers, Out, check_names, members_of, setup_of
 from groktime.fullnet.task import Task
@@ -46,11 +46,13 @@ class Ran(NamedTuple):
 
 @dataclass
 class Cell:
-    """One network: its resolutions so far, each with what became of it, and optimizer steps."""
+    """One network: its resolutions so far, each with what became of it and optimizer steps; from the step
+    `begin` on."""
 
     member: Member
     horizon: int
     ran: list[Ran] = field(default_factory=list)
+    begin: int = 0
 
     @property
     def spent(self) -> int:
@@ -69,15 +71,16 @@ class Cell:
             return None
         collapsed = status == Status.COLLAPSES
         wanted = min(efold * (_BACK if collapsed else 2), self.horizon)
-        fit = 0.0 if math.isnan(t_mem) else min(t_mem, steps)
+        fit = 0.0 if math.isnan(t_mem) else min(t_mem - self.begin, steps)
         cost = fit + (steps - fit) * wanted / efold  # at most
-        if not math.isnan(t_grok) and cost >= _CHEAPER * t_grok:
-            wanted, cost = self.horizon, t_grok
+        left = t_grok - self.begin
+        if not math.isnan(left) and cost >= _CHEAPER * left:
+            wanted, cost = self.horizon, left
         return wanted if self.spent + cost <= budget else None
 
     def _settled(self, precision: float) -> bool:
         before, status = (one.status for one in self.ran[-2:])
-        early, late = (one.t_grok for one in self.ran[-2:])
+        early, late = (one.t_grok - self.begin for one in self.ran[-2:])
         if math.isnan(early) or math.isnan(late):
             return math.isnan(early) and math.isnan(late) and before == status != Status.COLLAPSES
         return abs(math.log(max(late, 1.0) / max(early, 1.0))) <= precision
@@ -139,7 +142,11 @@ def forecast(
     given = settings.get("fit_steps")
     fit_steps = whole_number("fit_steps", task.steps if given is None else given, 1)
     speed = task.law(optimizer, settings.get("momentum")).speed
-    cells = [Cell(c, far or fit_steps + math.ceil(_FAR / (c.gamma * c.eta_d * speed))) for c in members]
+    if far is not None:
+        check_reach(task, far)
+    begin = task.begin
+    horizons = (far or begin + fit_steps + math.ceil(_FAR / (c.gamma * c.eta_d * speed)) for c in members)
+    cells = [Cell(c, horizon, begin=begin) for c, horizon in zip(members, horizons, strict=True)]
     procedure = Hastening(
         setup_of(task, machine, settings, members[0].seed, representation),
         fit_steps=fit_steps,
@@ -214,7 +221,8 @@ def _refined(
 def _blank(procedure: Hastening, members: Sequence[Hastened]) -> Arrays:
     """Arrays as they will be, with clocks that go on."""
     found = blank(procedure, members)
-    return found | {"t": np.broadcast_to(np.arange(found["t"].shape[1], dtype=float), found["t"].shape)}
+    clock = procedure.setup.task.begin + np.arange(found["t"].shape[1], dtype=float)
+    return found | {"t": np.broadcast_to(clock, found["t"].shape)}
 
 
 def _together(c: Hastened) -> tuple[float, ...]:
@@ -279,6 +287,7 @@ def _assembled(
         "eta_ratio": first.eta_r / first.eta_d,
         "optimizer": procedure.optimizer,
         "representation": setup.representation,
+        "start": json_text.dump({} if task.start is None else task.start.configuration()),
         "seconds": time.monotonic() - began,
         "law": stored(procedure.law),
         "configuration": json_text.dump(configuration),

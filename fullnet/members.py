@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groktime.fullnet.engine.ensemble import Ensemble
-from groktime.fullnet.engine.fresh import drawn, initial_parameters
+from groktime.fullnet.engine.fresh import drawn, initial_parameters, trained
 from groktime.fullnet.engine.norms import decayed_columns, wrong_no_decay, wrong_parts
 from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
@@ -210,6 +210,19 @@ class Members:
         )  # fmt: skip
         self.rows = torch.arange(len(starts))
         self.w0 = np.array([_norm(weights[c.seed], self.decays) for c in starts])
+
+    def take_up(self) -> None:
+        """Go on from where the task's networks start: with the moments and the step of that run."""
+        start = self.setup.task.start
+        if start is None:
+            return
+        with global_seed(0, "shape"):
+            named = trained(self.setup.task.network())
+        moments = start.moments_of(self.optimizer.rule, named)
+        self.step = start.step
+        if moments is not None:
+            each = moments.to(self.flat).unsqueeze(1).expand_as(self.optimizer.moments)
+            self.optimizer.restore({"moments": each, "steps": torch.tensor(start.updates)})
 
     def gradient(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Loss [row] on the samples of this step, and its gradients [row, parameter] and [row, k]."""

@@ -43,13 +43,6 @@ REPRESENTATIONS = ("fixed", "line", "free")
 _MEASURED = ("train_loss", "weight_norm")  # every trainer has these; the others may be NaN throughout
 
 
-def _starts_at_zero(checked: Checked) -> None:
-    """`step` starts at 0."""
-    first = checked.arrays["step"].values[0]
-    if first != 0:
-        checked.wrong(f"step starts at {first:g}; expected 0, the start of the runs")
-
-
 def _ends_within(checked: Checked) -> None:
     """No run ends after the last step."""
     last = checked.arrays["step"].values[-1]
@@ -144,7 +137,7 @@ RUNS = Schema(
         Attribute("configuration", "json", "settings of the trainer",
                   entries=(Attribute("stop_at", "number", "test accuracy at which a run is done"),)),
     ),
-    rules=(_starts_at_zero, _ends_within, _what_moves_has_a_rate, _curves_end_with_the_run,
+    rules=(_ends_within, _what_moves_has_a_rate, _curves_end_with_the_run,
            _no_run_is_there_twice, law_is_one),
 )  # fmt: skip
 
@@ -178,7 +171,7 @@ class Runs(Stored):
 
         Parameters
         ----------
-        step : optimizer steps of the evaluations [time], ascending from 0.
+        step : optimizer steps of the evaluations [time], ascending.
         settings : gamma, eta_d, eta_r, alpha, n_train, seed and, for tasks that have it, m_start;
             each [run], or one number for all.
         curves : train_loss and weight_norm, and of test_loss, train_accuracy, test_accuracy and m

@@ -172,8 +172,9 @@ def members_of(task: Task, given: Mapping[str, Any]) -> list[Member]:
 
 def _lists(task: Task, given: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The values of each setting."""
-    defaults = {"eta_d": task.optimizer.rate, "n_train": task.n_train, "m": 1.0, "seeds": range(4)}
-    known = {"gamma": None, "alpha": None} | defaults
+    defaults = {"eta_d": task.optimizer.rate, "n_train": task.n_train, "m": 1.0}
+    seeds = range(4) if task.start is None else [0]  # a checkpoint is of one run
+    known = {"gamma": None, "alpha": None, "seeds": seeds} | defaults
     known |= {name: value for name, value in given.items() if value is not None}
     lists = {
         name: numbers(name, known[name], *RANGES[name]).tolist() for name in ("gamma", "eta_d", "alpha", "m")

@@ -7,12 +7,15 @@ linear in the representation is R = m R_random + (1 - m) R_linear (Omnigrok, Eq.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from torch import Generator, Tensor, nn
 
+from groktime.fullnet.checkpoint import Checkpoint, read_checkpoint
+from groktime.fullnet.seeding import global_seed
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import CONSTANT, DecayLaw, Schedule, law_by
 
@@ -132,6 +135,7 @@ class Task:
         curve `norm_all` beside it. Default: every parameter decays.
     parts : name -> prefixes of parameter names
         Parts of the network whose norm `train` records, as the curve `norm_NAME`, beside that of all.
+    start : where its networks start instead of at their initial weights: see `at`.
     settings : the arguments that made the task, stored with every file.
     """
 
@@ -155,13 +159,48 @@ class Task:
     no_decay: tuple[str, ...] = ()
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    start: Checkpoint | None = None
+
+    def at(
+        self,
+        checkpoint: str | Path | Mapping[str, Any],
+        optimizer_state: Mapping[str, Any] | None = None,
+        step: int | None = None,
+    ) -> Task:
+        """The task whose networks start where a run has come to: with its weights, the moments of its
+        optimizer, and its step, from which steps are then counted. Of every seed; a seed is then that of the
+        data and of their order.
+
+        Parameters
+        ----------
+        checkpoint : a file of `torch.save` or safetensors, or a `state_dict`; with the optimizer's state and
+            the step in it, if they are.
+        optimizer_state : `optimizer.state_dict()`. Without, moments begin at 0, as those of a new optimizer.
+        step : optimizer steps that the run has done.
+
+        Raises
+        ------
+        InputError : naming the file and the key, and what was expected.
+        """
+        with global_seed(0, "shape"):
+            network = self.network()
+        named = dict(network.named_parameters())
+        still = {n for n, decays in zip(named, decaying(self.no_decay, named), strict=True) if not decays}
+        return replace(self, start=read_checkpoint(checkpoint, network, still, optimizer_state, step))
+
+    @property
+    def begin(self) -> int:
+        """The step from which its networks are trained: 0, or that of the checkpoint that they start from."""
+        return 0 if self.start is None else self.start.step
 
     @property
     def handling(self) -> dict[str, Any]:
-        """What is done to inputs and gradients, and what does not decay, for a file's configuration; nothing
+        """What is done to inputs and gradients, what does not decay, and the start, for a file; nothing
         where it is nothing, so that what was begun before there was any goes on."""
-        made = ({"clip": self.clip} if self.clip else {}) | ({"augment": True} if self.augment else {})
-        return made | ({"no_decay": list(self.no_decay)} if self.no_decay else {})
+        made: dict[str, Any] = {"clip": self.clip} if self.clip else {}
+        made |= {"augment": True} if self.augment else {}
+        made |= {"no_decay": list(self.no_decay)} if self.no_decay else {}
+        return made | ({} if self.start is None else {"start": self.start.configuration()})
 
     def law(self, rule: str, momentum: float | None = None) -> DecayLaw:
         """The law by which this optimizer makes it decay."""
@@ -172,3 +211,10 @@ class Task:
     def sizes(self) -> str:
         """The training-set sizes that it can have, in words."""
         return "1 or more" if self.n_total is None else f"1 to {self.n_total}, the samples of {self.name}"
+
+
+def decaying(no_decay: tuple[str, ...], names: Iterable[str]) -> list[bool]:
+    """Which parameters decay, in order. What is the name of a parameter stands for that one alone."""
+    known = list(names)
+    begins = tuple(p for p in no_decay if p not in known)
+    return [not (name in no_decay or name.startswith(begins)) for name in known]

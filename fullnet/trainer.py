@@ -11,14 +11,14 @@ from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import blank, output, run
 from groktime.fullnet.machine import Machine, machine_of
-from groktime.fullnet.members import Member, Setup
-from groktime.fullnet.procedures.recording import evaluation_times, share
+from groktime.fullnet.members import Member
+from groktime.fullnet.procedures.flow import Flow
+from groktime.fullnet.procedures.recording import share
 from groktime.fullnet.procedures.training import Training
 from groktime.fullnet.runs import Runs
 from groktime.fullnet.settings import Numbers, Out, TrainSettings, check_names, members_of, setup_of
 from groktime.fullnet.task import Task
 from groktime.reduced.arguments import flag, whole_number
-from groktime.reduced.law import DecayLaw
 
 _COORDS = ("gamma", "eta_d", "eta_r", "alpha", "n_train", "seed")
 
@@ -48,7 +48,7 @@ def train(
         False), the lists are walked together (single values are repeated). eta_d defaults to the task's
         rate, eta_r to eta_d, m to 1, n_train to the task's, seeds to 0, 1, 2 and 3. All weights that
         decay are multiplied by alpha at the start.
-    steps : optimizer steps of every run.
+    steps : optimizer steps of every run, with those of a checkpoint that it starts from (`Task.at`).
     optimizer : "adamw", "adam" (no decay), "sgd" or "momentum"; for the network and for the representation,
         which never decays. Rates follow the task's schedule, `Adam(…, schedule=…)`.
     momentum : of "momentum", in [0, 1) (default: 0.9).
@@ -87,14 +87,12 @@ def train(
     made = procedure.configuration()
     known = {**made, "runs": [asdict(c) for c in members]}
     with output(out, known, settings.get("overwrite", False)) as where:
-        where.rehearse(
-            lambda: runs_of(blank(procedure, members), members, procedure.setup, procedure.law, made)
-        )
+        where.rehearse(lambda: runs_of(blank(procedure, members), members, procedure, made))
         found = run(
             procedure, members, machine, where, steps=procedure.steps, title=f"training {task.name}",
             name="train", key=together,
         )  # fmt: skip
-        return where.finish(runs_of(found, members, procedure.setup, procedure.law, made))
+        return where.finish(runs_of(found, members, procedure, made))
 
 
 def together(c: Member) -> tuple[float, ...]:
@@ -106,18 +104,17 @@ def together(c: Member) -> tuple[float, ...]:
 def runs_of(
     found: Arrays,
     members: Sequence[Member],
-    setup: Setup,
-    law: DecayLaw,
+    procedure: Training | Flow,
     configuration: Mapping[str, Any],
 ) -> Runs:
     """The runs of what a procedure recorded of these members, [member, ...] each: the curves of
-    `Members.measured`, w0, steps_done and diverged. The configuration holds `steps` and `resolution`."""
-    task = setup.task
+    `Members.measured`, w0, steps_done and diverged."""
+    setup, law, task = procedure.setup, procedure.law, procedure.setup.task
     coords = {name: [getattr(c, name) for c in members] for name in _COORDS}
     if task.messiness:
         coords["m_start"] = [c.m for c in members]
     return Runs.assemble(
-        step=evaluation_times(configuration["steps"], configuration["resolution"]),
+        step=procedure.times,
         settings=coords,
         curves={name: found[name] for name in setup.curves},
         w0=found["w0"],

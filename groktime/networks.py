@@ -70,6 +70,11 @@ def chosen_task(options: argparse.Namespace) -> Task:
         task = replace(task, optimizer=replace(task.optimizer, warmup=0, schedule=course))
     if options.m is not None and not task.messiness:
         raise InputError(f"--m: {options.task} has no messiness")
+    checkpoint = getattr(options, "from")
+    if checkpoint is not None:
+        return task.at(checkpoint, step=options.step)
+    if options.step is not None:
+        raise InputError("--step: is of a checkpoint; expected --from beside it")
     return task
 
 

@@ -93,6 +93,9 @@ TASK = (
     ),
     Option("preset", "settings by name (`groktime tasks`); options override them", metavar="NAME",
            completer=presets),
+    Option("from", "start from this checkpoint of a run (.pt, .safetensors)", metavar="FILE",
+           default="the initial weights", completer=files(".pt", ".pth", ".ckpt", ".safetensors")),
+    Option("step", "optimizer steps that it has done", int, default="what the checkpoint says"),
 )  # fmt: skip
 SEEDS = Option("seeds", "how many seeds (0, 1, …), or which", int, default=4, many=True, metavar="N")
 N_TRAIN = Option(

@@ -107,9 +107,11 @@ class FlowSource:
         turns = any(s.surface.turning is not None for s in chosen)
         forms = (*FORMS, *([TURNING] if turns else [])) if detail else ()
         turning = np.stack([p[TURNING] / p["t_grok"] for p in parts]) if TURNING in forms else None
+        names = ("status", "t_grok", "t_mem", "low", "high")
+        each: dict[str, Any] = {k: np.stack([p[k] for p in parts]) for k in names}
         return Readings(
             seeds=tuple(s.seed for s in chosen),
-            **{k: np.stack([p[k] for p in parts]) for k in ("status", "t_grok", "t_mem", "low", "high")},
+            **each,
             threshold=np.array([[s.threshold] * len(lanes) for s in chosen]),
             alone=land.two_dimensional,
             forms={k: np.stack([p[k] for p in parts]) for k in forms},

@@ -7,10 +7,11 @@ that not every one has every resolution: one that was not run has no real steps.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,15 +50,16 @@ DIMS = (*RUNS, "record")
 
 
 def _clocks_go_on(checked: Checked) -> None:
-    """`t` ascends from 0, and every curve that was measured ends with it."""
+    """`t` ascends from the step of the start, and every curve that was measured ends with it."""
     t = np.asarray(checked.arrays["t"].values, float)
     known = ~np.isnan(t)
     gap = known != (np.arange(t.shape[-1]) < known.sum(-1)[..., None])
     checked.nowhere("t", gap, "a gap: it ascends up to where it ends, and is NaN from there on")
     back = np.zeros(t.shape, bool)
-    back[..., 0] = known[..., 0] & (t[..., 0] != 0)
+    begin = float(json.loads(checked.arrays.attrs["start"]).get("step") or 0)
+    back[..., 0] = known[..., 0] & (t[..., 0] != begin)
     back[..., 1:] = known[..., 1:] & ~(np.diff(t, axis=-1) > 0)
-    checked.nowhere("t", back, "expected times that ascend from 0")
+    checked.nowhere("t", back, f"expected times that ascend from {begin:g}")
     for name in CURVES:
         values = np.asarray(checked.arrays[name].values, float)
         never = np.isnan(values).all(-1, keepdims=True)
@@ -106,6 +108,10 @@ FORECAST = Schema(
         Attribute("eta_ratio", "number", "learning rate of the representation over the network's", FROM_ZERO),
         Attribute("optimizer", "text", "what trained the networks", choices=OPTIMIZERS),
         Attribute("representation", "text", "how the representation moves"),
+        Attribute("start", "json", "the checkpoint of a run that the networks start from; {} of none",
+                  default="{}",
+                  entries=(Attribute("step", "integer", "its step", FROM_ZERO),
+                           Attribute("moments", "flag", "whether the optimizer's are known"))),
         Attribute("seconds", "number", "what the forecast took", FROM_ZERO),
         LAW,
         Attribute("configuration", "json", "settings of the forecast",
@@ -120,8 +126,9 @@ class Times:
     """When the networks of a forecast pass, [seed, gamma, eta_d, alpha], in steps of the training.
 
     `t_grok`, `t_mem` : at the finest resolution; NaN where there is none.
-    `error` : the numerical error of ln t_grok: how far the two finest are apart; 0 where no step is hastened,
-        infinite where there is one resolution, or where one passes and the other does not.
+    `error` : the numerical error of ln t_grok, counted from the start: how far the two finest are apart; 0
+        where no step is hastened, infinite where there is one resolution, or where one passes and the
+        other does not.
     """
 
     status: NDArray[np.object_]
@@ -162,6 +169,16 @@ class Forecast(Gridded):
         """Optimizer steps of each network, of all its resolutions together, [seed, gamma, eta_d, alpha]."""
         return np.asarray(self["real_steps"].values.sum(-1))
 
+    @property
+    def start(self) -> dict[str, Any]:
+        """The checkpoint that its networks start from: its step, and whether it had moments; {} of none."""
+        return dict(json.loads(self.attrs["start"]))
+
+    @property
+    def start_step(self) -> int:
+        """The step of the run that its networks start from: 0, or that of a checkpoint."""
+        return int(self.start.get("step") or 0)
+
     def check_size(self, n_train: int) -> None:
         """Refuse a training-set size that is not the forecast's."""
         there = int(self.attrs["n_train"])
@@ -174,9 +191,9 @@ class Forecast(Gridded):
         return float(self.attrs["seconds"])
 
     def speed_up(self, threshold: float | None = None) -> Floats:
-        """How many times fewer optimizer steps than training up to t_grok, [seed, gamma, eta_d, alpha]; NaN
-        where it does not generalize."""
-        return self.times(threshold).t_grok / self.real_steps
+        """How many times fewer optimizer steps than training from the start to t_grok, [seed, gamma, eta_d,
+        alpha]; NaN where it does not generalize."""
+        return (self.times(threshold).t_grok - self.start_step) / self.real_steps
 
     def times(self, threshold: float | None = None, metric: str = "accuracy") -> Times:
         """When the networks pass the threshold (default: the file's, of which a relative one is a share of
@@ -214,7 +231,7 @@ class Forecast(Gridded):
         t_mem = _time(t, passes_at(train, MEMORIZED, "accuracy"))
         t_grok = _time(t, passes_at(test, limit, metric))
         if not np.isnan(t_grok):
-            late = not np.isnan(t_mem) and t_grok > 0
+            late = not np.isnan(t_mem) and t_grok > self.start_step
             return (Status.GENERALIZES if late else Status.ALREADY), t_grok, t_mem, limit
         if np.isnan(t_mem):
             return Status.UNFITTED, t_grok, t_mem, limit
@@ -226,15 +243,16 @@ class Forecast(Gridded):
             return 0.0
         if len(ends) < 2:
             return np.inf
-        before, last = ends[-2:]
+        before, last = (end - self.start_step for end in ends[-2:])
         if np.isinf(before) or np.isinf(last):
             return 0.0 if before == last else np.inf
         return float(abs(np.log(max(last, 1.0) / max(before, 1.0))))
 
     def summary(self, threshold: float | None = None, by: Sequence[float] = ()) -> xr.Dataset:
         """What `what_if` says of every setting, over gamma, eta_d and alpha, and, as medians over the seeds,
-        `real_steps` (of all resolutions together), `speed_up` (t_grok over them) and `error` (numerical, of
-        ln t_grok). `by`: times in steps; `probability` that a run of another seed has generalized by then."""
+        `real_steps` (of all resolutions together), `speed_up` (what training takes over them) and `error`
+        (numerical, of ln t_grok); from a checkpoint `to_go`, the steps from there to t_grok. `by`: times in
+        steps; `probability` that a run of another seed has generalized by then."""
         import xarray as xr
 
         from groktime.reduced.forecast_source import ForecastSource
@@ -247,14 +265,17 @@ class Forecast(Gridded):
         times, steps = self.times(threshold), self.real_steps.astype(float)
         dims = CELLS[1:]
         table["real_steps"] = dims, np.median(steps, 0)
-        table["speed_up"] = dims, (table["t_grok"] / np.median(steps, 0)).values
+        table["speed_up"] = dims, ((table["t_grok"] - self.start_step) / np.median(steps, 0)).values
+        if self.start_step:
+            table["to_go"] = dims, (table["t_grok"] - self.start_step).values
         table["error"] = dims, np.median(np.where(np.isnan(times.t_grok), np.inf, times.error), 0)
         if by := times_of(by):
             mesh = np.meshgrid(*axes.values(), indexing="ij")
             lanes = Lanes(**{k: v.ravel() for k, v in zip(axes, mesh, strict=True)})
             found = ForecastSource(self).read(lanes, threshold=threshold)
             outside = found.status == Status.OUTSIDE
-            each = [probability(found.t_grok, found.low, found.high, outside, t, found.model) for t in by]
+            known = found.t_grok, found.low, found.high, outside
+            each = [probability(*known, t, found.model, found.least) for t in by]
             shares = np.reshape(each, (len(by), *mesh[0].shape))
             table["probability"] = xr.DataArray(shares, {"by": by}, ("by", *dims))
         return table

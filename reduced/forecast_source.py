@@ -101,7 +101,7 @@ class ForecastSource:
         seed = options.get("seed")
         rows = np.arange(len(forecast.seeds)) if seed is None else np.array([forecast.place("seed", seed)])
         times = forecast.times(threshold, metric)
-        found = _Mixed.of(times, rows, len(lanes))
+        found = _Mixed.of(times, rows, len(lanes), forecast.start_step)
         inside = np.ones(len(lanes), bool)
         asked = [getattr(lanes, name) for name in AXES]
         places = [_between(getattr(forecast, name), values) for name, values in zip(AXES, asked, strict=True)]
@@ -115,7 +115,9 @@ class ForecastSource:
             found.add(share, tuple(index))
         status = np.where(inside, found.status(), Status.OUTSIDE)
         goes = np.isin(status, (Status.GENERALIZES, Status.ALREADY))
-        time = np.where(goes, np.exp(found.log_t), np.nan)
+        begin = forecast.start_step
+        to_go = np.where(goes, np.exp(found.log_t), np.nan)
+        time = begin + to_go
         error = np.where(goes, found.error, np.nan)
         # what was trained without hastening is off by nothing
         own = np.where(error > 0, np.hypot(error, ndtri(1 - TAIL) * FORECAST_ERROR), error)
@@ -128,11 +130,12 @@ class ForecastSource:
             seeds=tuple(forecast.seeds[k] for k in rows),
             status=status,
             t_grok=time,
-            t_mem=np.where(inside, np.exp(found.log_fit), np.nan),
-            low=np.where(goes, time * np.exp(-own), nowhere),
-            high=np.where(goes, time * np.exp(own), nowhere),
+            t_mem=np.where(inside, begin + np.exp(found.log_fit), np.nan),
+            low=np.where(goes, begin + to_go * np.exp(-own), nowhere),
+            high=np.where(goes, begin + to_go * np.exp(own), nowhere),
             threshold=np.full(time.shape, times.level),
             own=f"the resolution of the forecast and {100 * FORECAST_ERROR:g} % for the scheme",
+            least=1 if forecast.start else 2,
             remarks=remarks.of_forecast(error, time, inside),
             details=details if detail else None,
         )
@@ -140,7 +143,7 @@ class ForecastSource:
 
 @dataclass
 class _Mixed:
-    """Sums over the corners around each lane, [seed, lane]."""
+    """Sums over the corners around each lane, [seed, lane]; times are counted from the step `begin`."""
 
     times: Times
     rows: NDArray[np.intp]
@@ -148,18 +151,20 @@ class _Mixed:
     log_fit: Floats
     error: Floats
     worst: NDArray[np.intp]
+    begin: int
 
     @staticmethod
-    def of(times: Times, rows: NDArray[np.intp], lanes: int) -> _Mixed:
+    def of(times: Times, rows: NDArray[np.intp], lanes: int, begin: int) -> _Mixed:
         log_t, log_fit, error = (np.zeros((len(rows), lanes)) for _ in range(3))
-        return _Mixed(times, rows, log_t, log_fit, error, np.zeros(log_t.shape, np.intp))
+        return _Mixed(times, rows, log_t, log_fit, error, np.zeros(log_t.shape, np.intp), begin)
 
     def add(self, share: Floats, index: tuple[NDArray[np.intp], ...]) -> None:
         """The cells [lane] of all seeds, with their shares; what has no share may be NaN."""
         used = share > 0
         with np.errstate(divide="ignore", invalid="ignore"):
             for name, total in (("t_grok", self.log_t), ("t_mem", self.log_fit)):
-                values = np.log(np.maximum(_at(getattr(self.times, name)[self.rows], index), 1.0))
+                since = _at(getattr(self.times, name)[self.rows], index) - self.begin
+                values = np.log(np.maximum(since, 1.0))
                 total += np.where(used, share * values, 0.0)
             error = _at(self.times.error[self.rows], index)
             self.error += np.where(used, share * error, 0.0)

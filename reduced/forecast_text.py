@@ -81,8 +81,9 @@ def seed_numbers(q: SeedPrediction) -> dict[str, Any]:
 
 def table(forecast: Forecast, by: Sequence[float] = ()) -> str:
     """A line a setting, for a person: times, interval, cost and numerical error."""
-    summary = forecast.summary(by=by)
+    summary, begin = forecast.summary(by=by), forecast.start_step
     head = ["gamma", "eta_d", "alpha", "t_grok", "90 %", "t_mem", "status", "steps a seed", "fewer", "error"]
+    head += ["to go"] * (begin > 0)
     head += [f"by {t:,.0f}" for t in by]
     lines = [head]
     for place in np.ndindex(*summary["t_grok"].shape):
@@ -92,16 +93,20 @@ def table(forecast: Forecast, by: Sequence[float] = ()) -> str:
         line = [f"{float(one[k]):g}" for k in ("gamma", "eta_d", "alpha")]
         line += [number(v["t_grok"], ",.0f"), ends, number(v["t_mem"], ",.0f"), str(v["status"])]
         line += [f"{v['real_steps']:,.0f}", number(v["speed_up"], ".1f"), number(100 * v["error"], ".0f")]
+        line += [number(v["to_go"], ",.0f")] if begin else []
         shares = [float(x) for x in one["probability"].values] if len(by) else []
         lines.append([*line, *(number(100 * x, ".0f") for x in shares)])
-    units = ["", "", "", "steps", "steps", "steps", "", "", "times", "%", *("%" for _ in by)]
+    units = ["", "", "", "steps", "steps", "steps", "", "", "times", "%", *["steps"] * (begin > 0)]
+    units += ["%" for _ in by]
     lines.insert(1, units)
     widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
     text = "\n".join(
         "  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
     )
     seeds = len(forecast.seeds)
+    since = f", from step {begin:,}" if forecast.start else ""
+    since += "" if forecast.start.get("moments", True) else ", without the optimizer's moments"
     return (
-        f"{forecast.task}: {seeds} seed{'s' * (seeds > 1)}, N = {forecast.attrs['n_train']}, "
+        f"{forecast.task}: {seeds} seed{'s' * (seeds > 1)}, N = {forecast.attrs['n_train']}{since}, "
         f"{forecast.seconds:,.0f} s\n\n{text}"
     )

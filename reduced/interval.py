@@ -30,17 +30,23 @@ _HALVINGS = 40  # of the range of a probability
 
 
 def predictive(
-    t_grok: Floats, low: Floats, high: Floats, outside: NDArray[np.bool_], model: float = 0.0
+    t_grok: Floats,
+    low: Floats,
+    high: Floats,
+    outside: NDArray[np.bool_],
+    model: float = 0.0,
+    least: int = 2,
 ) -> tuple[Floats, Floats]:
-    """Lower and upper end, [lane]; NaN where they are not known, as those of a single seed.
+    """Lower and upper end, [lane]; NaN where they are not known, as those of fewer seeds than `least`.
 
+    least : seeds that it takes; 1 where the run is that of the seed itself.
     t_grok, low, high : of each seed, [seed, lane]: t_grok NaN where it does not generalize, 0 where it is
         there from the start; low and high as that seed alone has them, NaN where it has none.
     outside : seeds that tell nothing, [seed, lane]. model : σ of ln t, the error of the predictor itself.
     """
     count, lanes = t_grok.shape
     unknown = np.full(lanes, np.nan)
-    if count < 2:
+    if count < least:
         return unknown, unknown.copy()
     there, body = t_grok == 0, (t_grok > 0) & np.isfinite(t_grok)
     n = body.sum(0)
@@ -53,12 +59,12 @@ def predictive(
     # a share beyond the tail decides an end by itself
     late = np.where(out > 0, np.nan, np.inf)  # what lies beyond the seeds that have a time
     lower = np.select(
-        [zero >= TAIL - _ROUND, below >= 1, n >= 2],
+        [zero >= TAIL - _ROUND, below >= 1, n >= least],
         [0.0, late, spread.end(np.minimum(below, 0.5), spread.early)],
         np.where(n == 0, late, np.nan),
     )
     upper = np.select(
-        [never > TAIL + _ROUND, never + out > TAIL + _ROUND, zero >= COVERAGE + TAIL - _ROUND, n >= 2],
+        [never > TAIL + _ROUND, never + out > TAIL + _ROUND, zero >= COVERAGE + TAIL - _ROUND, n >= least],
         [np.inf, np.nan, 0.0, spread.end(np.clip(above, 0.5, 1.0), spread.late)],
         np.nan,
     )
@@ -66,23 +72,29 @@ def predictive(
 
 
 def probability(
-    t_grok: Floats, low: Floats, high: Floats, outside: NDArray[np.bool_], time: float, model: float = 0.0
+    t_grok: Floats,
+    low: Floats,
+    high: Floats,
+    outside: NDArray[np.bool_],
+    time: float,
+    model: float = 0.0,
+    least: int = 2,
 ) -> Floats:
     """How likely a run of another seed is to have generalized by a time, [lane]: the level of the
-    distribution that `predictive` has the ends of; NaN of a single seed. Arguments as there."""
+    distribution that `predictive` has the ends of; NaN of too few seeds. Arguments as there."""
     count, lanes = t_grok.shape
-    if count < 2:
+    if count < least:
         return np.full(lanes, np.nan)
     there, body = t_grok == 0, (t_grok > 0) & np.isfinite(t_grok)
     n = body.sum(0)
     spread = _Spread.of(t_grok, low, high, body, model)
-    least, most = np.zeros(lanes), np.ones(lanes)
+    below, above = np.zeros(lanes), np.ones(lanes)
     for _ in range(_HALVINGS):  # the quantile ascends with the level
-        level = (least + most) / 2
+        level = (below + above) / 2
         own = np.where(level < 0.5, spread.early, spread.late)
         before = spread.end(level, own) <= time
-        least, most = np.where(before, level, least), np.where(before, most, level)
-    known = np.where(n >= 2, least, np.where(n == 0, 0.0, np.nan))
+        below, above = np.where(before, level, below), np.where(before, above, level)
+    known = np.where(n >= least, below, np.where(n == 0, 0.0, np.nan))
     return np.asarray(there.mean(0) + n / count * known)
 
 

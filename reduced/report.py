@@ -58,7 +58,7 @@ def report(p: Prediction) -> str:
 def interval(p: Prediction, number: Callable[[float], str] | None = None) -> str:
     """The 90 % interval in words, and why there is none."""
     number = number or steps
-    if len(p.seeds) == 1:
+    if not p.holds:
         own = p.seeds[0]
         if not own.low < own.high:
             return ONE_SEED

@@ -91,6 +91,8 @@ class Readings:
         `alone` tells whether one seed has such an interval at all, `own` what it holds, in words.
     `model` : the error of the predictor itself, as a standard deviation of ln t that was measured on other
         runs, and `model_name`, whose it is; 0 where nothing is known of it.
+    `least` : seeds that the interval takes; 1 where the run that is asked for is that of the seed itself, as
+        one that is on its way already.
     `forms` : further times by name, such as closed forms, NaN where there is none.
     `norm` : the weight norm at t_grok, NaN where it is not known.
     `remarks` [lane] : what a reader has to know, sentences of each lane.
@@ -112,6 +114,7 @@ class Readings:
     own: str = ""
     model: float = 0.0
     model_name: str = ""
+    least: int = 2
 
     def over_seeds(self) -> OverSeeds:
         """The median over seeds, in which those that never generalize count as infinite, and the interval
@@ -129,7 +132,8 @@ class Readings:
                 bad = [s for s in mine if s not in GOOD]
                 status[lane] = max(bad, key=bad.count)
                 typical[lane] = mine.index(status[lane])
-        low, high = predictive(self.t_grok, self.low, self.high, self.status == Status.OUTSIDE, self.model)
+        outside = self.status == Status.OUTSIDE
+        low, high = predictive(self.t_grok, self.low, self.high, outside, self.model, self.least)
         return OverSeeds(
             status=status,
             t_grok=np.where(goes, median, np.nan),
@@ -144,10 +148,11 @@ class Readings:
         )
 
     def holds(self) -> tuple[str, ...]:
-        """What the interval over the seeds holds, in words; nothing of one seed, which has none."""
-        if len(self.t_grok) < 2:
+        """What the interval over the seeds holds, in words; nothing of too few, which have none."""
+        count = len(self.t_grok)
+        if count < self.least:
             return ()
-        found = [f"{len(self.t_grok)} seeds", *([self.own] if self.own else [])]
+        found = [*([f"{count} seeds"] if count > 1 else []), *([self.own] if self.own else [])]
         return (*found, *([f"{100 * self.model:g} % for {self.model_name}"] if self.model else []))
 
 

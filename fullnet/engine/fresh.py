@@ -36,9 +36,12 @@ class Fresh:
 
 
 def fresh_network(task: Task, seed: int) -> nn.Module:
-    """A freshly initialized network of this seed."""
+    """A freshly initialized network of this seed; or one that is where the task's networks start."""
     with global_seed(seed, "weights"):
-        return task.network()
+        network = task.network()
+    if task.start is not None:
+        task.start.load(network)
+    return network
 
 
 def trained(network: nn.Module) -> dict[str, nn.Parameter]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from groktime.fullnet.engine.fresh import trained
 from groktime.fullnet.seeding import global_seed
-from groktime.fullnet.task import Task
+from groktime.fullnet.task import Task, decaying
 
 Parts = Mapping[str, tuple[str, ...]]
 
@@ -45,13 +45,6 @@ def wrong_no_decay(no_decay: tuple[str, ...], names: Iterable[str]) -> str:
     if no_decay and not any(decaying(no_decay, known)):
         return f"has {', '.join(map(repr, no_decay))}, all of the network; expected some parameter to decay"
     return ""
-
-
-def decaying(no_decay: tuple[str, ...], names: Iterable[str]) -> list[bool]:
-    """Which parameters decay, in order. What is the name of a parameter stands for that one alone."""
-    known = list(names)
-    begins = tuple(p for p in no_decay if p not in known)
-    return [not (name in no_decay or name.startswith(begins)) for name in known]
 
 
 def decayed_columns(task: Task) -> Tensor | None:

@@ -116,26 +116,29 @@ class Hastening:
     @property
     def most(self) -> int:
         """Records that a member can have: a grid of times at the resolution, up to the horizon."""
-        first = min(1 / self.resolution, self.horizon)
-        return 3 + math.ceil(first + math.log(self.horizon / first) / math.log1p(self.resolution))
+        far = max(1, self.horizon - self.setup.task.begin)
+        first = min(1 / self.resolution, far)
+        return 3 + math.ceil(first + math.log(far / first) / math.log1p(self.resolution))
 
     def steps(self, c: Hastened) -> int:
         """About as many optimizer steps as a member takes, for the progress."""
-        late, unit = c.horizon - min(self.fit_steps, c.horizon), 1 / (c.eta_d * c.gamma * self.law.speed)
+        far = c.horizon - self.setup.task.begin
+        late, unit = far - min(self.fit_steps, far), 1 / (c.eta_d * c.gamma * self.law.speed)
         hastened = 1 + math.log1p(min(late, unit) / c.efold) + max(late / unit - 1, 0)
-        return min(c.horizon, self.fit_steps + math.ceil(c.efold * hastened))
+        return min(far, self.fit_steps + math.ceil(c.efold * hastened))
 
     def init(self, members: Sequence[Hastened]) -> HastenedState:
         count, betas, momentum = len(members), self.setup.task.optimizer.betas, self.law.momentum
         settings = [Setting(c.eta_d, c.gamma, betas, momentum) for c in members]
         slow = [Setting(c.eta_r, 0.0, betas, momentum) for c in members]
         some = Members(self.setup, members, self.optimizer, settings, slow)
+        some.take_up()
         return HastenedState(
             some,
             efold=np.array([float(c.efold) for c in members]),
             horizon=np.array([float(c.horizon) for c in members]),
             rate=self.law.speed * np.array([c.eta_d * c.gamma for c in members]),
-            time=np.zeros(count),
+            time=np.full(count, float(self.setup.task.begin)),
             t_fit=np.full(count, -1.0),
             due=np.zeros(count),
             records=np.zeros(count, np.int64),
@@ -235,7 +238,7 @@ class Hastening:
         state.curves[:, rows[kept], columns] = record[: len(CURVES), kept]
         state.times[rows[kept], columns] = time[kept]
         state.records[rows[kept]] += 1
-        state.due[rows[due]] = np.maximum(time + 1, time * (1 + self.resolution))[due]
+        state.due[rows[due]] = (time + np.maximum(1, self.resolution * (time - self.setup.task.begin)))[due]
         fitted = (record[_TRAIN] >= MEMORIZED) & (state.t_fit[rows] < 0) & kept
         state.t_fit[rows[fitted]] = time[fitted]
         if self.stop_at is not None:
@@ -244,7 +247,8 @@ class Hastening:
         known = state.t_fit[rows] >= 0
         forgets = known & (record[_TRAIN] < _FORGOT)
         state.forgot[rows[due]] = np.where(forgets, state.forgot[rows] + 1, 0)[due]
-        done = due & ((known & (state.passed[rows] >= PERSIST)) | (~known & (time >= self.fit_steps)))
+        unfitted = ~known & (time >= self.setup.task.begin + self.fit_steps)
+        done = due & ((known & (state.passed[rows] >= PERSIST)) | unfitted)
         done |= due & (state.forgot[rows] >= _LOST) & hastened
         lost &= due
         state.diverged[rows[lost]] = True

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.runs import CURVES
+from groktime.fullnet.task import Task
 from groktime.reduced.arguments import MANY, number
 from groktime.reduced.errors import InputError
 from groktime.reduced.system import MEMORIZED
@@ -29,6 +30,12 @@ def evaluation_times(steps: int, resolution: float) -> NDArray[np.int64]:
 def share(name: str, value: Any) -> float:
     """A number in (0, 1], such as a resolution or a test accuracy."""
     return number(name, value, "in (0, 1]", lambda x: 0 < x <= 1)
+
+
+def check_reach(task: Task, steps: int) -> None:
+    """Refuse a training that ends where it starts, or before."""
+    if steps <= task.begin:
+        raise InputError(f"steps = {steps}: expected more than {task.begin}, the step of the checkpoint")
 
 
 def check_curves(steps: int, resolution: float) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from groktime.fullnet.engine.optimizer import RULES, Setting, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
-from groktime.fullnet.procedures.recording import check_curves, evaluation_times, stays_beyond
+from groktime.fullnet.procedures.recording import check_curves, check_reach, evaluation_times, stays_beyond
 from groktime.reduced.arguments import choice
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import MOMENTUM, DecayLaw
@@ -47,7 +47,8 @@ class Training:
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
         check_rule(self.optimizer, members, self.momentum)
-        check_curves(self.steps, self.resolution)
+        check_reach(self.setup.task, self.steps)
+        check_curves(self.steps - self.setup.task.begin, self.resolution)
         self.setup.check(members[0])
 
     def configuration(self) -> dict[str, Any]:
@@ -65,7 +66,8 @@ class Training:
     @cached_property
     def times(self) -> Ints:
         """Steps of the evaluations."""
-        return evaluation_times(self.steps, self.resolution)
+        begin = self.setup.task.begin
+        return begin + evaluation_times(self.steps - begin, self.resolution)
 
     @cached_property
     def _columns(self) -> dict[int, int]:
@@ -76,6 +78,7 @@ class Training:
         settings = [Setting(c.eta_d, c.gamma, betas, momentum) for c in members]
         slow = [Setting(c.eta_r, 0.0, betas, momentum) for c in members]
         some = Members(self.setup, members, self.optimizer, settings, slow)
+        some.take_up()
         some.norm = weight_norm(some.flat, some.decays) if self.constrained else None
         return TrainingState(
             some,

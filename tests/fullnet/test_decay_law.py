@@ -18,7 +18,7 @@ from torch.optim import lr_scheduler
 
 from groktime.fullnet.decay_path import sample_path
 from groktime.fullnet.engine.fresh import initial_parameters
-from groktime.fullnet.engine.norms import decayed_columns, decaying
+from groktime.fullnet.engine.norms import decayed_columns
 from groktime.fullnet.engine.optimizer import Optimizer, Setting
 from groktime.fullnet.eq6 import integrate_networks
 from groktime.fullnet.machine import Machine
@@ -26,7 +26,7 @@ from groktime.fullnet.members import Setup
 from groktime.fullnet.procedures.sphere import Cell, Spheres
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.sampler import sample
-from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task, decaying
 from groktime.fullnet.tasks import teacher_student
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
