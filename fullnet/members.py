@@ -119,7 +119,7 @@ class Setup:
         course = task.optimizer.course
         if course.warmup > 1:
             made["warmup"] = course.warmup
-        if course.shape != "constant":
+        if course.shape != "constant" or course.from_zero:
             made["schedule"] = course.to_dict()
         if task.parts:
             made["parts"] = {name: list(prefixes) for name, prefixes in task.parts.items()}

@@ -22,7 +22,7 @@ from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.training import check_rule, momentum_set
 from groktime.fullnet.runs import CURVES
 from groktime.reduced.arguments import choice
-from groktime.reduced.law import DecayLaw, Schedule
+from groktime.reduced.law import DecayLaw
 from groktime.reduced.system import MEMORIZED
 
 Ints = NDArray[np.int64]
@@ -120,7 +120,7 @@ class Following:
                 self._shrink(some, np.flatnonzero(shrinks))
         _, gradient, slow = some.gradient()
         # in τ a falling rate makes no difference: after the warm-up a path is followed at the full one
-        some.advance(gradient, slow, Schedule(warmup=self.law.schedule.warmup).at(some.step))
+        some.advance(gradient, slow, self.law.schedule.rising.at(some.step))
         return int(on_path.sum())
 
     def _shrink(self, some: Members, rows: Ints) -> None:
