@@ -14,7 +14,7 @@ from typing import Any
 from torch import Generator, Tensor, nn
 
 from groktime.reduced.errors import InputError
-from groktime.reduced.law import CONSTANT, DecayLaw, Schedule, law_by
+from groktime.reduced.law import CONSTANT, EPS, DecayLaw, Schedule, law_by
 
 Targets = Mapping[str, Tensor]
 
@@ -64,7 +64,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Adam:
-    """The rate and betas of Adam, without decay, and how the rate goes on.
+    """The rate, betas and eps of Adam, without decay, and how the rate goes on.
 
     `schedule`: of every training, of the network's rate and the representation's; its warm-up is of the
     network's alone. `warmup` is short for `schedule=Schedule(warmup=…)`.
@@ -76,6 +76,7 @@ class Adam:
     warmup: int = 0
     schedule: Schedule = CONSTANT
     sampling: Schedule = CONSTANT
+    eps: float = EPS
 
     @property
     def course(self) -> Schedule:
@@ -94,6 +95,17 @@ class Adam:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What a task is trained by where a verb is not told: the optimizer's `name`, as `train` takes it, its
+    rate η (None: that of `Task.optimizer`), its decay γ (None: a verb has to be told) and its momentum."""
+
+    name: str = "adamw"
+    rate: float | None = None
+    gamma: float | None = None
+    momentum: float | None = None
+
+
+@dataclass(frozen=True)
 class Task:
     """A learning problem, written for one network.
 
@@ -108,8 +120,8 @@ class Task:
     n_train : int
         Default number of training samples; `n_total` all there are, None if unlimited.
     batch : int
-        Samples of an optimizer step, drawn anew every epoch; a last partial batch is dropped.
-        0: all samples.
+        Samples of an optimizer step, drawn anew every epoch. 0: all samples. With `shuffle` False every epoch
+        takes them in their order; a last partial batch is dropped, or, with `drop_last` False, trained.
     messiness : bool
         Whether the inputs depend on m.
     optimizer, steps : the sampler's defaults.
@@ -130,8 +142,13 @@ class Task:
         and embeddings. A name that a parameter has stands for it alone. The norm w is then that of the
         others: alpha multiplies them, spheres hold it, decay shrinks it; `train` records that of all as the
         curve `norm_all` beside it. Default: every parameter decays.
+    rates : names, or begins of names, of parameters -> number
+        What the rate η of these is multiplied by: a parameter group with a rate of its own. All that decays
+        has one rate, so that these are among those that do not.
     parts : name -> prefixes of parameter names
         Parts of the network whose norm `train` records, as the curve `norm_NAME`, beside that of all.
+    rule : what trains it where a verb is not told.
+    one_seed : why there is seed 0 alone, in words; empty where any seed will do.
     settings : the arguments that made the task, stored with every file.
     """
 
@@ -148,24 +165,37 @@ class Task:
     relative: bool = False
     n_total: int | None = None
     batch: int = 0
+    shuffle: bool = True
+    drop_last: bool = True
     messiness: bool = False
     stop_loss: float = 0.0
     clip: float = 0.0
     augment: Callable[[Tensor, Generator], Tensor] | None = None
     no_decay: tuple[str, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rule: Rule = Rule()
+    one_seed: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def handling(self) -> dict[str, Any]:
-        """What is done to inputs and gradients, and what does not decay, for a file's configuration; nothing
-        where it is nothing, so that what was begun before there was any goes on."""
-        made = ({"clip": self.clip} if self.clip else {}) | ({"augment": True} if self.augment else {})
-        return made | ({"no_decay": list(self.no_decay)} if self.no_decay else {})
+        """What is done to inputs, gradients and parameters, for a file's configuration; nothing where it is
+        nothing, so that what was begun before there was any goes on."""
+        said = {
+            "clip": self.clip,
+            "augment": self.augment is not None,
+            "no_decay": list(self.no_decay),
+            "rates": dict(self.rates),
+            "in order": not self.shuffle,
+            "partial batches": not self.drop_last,
+        }
+        return {name: value for name, value in said.items() if value}
 
     def law(self, rule: str, momentum: float | None = None) -> DecayLaw:
         """The law by which this optimizer makes it decay."""
         adam = self.optimizer
+        momentum = self.rule.momentum if momentum is None and rule == self.rule.name else momentum
         return law_by(rule, momentum, adam.betas, adam.course, self.no_decay)
 
     @property

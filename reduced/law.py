@@ -21,6 +21,7 @@ from groktime.reduced.schema import Attribute, Checked
 Floats = NDArray[np.float64]
 
 SHAPES = ("constant", "step", "linear", "cosine")
+EPS = 1e-8  # of Adam where nothing else is said
 MOMENTUM = 0.9  # of the rule "momentum" where nothing else is said
 _COUPLED = ("sgd", "momentum")  # torch's SGD adds γw to the gradient, before its momentum
 _FAR = 2.0**53  # up to which whole numbers are exact; more steps than anybody makes
