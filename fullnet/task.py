@@ -178,6 +178,67 @@ class Task:
     one_seed: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @staticmethod
+    def from_torch(
+        model: Any,
+        train: Any,
+        test: Any,
+        *,
+        loss: Any = None,
+        optimizer: Any,
+        accuracy: Any = None,
+        scheduler: Any = None,
+        batch: int | None = None,
+        clip: float = 0.0,
+        augment: Callable[[Tensor, Generator], Tensor] | None = None,
+        name: str | None = None,
+        steps: int = 5_000,
+        threshold: float = 0.95,
+    ) -> Task:
+        """A task of what a training script has, trained as the script trains it; see docs/own-script.md.
+
+        Parameters
+        ----------
+        model : an `nn.Module`, its class, or a function that makes it. Of a module, seed 0 is the very
+            weights that it has, and other seeds are drawn by `reset_parameters`, where that draws as the
+            model was drawn; else there is seed 0 alone. What it gives may be a tensor, a tuple that begins
+            with one, or an object or a dict with `logits`.
+        train, test : a DataLoader, a Dataset, tensors (x, y), or a dict of tensors with "labels". They are
+            made into tensors once, of 4 GiB at most each. A loader's batch size, `shuffle` and `drop_last`
+            hold.
+        loss : a function (output, target), a mean over the batch or one number a sample (default: the model's
+            own `loss`, as Hugging Face's have).
+        optimizer : AdamW, Adam or SGD of torch.optim, or a function of the model, or of its parameters, that
+            gives one. Rate, decay γ, betas, eps, momentum and parameter groups hold: `Task.rule`, which every
+            verb takes where it is not told.
+        accuracy : a function (output, target), as the loss (default: as loss and targets tell).
+        scheduler : of torch.optim.lr_scheduler or a `Schedule`, stepped once an optimizer step.
+        batch : samples a step (default: the loader's; 0: all). `clip`, `augment`, `threshold`: as in `Task`.
+        name : of the task (default: that of the model's class).
+        steps : by which the training set ought to be fitted.
+
+        Raises
+        ------
+        InputError : naming what of the script the engine would not train as the script does.
+        """
+        from groktime.fullnet.script.build import Script
+
+        return Script(
+            model,
+            train,
+            test,
+            loss,
+            optimizer,
+            accuracy,
+            scheduler,
+            batch,
+            clip,
+            augment,
+            name,
+            steps,
+            threshold,
+        ).task()
+
     @property
     def handling(self) -> dict[str, Any]:
         """What is done to inputs, gradients and parameters, for a file's configuration; nothing where it is

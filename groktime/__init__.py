@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from groktime.fullnet.machine import Machine
     from groktime.fullnet.runs import Runs, open_runs
     from groktime.fullnet.sampler import sample
-    from groktime.fullnet.task import Adam, Problem, Split, Task
+    from groktime.fullnet.task import Adam, Problem, Rule, Split, Task
     from groktime.fullnet.trainer import train
     from groktime.reduced.decay_path import DecayPath, open_path
     from groktime.reduced.errors import InputError, TaskError
@@ -71,7 +71,7 @@ _HOME = {
     "Machine": "groktime.fullnet.machine",
     "Finding": "groktime.fullnet.check.finding",
     "check_task": "groktime.fullnet.check.task",
-    **dict.fromkeys(("Adam", "Problem", "Split", "Task"), "groktime.fullnet.task"),
+    **dict.fromkeys(("Adam", "Problem", "Rule", "Split", "Task"), "groktime.fullnet.task"),
     "tasks": "groktime.fullnet",
 }
 
@@ -91,6 +91,7 @@ __all__ = [
     "Problem",
     "Readings",
     "Recommendation",
+    "Rule",
     "Runs",
     "Schedule",
     "Source",
