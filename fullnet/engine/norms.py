@@ -106,19 +106,21 @@ def rated(rates: Mapping[str, float], names: Iterable[str]) -> list[float]:
 
 def decayed_columns(task: Task) -> Tensor | None:
     """Which entries of the flat parameters decay, [parameter]; None: all of them."""
-    return _columns(task, lambda names: decaying(task.no_decay, names)) if task.no_decay else None
+    if not task.no_decay:
+        return None
+    return _columns(task, lambda names: decaying(task.no_decay, names), torch.bool)
 
 
 def rated_columns(task: Task) -> Tensor | None:
     """What the rate of each of the flat parameters is multiplied by, [parameter]; None: they share one."""
-    return _columns(task, lambda names: rated(task.rates, names)) if task.rates else None
+    return _columns(task, lambda names: rated(task.rates, names), torch.float64) if task.rates else None
 
 
-def _columns(task: Task, of_names: Callable[[Iterable[str]], Sequence[Any]]) -> Tensor:
+def _columns(task: Task, of_names: Callable[[Iterable[str]], Sequence[Any]], dtype: torch.dtype) -> Tensor:
     with global_seed(0, "shape"):
         named = trained(task.network())
     each = zip(of_names(named), named.values(), strict=True)
-    return torch.cat([torch.full((p.numel(),), value) for value, p in each])
+    return torch.cat([torch.full((p.numel(),), value, dtype=dtype) for value, p in each])
 
 
 def part_norms(parts: Parts, named: Mapping[str, Tensor]) -> Tensor:

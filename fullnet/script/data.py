@@ -59,7 +59,7 @@ def table_of(which: str, given: Any) -> Table:
         return _table(which, _materialized(which, given.dataset, given.collate_fn), batches)
     if isinstance(given, TensorDataset):
         return _table(which, given.tensors)
-    if isinstance(given, Mapping) or (isinstance(given, tuple | list) and not _is_samples(given)):
+    if isinstance(given, Mapping | tuple) or (isinstance(given, list) and not _is_samples(given)):
         return _table(which, given)
     if isinstance(given, Iterable) or hasattr(given, "__getitem__"):
         return _table(which, _materialized(which, given, default_collate))
@@ -95,6 +95,8 @@ def _batches(which: str, loader: DataLoader[Any]) -> Batches:
 
 def _materialized(which: str, dataset: Any, collate: Any) -> Any:
     """All samples of a data set, collated."""
+    if hasattr(dataset, "__len__") and not len(dataset):
+        raise InputError(f"{which}: has no samples; expected some")
     chunks: list[Any] = []
     total = 0
     try:

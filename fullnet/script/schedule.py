@@ -18,7 +18,7 @@ from groktime.reduced.law import CONSTANT, Schedule
 
 _FAR = 200_000  # steps up to which a function of the step is looked at
 _SAME = 1e-6  # relative
-_COMPARED = 500  # steps of a scheduler that is followed
+_COMPARED = 500  # steps for which a scheduler is followed
 _EXPECTED = (
     "expected StepLR, LinearLR, CosineAnnealingLR or a LambdaLR of a warm-up and one of these, stepped "
     "once an "
@@ -37,28 +37,30 @@ def schedule_of(scheduler: Any) -> Schedule:
         return CONSTANT
     if isinstance(scheduler, Schedule):
         return scheduler
+    if getattr(scheduler, "last_epoch", 0) > 0:
+        raise InputError(f"scheduler: has been stepped {scheduler.last_epoch} times; expected a fresh one")
     if type(scheduler) is lr_scheduler.LambdaLR:
         return _of_function(scheduler)
     found = _of_class(scheduler)
     if found is None:
         raise InputError(f"scheduler: is a {kind(scheduler)}; {_EXPECTED}")
-    for step, factor in enumerate(_followed(scheduler)):
+    # torch's cosine rises again after its end, at which a script ends, and where a schedule stays
+    compared = min(_COMPARED, found.warmup + found.steps) if found.shape == "cosine" else _COMPARED
+    for step, factor in zip(range(compared), _followed(scheduler), strict=False):
         if not math.isclose(factor, found.at(step), rel_tol=_SAME, abs_tol=_SAME):
             raise InputError(
-                f"scheduler: multiplies the rate by {factor:g} at step {step}, where a schedule {found} "
-                "would by "
-                f"{found.at(step):g}; {_EXPECTED}"
+                f"scheduler: multiplies the rate by {factor:g} at step {step}, where a schedule "
+                f"{found} does by {found.at(step):g}; {_EXPECTED}"
             )
     return found
 
 
 def _of_class(s: Any) -> Schedule | None:
     of: Any = type(s)
-    base = s.base_lrs[0] or 1.0
     if of is lr_scheduler.StepLR:
         return Schedule("step", s.step_size, s.gamma)
     if of is lr_scheduler.CosineAnnealingLR:
-        return Schedule("cosine", s.T_max, s.eta_min / base)
+        return Schedule("cosine", s.T_max, s.eta_min / _base(s))
     if of is lr_scheduler.LinearLR and s.start_factor == 1:
         return Schedule("linear", s.total_iters, s.end_factor)
     if of is lr_scheduler.LinearLR and s.end_factor == 1:
@@ -79,6 +81,11 @@ def _of_class(s: Any) -> Schedule | None:
     return None
 
 
+def _base(scheduler: Any) -> float:
+    """The full rate of the first group."""
+    return float(scheduler.optimizer.param_groups[0]["initial_lr"]) or 1.0
+
+
 def _rising(linear: Any) -> int:
     """The warm-up of a LinearLR that starts at the share `start_factor`."""
     return round(1 / float(linear.start_factor))
@@ -87,12 +94,11 @@ def _rising(linear: Any) -> int:
 def _followed(scheduler: Any) -> Iterator[float]:
     """What the rate is multiplied by, of the first group, step after step from now on, of a copy."""
     fresh = copy.deepcopy(scheduler)
-    if fresh.last_epoch != 0:
-        raise InputError(f"scheduler: has been stepped {fresh.last_epoch} times; expected a fresh one")
-    group, base = fresh.optimizer.param_groups[0], fresh.base_lrs[0] or 1.0
+    group = fresh.optimizer.param_groups[0]
+    base = _base(fresh)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that no optimizer step was done
-        for _ in range(_COMPARED):
+        while True:
             yield float(group["lr"]) / base
             fresh.step()
 

@@ -3,9 +3,10 @@ accuracies, step by step, from the same weights."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -213,14 +214,97 @@ RULE = {
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
 
 
+@functools.cache
+def script_of(name: str) -> Trained:
+    return SCRIPTS[name]()
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_task_trains_as_the_script_does(name: str) -> None:
-    script = SCRIPTS[name]()
+    script = script_of(name)
     task = script.task
-    assert [str(f) for f in gt.check_task(task) if not f.note] == []
     assert task.rule == RULE[name]
     runs = gt.train(task, alpha=1.0, seeds=[0], steps=STEPS, resolution=0.1, **ONE)
     record = np.array(script.record)[runs.step]
     for k, curve in enumerate(CURVES):
         np.testing.assert_allclose(runs[curve].values[0], record[:, k], rtol=1e-9, atol=1e-12, err_msg=curve)
     assert record[-1, 0] < record[0, 0] * 0.9  # it learns
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_it_is_forecast_from_the_script_s_own_steps(name: str) -> None:
+    """Up to 100 steps nothing is hastened, and a forecast is the training itself."""
+    script = script_of(name)
+    found = gt.forecast(script.task, seeds=[0], steps=100, threshold=1.0, **ONE)
+    t = found["t"].values.ravel()
+    seen = np.isfinite(t)
+    record = np.array(script.record)[t[seen].astype(int)]
+    assert seen.sum() > 20
+    for k, curve in enumerate(CURVES):
+        values = found[curve].values.ravel()[seen]
+        np.testing.assert_allclose(values, record[:, k], rtol=1e-9, atol=1e-12, err_msg=curve)
+    assert found["gamma"].values.tolist() == [RULE[name].gamma]
+
+
+# --- groups with a rate of their own, on paths and spheres -----------------------------------------
+
+
+class Split:
+    """The MNIST-like network and its optimizer, full-batch, in a loop whose weights are also rescaled."""
+
+    def __init__(self, task: gt.Task) -> None:
+        self.task, self.network = task, task.network().double()
+        with torch.no_grad():
+            for p, q in zip(self.network.parameters(), fresh_network(task, 0).parameters(), strict=True):
+                p.copy_(q)
+        self.decays = [p for p in self.network.parameters() if p.ndim > 1]
+
+    def optimizer(self, kind: Any, **how: Any) -> Any:
+        rest = [p for p in self.network.parameters() if p.ndim < 2]
+        groups = [{"params": self.decays}, {"params": rest, "lr": 2e-3}]
+        return kind(groups, lr=1e-3, betas=(0.9, 0.98), eps=1e-6, **how)
+
+    def norm(self) -> float:
+        return math.sqrt(sum(float(p.detach().square().sum()) for p in self.decays))
+
+    @torch.no_grad()
+    def rescale(self, factor: float) -> None:
+        for p in self.decays:
+            p *= factor
+
+    def loss(self) -> Tensor:
+        train = self.task.problem(0, self.task.n_train).train
+        out: Tensor = self.task.loss(self.network(train.inputs), train.targets).mean()
+        return out
+
+
+def test_paths_and_spheres_have_the_groups_and_their_rates() -> None:
+    task = script_of("MNIST-like").task
+    assert task.rates == dict.fromkeys(("0.bias", "2.weight", "2.bias", "3.bias"), 2.0)
+    path = gt.sample_path(task, alpha=1.0, seeds=[0], dtau=0.1, tau=0.5, refit=4, batch=0, **ONE)
+    plain = Split(task)
+    optimizer, losses, norms = plain.optimizer(torch.optim.AdamW, weight_decay=0.0), [], []
+    for k in range(21):
+        if k % 4 == 0:
+            losses.append(float(plain.loss().detach()))
+            norms.append(plain.norm())
+            plain.rescale(math.exp(-0.1))
+        optimizer.zero_grad()
+        plain.loss().backward()
+        optimizer.step()
+    np.testing.assert_allclose(path["train_loss"].values.ravel(), losses, rtol=1e-9)
+    np.testing.assert_allclose(path["weight_norm"].values.ravel(), norms, rtol=1e-9)
+
+    land = gt.sample(
+        replace(task, batch=0), alpha=[0.5, 1, 2, 3], seeds=[0], steps=30, gradient="full", **ONE
+    )
+    for alpha, found in zip((0.5, 1, 2, 3), land["train_loss"].values[0, 0, -1].ravel(), strict=True):
+        plain = Split(task)
+        plain.rescale(alpha)
+        optimizer, norm = plain.optimizer(torch.optim.Adam), plain.norm()
+        for _ in range(30):
+            optimizer.zero_grad()
+            plain.loss().backward()
+            optimizer.step()
+            plain.rescale(norm / plain.norm())
+        assert found == pytest.approx(float(plain.loss().detach()), rel=1e-5)
