@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default
 from torch.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 
 from groktime.fullnet.check.finding import kind, message_of
+from groktime.fullnet.seeding import generator
 from groktime.reduced.errors import InputError
 
 MOST = 4 * 2**30  # bytes that a data set may have once it is made into tensors
@@ -44,6 +45,10 @@ class Table:
     def __len__(self) -> int:
         return len(self.target)
 
+    def to(self, device: torch.device) -> Table:
+        """The same on another device."""
+        return replace(self, inputs=tuple(x.to(device) for x in self.inputs), target=self.target.to(device))
+
 
 def table_of(which: str, given: Any) -> Table:
     """The samples of a DataLoader, a Dataset, a pair (x, y), more inputs before the y, or a dict of tensors
@@ -54,6 +59,8 @@ def table_of(which: str, given: Any) -> Table:
     InputError : on anything else, on data larger than 4 GiB, on samples that are not the same when they are
         asked for again, and on samples of unlike shapes.
     """
+    if isinstance(given, Table):
+        return given
     if isinstance(given, DataLoader):
         batches = _batches(which, given)
         return _table(which, _materialized(which, given.dataset, given.collate_fn), batches)
@@ -94,7 +101,12 @@ def _batches(which: str, loader: DataLoader[Any]) -> Batches:
 
 
 def _materialized(which: str, dataset: Any, collate: Any) -> Any:
-    """All samples of a data set, collated."""
+    """All samples of a data set, collated; torch's global generator is as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return _drawn(which, dataset, collate)
+
+
+def _drawn(which: str, dataset: Any, collate: Any) -> Any:
     if hasattr(dataset, "__len__") and not len(dataset):
         raise InputError(f"{which}: has no samples; expected some")
     chunks: list[Any] = []
@@ -198,4 +210,12 @@ def same_layout(train: Table, test: Table) -> None:
 
 def first(table: Table, count: int) -> Table:
     """The first samples."""
-    return Table(tuple(x[:count] for x in table.inputs), table.names, table.target[:count], table.batches)
+    return replace(table, inputs=tuple(x[:count] for x in table.inputs), target=table.target[:count])
+
+
+def some_of(table: Table, most: int) -> Table:
+    """As many samples as are wanted, chosen by chance, always the same; all, where there are no more."""
+    if len(table) <= most:
+        return table
+    rows = torch.randperm(len(table), generator=generator(0, "some"))[:most]
+    return replace(table, inputs=tuple(x[rows] for x in table.inputs), target=table.target[rows])

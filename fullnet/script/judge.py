@@ -37,7 +37,7 @@ def judge_of(plain: nn.Module, train: Table, loss: Any, accuracy: Any) -> Judge:
     ------
     InputError : on a model that raises, and on a loss or an accuracy that is none of each sample.
     """
-    packing, some = Packing.of(train), first(train, _TRIED)
+    packing, some = Packing.of(train), first(train, _TRIED).to(next(plain.parameters()).device)
     raw = _raw(plain, packing, some)
     output, bare = tensor_of(raw), isinstance(raw, Tensor)
     if loss is not None:
@@ -52,7 +52,7 @@ def judge_of(plain: nn.Module, train: Table, loss: Any, accuracy: Any) -> Judge:
 @torch.no_grad()
 def _raw(plain: nn.Module, packing: Packing, some: Table, **more: Tensor) -> Any:
     """What the model itself makes of these samples, in evaluation mode."""
-    args, kwargs = (some.inputs, {}) if packing.plain else packing.unpacked(packing.packed(some))
+    args, kwargs = packing.called(packing.packed(some))
     shapes = ", ".join(str(tuple(x.shape)) for x in some.inputs)
     try:
         return plain.eval()(*args, **kwargs, **more)

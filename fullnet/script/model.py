@@ -156,8 +156,12 @@ class Packing:
         dtype = next(x.dtype for x in flat if x.is_floating_point())
         return torch.cat([x.to(dtype) for x in flat], 1)
 
+    def called(self, packed: Tensor) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+        """What the model itself is called with, by position and by name."""
+        return ((packed,), {}) if self.plain else self.unpacked(packed)
+
     def unpacked(self, packed: Tensor) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-        """What the model is called with, by position and by name."""
+        """The inputs as they were."""
         parts = torch.split(packed, [math.prod(shape) for shape in self.shapes], 1)
         each = zip(parts, self.shapes, self.whole, strict=True)
         inputs = tuple(
