@@ -17,7 +17,7 @@ from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.procedures.path import STOP_RULE, Follower, Following
 from groktime.fullnet.procedures.recording import share
 from groktime.fullnet.runs import CURVES
-from groktime.fullnet.settings import Numbers, Out, PathSettings, check_names, members_of, setup_of
+from groktime.fullnet.settings import Numbers, Out, PathSettings, check_names, members_of, rule_of, setup_of
 from groktime.fullnet.task import Task
 from groktime.reduced.arguments import MANY, is_list, number, whole_number, whole_numbers
 from groktime.reduced.decay_path import DIMS, DecayPath
@@ -34,7 +34,7 @@ def sample_path(
     refit: int | Sequence[int] = (25, 50, 100, 200),
     tau: float = 1.0,
     fit: str = "along",
-    optimizer: str = "adamw",
+    optimizer: str | None = None,
     representation: str = "fixed",
     stop_at: float | None = None,
     out: Out = None,
@@ -83,7 +83,7 @@ def sample_path(
         fit_steps=whole_number("fit_steps", task.steps if fit_steps is None else fit_steps, 1),
         fit_loss=None if fit_loss is None else number("fit_loss", fit_loss, *POSITIVE),
         fit=fit,
-        optimizer=optimizer,
+        optimizer=rule_of(task, optimizer),
         stop_at=None if stop_at is None else share("stop_at", stop_at),
         momentum=settings.get("momentum"),
     )

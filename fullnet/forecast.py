@@ -19,7 +19,15 @@ from groktime.fullnet.members import Member
 from groktime.fullnet.procedures.hastened import Hastened, Hastening
 from groktime.fullnet.procedures.recording import check_reach, share
 from groktime.fullnet.runs import CURVES
-from groktime.fullnet.settings import ForecastSettings, Numbers, Out, check_names, members_of, setup_of
+from groktime.fullnet.settings import (
+    ForecastSettings,
+    Numbers,
+    Out,
+    check_names,
+    members_of,
+    rule_of,
+    setup_of,
+)
 from groktime.fullnet.task import Task
 from groktime.reduced import json_text
 from groktime.reduced.arguments import number, whole_number
@@ -90,13 +98,13 @@ class Cell:
 def forecast(
     task: Task | str,
     *,
-    gamma: Numbers,
+    gamma: Numbers | None = None,
     alpha: Numbers = 1.0,
     precision: float = 0.1,
     budget: int | None = None,
     steps: int | None = None,
     threshold: float | None = None,
-    optimizer: str = "adamw",
+    optimizer: str | None = None,
     representation: str = "fixed",
     out: Out = None,
     machine: Machine | None = None,
@@ -141,7 +149,7 @@ def forecast(
     far = None if steps is None else whole_number("steps", steps, 1)
     given = settings.get("fit_steps")
     fit_steps = whole_number("fit_steps", task.steps if given is None else given, 1)
-    speed = task.law(optimizer, settings.get("momentum")).speed
+    speed = task.law(rule_of(task, optimizer), settings.get("momentum")).speed
     if far is not None:
         check_reach(task, far)
     begin = task.begin
@@ -151,7 +159,7 @@ def forecast(
         setup_of(task, machine, settings, members[0].seed, representation),
         fit_steps=fit_steps,
         horizon=max(cell.horizon for cell in cells),
-        optimizer=optimizer,
+        optimizer=rule_of(task, optimizer),
         stop_at=None if threshold is None else share("threshold", threshold),
         momentum=settings.get("momentum"),
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from groktime.fullnet.engine.ensemble import Ensemble
 from groktime.fullnet.engine.fresh import drawn, initial_parameters, trained
-from groktime.fullnet.engine.norms import decayed_columns, wrong_no_decay, wrong_parts
+from groktime.fullnet.engine.norms import decayed_columns, rated_columns, wrong_names
 from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.engine.representation import representation_of
@@ -22,6 +22,7 @@ from groktime.fullnet.runs import CURVES, PART, WHOLE
 from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Task
 from groktime.reduced.errors import InputError
+from groktime.reduced.law import EPS, DecayLaw
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -87,16 +88,12 @@ class Setup:
     def check_names(self, seed: int) -> None:
         """Refuse parts of the network, and what is not to decay of it, that it does not have."""
         task = self.task
-        if not (task.parts or task.no_decay):
+        if not (task.parts or task.no_decay or task.rates):
             return
         with global_seed(0, "shape"):
             names = [name for name, _ in task.network().named_parameters()]
-        wrong = wrong_parts(task.parts, names)
-        if wrong:
-            raise InputError(f"parts: {task.name} {wrong}")
-        wrong = wrong_no_decay(task.no_decay, names)
-        if wrong:
-            raise InputError(f"no_decay: {task.name} {wrong}")
+        for field, wrong in wrong_names(task, names):
+            raise InputError(f"{field}: {task.name} {wrong}")
         if task.no_decay and WHOLE in task.parts:
             raise InputError(f"parts: {task.name} has a part {WHOLE!r}, which with no_decay is all of it")
         if task.no_decay and not norm_at_start(task, seed) > 0:
@@ -116,14 +113,25 @@ class Setup:
             **task.handling,
         }
         # only what is used, so that files of tasks without are as they always were
+        if task.optimizer.eps != EPS:
+            made["eps"] = task.optimizer.eps
         course = task.optimizer.course
         if course.warmup > 1:
             made["warmup"] = course.warmup
-        if course.shape != "constant":
+        if course.shape != "constant" or course.from_zero:
             made["schedule"] = course.to_dict()
         if task.parts:
             made["parts"] = {name: list(prefixes) for name, prefixes in task.parts.items()}
         return made
+
+    def optimizer_settings(
+        self, members: Sequence[Member], law: DecayLaw
+    ) -> tuple[list[Setting], list[Setting]]:
+        """Of the networks' optimizer and of the representations', which never decay, one a member each."""
+        adam, momentum = self.task.optimizer, law.momentum
+        rates = [[(c.eta_d, c.gamma) for c in members], [(c.eta_r, 0.0) for c in members]]
+        network, slow = ([Setting(*both, adam.betas, momentum, adam.eps) for both in each] for each in rates)
+        return network, slow
 
     @property
     def curves(self) -> tuple[str, ...]:
@@ -195,14 +203,16 @@ class Members:
             )
             for name in ("train", "test")
         )  # fmt: skip
-        self.batches = Minibatches(seeds, starts[0].n_train, setup.batch, device, task.augment)
+        self.batches = Minibatches(
+            seeds, starts[0].n_train, setup.batch, device, task.augment, task.shuffle, task.drop_last
+        )
         columns = decayed_columns(task)
         self.decays = None if columns is None else columns.to(device)
         self.flat = torch.stack([_scaled(weights[c.seed], c.alpha, self.decays) for c in starts])
         slow = [self.representation.initial(p, c.m) for p, c in zip(self.problems, starts, strict=True)]
         self.slow = torch.stack(slow).to(device, dtype)
         self.norm: Tensor | None = None
-        self.optimizer = Optimizer(rule, self.flat, settings, self.decays)
+        self.optimizer = Optimizer(rule, self.flat, settings, self.decays, rated_columns(task))
         self.slow_optimizer = None if slow_settings is None else Optimizer(rule, self.slow, slow_settings)
         self.ensemble = Ensemble(
             task, self.flat, self.slow, self.representation, setup.compiled,

@@ -8,7 +8,7 @@ plain xarray.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_
 PART = "norm_"  # begins the name of the curve of a part of the network
 WHOLE = "all"  # the part that is the whole network, where some of it does not decay
 REPRESENTATIONS = ("fixed", "line", "free")
+WATCHED = ("turn", "tau")  # of a script that is watched (`gt.watch`)
 _MEASURED = ("train_loss", "weight_norm")  # every trainer has these; the others may be NaN throughout
 
 
@@ -62,7 +63,7 @@ def _curves_end_with_the_run(checked: Checked) -> None:
     arrays = checked.arrays
     trained = arrays["step"].values[None] <= arrays["steps_done"].values[:, None]
     blown_up = arrays["diverged"].values.astype(bool)[:, None]
-    for name in (*CURVES, *_part_curves(arrays.variables)):
+    for name in (*CURVES, *_more_curves(arrays.variables)):
         values = np.asarray(arrays[name].values, float)
         never = np.isnan(values).all(1, keepdims=True) & (name not in _MEASURED)
         unknown = trained & ~np.isfinite(values) & ~never & ~blown_up
@@ -86,16 +87,16 @@ def _no_run_is_there_twice(checked: Checked) -> None:
             )
 
 
-def _part_curves(names: Mapping[str, Any]) -> list[str]:
-    return [name for name in names if name.startswith(PART)]
+def _more_curves(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name in WATCHED or name.startswith(PART)]
 
 
 def _setting(name: str, meaning: str, unit: str = "1", **more: Any) -> Column:
     return Column(name, ("run",), meaning, unit, coordinate=True, **more)
 
 
-def _curve(name: str, meaning: str, range: Range = FROM_ZERO) -> Column:
-    return Column(name, DIMS, meaning, range=range, missing="ruled", packed=True)
+def _curve(name: str, meaning: str, range: Range = FROM_ZERO, required: bool = True) -> Column:
+    return Column(name, DIMS, meaning, range=range, missing="ruled", packed=True, required=required)
 
 
 RUNS = Schema(
@@ -117,6 +118,9 @@ RUNS = Schema(
         _curve("test_accuracy", "test accuracy", UNIT),
         _curve("weight_norm", "L2 norm of the weights that decay"),
         _curve("m", "messiness", Range()),
+        _curve("turn", "angle by which what decays has turned since the evaluation before, in radians",
+               required=False),
+        _curve("tau", "decay time, the sum of eta * gamma over the steps", required=False),
         _curve(PART + "*", "L2 norm of the weights of *, a part of the network; all: of it all"),
         Column("w0", ("run",), "L2 norm of the weights that decay at initialization", range=SIZE),
         Column("steps_done", ("run",), "last step that was trained", "optimizer steps", "integer", FROM_ZERO),
@@ -176,7 +180,7 @@ class Runs(Stored):
             each [run], or one number for all.
         curves : train_loss and weight_norm, and of test_loss, train_accuracy, test_accuracy and m
             what was measured; each [run, time], NaN after the run's `steps_done`. `norm_NAME` are
-            norms of parts of the network.
+            norms of parts of the network, and `turn` and `tau` are of a script that was watched.
         w0, steps_done, diverged : norm at alpha = 1, last step that was trained, and whether the
             run ended because it diverged; each [run], or one for all.
         threshold : test accuracy that counts as generalized; with `threshold_relative`, as a
@@ -191,8 +195,8 @@ class Runs(Stored):
         ------
         InputError : naming the array and what was expected of it.
         """
-        parts = [name for name in curves if name.startswith(PART)]
-        for given, names in ((settings, SETTINGS), (curves, (*CURVES, *parts))):
+        more = _more_curves(curves)
+        for given, names in ((settings, SETTINGS), (curves, (*CURVES, *more))):
             for name in given:
                 if name not in names:
                     raise InputError(f"{name}: expected only {', '.join(names)}")
@@ -211,7 +215,7 @@ class Runs(Stored):
                 raise InputError(f"{name} has shape {np.shape(values)}; expected {shape[:1]} = (run,)")
             return np.broadcast_to(unmasked(values), shape[:1]).copy()
 
-        table: dict[str, Any] = {k: known.get(k, np.full(shape, np.nan)) for k in (*CURVES, *parts)}
+        table: dict[str, Any] = {k: known.get(k, np.full(shape, np.nan)) for k in (*CURVES, *more)}
         each = {"m_start": np.nan, **settings, "w0": w0, "steps_done": steps_done, "diverged": diverged}
         table |= {k: per_run(k, v) for k, v in each.items()} | {"step": step}
         attrs = {
@@ -231,7 +235,7 @@ class Runs(Stored):
     @property
     def parts(self) -> list[str]:
         """Names of the parts of the network whose norms the file holds."""
-        return [name.removeprefix(PART) for name in _part_curves(self.arrays.variables)]
+        return [name.removeprefix(PART) for name in self.arrays.variables if name.startswith(PART)]
 
     @property
     def law(self) -> DecayLaw:

@@ -17,7 +17,7 @@ from groktime.fullnet.job import Output, output, run
 from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.members import Setup, norm_at_start
 from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
-from groktime.fullnet.settings import Out, WriteSettings, check_names, check_sizes, setup_of
+from groktime.fullnet.settings import Out, WriteSettings, check_names, check_sizes, seeds_of, setup_of
 from groktime.fullnet.task import Task
 from groktime.reduced.arguments import check_count, choice, numbers, shown, whole_number, whole_numbers
 from groktime.reduced.boundary import bracket
@@ -36,7 +36,7 @@ def sample(
     *,
     alpha: Sequence[float],
     m: Sequence[float] = (1.0,),
-    seeds: Sequence[int] = range(4),
+    seeds: Sequence[int] | None = None,
     n_train: Sequence[int] | None = None,
     steps: int | None = None,
     budgets: Sequence[int] | None = None,
@@ -77,7 +77,7 @@ def sample(
     task, machine = task_of(task, n_train), machine_of(machine)
     steps = whole_number("steps", task.steps if steps is None else steps, 1)
     thirds = sorted({steps // 3, 2 * steps // 3, steps} - {0})
-    chosen = whole_numbers("seeds", seeds, 0, alone=False)
+    chosen = seeds_of(task, seeds)
     grid = _Grid(
         setup=setup_of(task, machine, settings, chosen[0]),
         alpha=_axis("alpha", alpha),

@@ -28,6 +28,11 @@ def generator(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(_entropy(seed, purpose))
 
 
+def is_seeded(seed: int, purpose: str) -> bool:
+    """Whether torch's global generator was last seeded for this purpose of this seed."""
+    return torch.initial_seed() == _entropy(seed, purpose)
+
+
 @contextmanager
 def global_seed(seed: int, purpose: str) -> Iterator[None]:
     """Seed torch's global generator, which `nn.Module` initializers draw from, and restore it."""

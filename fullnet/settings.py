@@ -172,21 +172,37 @@ def members_of(task: Task, given: Mapping[str, Any]) -> list[Member]:
 
 def _lists(task: Task, given: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The values of each setting."""
-    defaults = {"eta_d": task.optimizer.rate, "n_train": task.n_train, "m": 1.0}
-    seeds = range(4) if task.start is None else [0]  # a checkpoint is of one run
-    known = {"gamma": None, "alpha": None, "seeds": seeds} | defaults
+    rule = task.rule
+    known: dict[str, Any] = {"alpha": None, "n_train": task.n_train, "m": 1.0, "seeds": None}
+    known |= {"gamma": rule.gamma, "eta_d": task.optimizer.rate if rule.rate is None else rule.rate}
     known |= {name: value for name, value in given.items() if value is not None}
+    if known["gamma"] is None:
+        raise InputError(f"gamma: expected a weight decay; {task.name} has none of its own")
     lists = {
         name: numbers(name, known[name], *RANGES[name]).tolist() for name in ("gamma", "eta_d", "alpha", "m")
     }
     lists["n_train"] = check_sizes(task, known["n_train"])
-    lists["seed"] = whole_numbers("seeds", known["seeds"], 0, alone=False)
+    lists["seed"] = seeds_of(task, known["seeds"])
     if "eta_r" in known:
         lists["eta_r"] = numbers("eta_r", known["eta_r"], *RANGES["eta_r"]).tolist()
     for m in lists["m"]:
         if m != 1 and not task.messiness:
             raise InputError(f"m = {m:g}: {task.name} has no messiness")
     return lists
+
+
+def seeds_of(task: Task, given: Sequence[int] | None) -> list[int]:
+    """The seeds that are asked for, or the task's: 0, 1, 2 and 3, or where there is no other, 0."""
+    alone = task.one_seed or task.start is not None  # a checkpoint is of one run
+    seeds = whole_numbers("seeds", range(1 if alone else 4) if given is None else given, 0, alone=False)
+    if task.one_seed and any(seeds):
+        raise InputError(f"seeds: {task.name} has seed 0 alone, since {task.one_seed}")
+    return seeds
+
+
+def rule_of(task: Task, optimizer: str | None) -> str:
+    """The optimizer that is asked for, or the task's."""
+    return task.rule.name if optimizer is None else optimizer
 
 
 def check_sizes(task: Task, values: Any) -> list[int]:

@@ -7,7 +7,7 @@ linear in the representation is R = m R_random + (1 - m) R_linear (Omnigrok, Eq.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Generator, Tensor, nn
 from groktime.fullnet.checkpoint import Checkpoint, read_checkpoint
 from groktime.fullnet.seeding import global_seed
 from groktime.reduced.errors import InputError
-from groktime.reduced.law import CONSTANT, DecayLaw, Schedule, law_by
+from groktime.reduced.law import CONSTANT, EPS, DecayLaw, Schedule, law_by
 
 Targets = Mapping[str, Tensor]
 
@@ -67,7 +67,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Adam:
-    """The rate and betas of Adam, without decay, and how the rate goes on.
+    """The rate, betas and eps of Adam, without decay, and how the rate goes on.
 
     `schedule`: of every training, of the network's rate and the representation's; its warm-up is of the
     network's alone. `warmup` is short for `schedule=Schedule(warmup=…)`.
@@ -79,6 +79,7 @@ class Adam:
     warmup: int = 0
     schedule: Schedule = CONSTANT
     sampling: Schedule = CONSTANT
+    eps: float = EPS
 
     @property
     def course(self) -> Schedule:
@@ -97,6 +98,17 @@ class Adam:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What a task is trained by where a verb is not told: the optimizer's `name`, as `train` takes it, its
+    rate η (None: that of `Task.optimizer`), its decay γ (None: a verb has to be told) and its momentum."""
+
+    name: str = "adamw"
+    rate: float | None = None
+    gamma: float | None = None
+    momentum: float | None = None
+
+
+@dataclass(frozen=True)
 class Task:
     """A learning problem, written for one network.
 
@@ -111,8 +123,8 @@ class Task:
     n_train : int
         Default number of training samples; `n_total` all there are, None if unlimited.
     batch : int
-        Samples of an optimizer step, drawn anew every epoch; a last partial batch is dropped.
-        0: all samples.
+        Samples of an optimizer step, drawn anew every epoch. 0: all samples. With `shuffle` False every epoch
+        takes them in their order; a last partial batch is dropped, or, with `drop_last` False, trained.
     messiness : bool
         Whether the inputs depend on m.
     optimizer, steps : the sampler's defaults.
@@ -133,8 +145,13 @@ class Task:
         and embeddings. A name that a parameter has stands for it alone. The norm w is then that of the
         others: alpha multiplies them, spheres hold it, decay shrinks it; `train` records that of all as the
         curve `norm_all` beside it. Default: every parameter decays.
+    rates : names, or begins of names, of parameters -> number
+        What the rate η of these is multiplied by: a parameter group with a rate of its own. All that decays
+        has one rate, so that these are among those that do not.
     parts : name -> prefixes of parameter names
         Parts of the network whose norm `train` records, as the curve `norm_NAME`, beside that of all.
+    rule : what trains it where a verb is not told.
+    one_seed : why there is seed 0 alone, in words; empty where any seed will do.
     start : where its networks start instead of at their initial weights: see `at`.
     settings : the arguments that made the task, stored with every file.
     """
@@ -152,12 +169,17 @@ class Task:
     relative: bool = False
     n_total: int | None = None
     batch: int = 0
+    shuffle: bool = True
+    drop_last: bool = True
     messiness: bool = False
     stop_loss: float = 0.0
     clip: float = 0.0
     augment: Callable[[Tensor, Generator], Tensor] | None = None
     no_decay: tuple[str, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rule: Rule = Rule()
+    one_seed: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     start: Checkpoint | None = None
 
@@ -182,6 +204,8 @@ class Task:
         ------
         InputError : naming the file and the key, and what was expected.
         """
+        from groktime.fullnet.engine.norms import decaying
+
         with global_seed(0, "shape"):
             network = self.network()
         named = dict(network.named_parameters())
@@ -193,28 +217,89 @@ class Task:
         """The step from which its networks are trained: 0, or that of the checkpoint that they start from."""
         return 0 if self.start is None else self.start.step
 
+    @staticmethod
+    def from_torch(
+        model: Any,
+        train: Any,
+        test: Any,
+        *,
+        loss: Any = None,
+        optimizer: Any,
+        accuracy: Any = None,
+        scheduler: Any = None,
+        batch: int | None = None,
+        clip: float = 0.0,
+        augment: Callable[[Tensor, Generator], Tensor] | None = None,
+        name: str | None = None,
+        steps: int = 5_000,
+        threshold: float = 0.95,
+    ) -> Task:
+        """A task of what a training script has, trained as the script trains it; see docs/own-script.md.
+
+        Parameters
+        ----------
+        model : an `nn.Module`, its class, or a function that makes it. Of a module, seed 0 is the very
+            weights that it has, and other seeds are drawn by `reset_parameters`, where that draws as the
+            model was drawn; else there is seed 0 alone. What it gives may be a tensor, a tuple that begins
+            with one, or an object or a dict with `logits`.
+        train, test : a DataLoader, a Dataset, tensors (x, y), or a dict of tensors with "labels". They are
+            made into tensors once, of 4 GiB at most each. A loader's batch size, `shuffle` and `drop_last`
+            hold.
+        loss : a function (output, target), a mean over the batch or one number a sample (default: the model's
+            own `loss`, as Hugging Face's have).
+        optimizer : AdamW, Adam or SGD of torch.optim, or a function of the model, or of its parameters, that
+            gives one. Rate, decay γ, betas, eps, momentum and parameter groups hold: `Task.rule`, which every
+            verb takes where it is not told.
+        accuracy : a function (output, target), as the loss (default: as loss and targets tell).
+        scheduler : of torch.optim.lr_scheduler or a `Schedule`, stepped once an optimizer step.
+        batch : samples a step (default: the loader's; 0: all). `clip`, `augment`, `threshold`: as in `Task`.
+        name : of the task (default: that of the model's class).
+        steps : by which the training set ought to be fitted.
+
+        Raises
+        ------
+        InputError : naming what of the script the engine would not train as the script does.
+        """
+        from groktime.fullnet.script.build import Script
+
+        return Script(
+            model,
+            train,
+            test,
+            loss,
+            optimizer,
+            accuracy,
+            scheduler,
+            batch,
+            clip,
+            augment,
+            name,
+            steps,
+            threshold,
+        ).task()
+
     @property
     def handling(self) -> dict[str, Any]:
-        """What is done to inputs and gradients, what does not decay, and the start, for a file; nothing
+        """The start, and what is done to inputs, gradients and parameters, for a file's configuration; nothing
         where it is nothing, so that what was begun before there was any goes on."""
-        made: dict[str, Any] = {"clip": self.clip} if self.clip else {}
-        made |= {"augment": True} if self.augment else {}
-        made |= {"no_decay": list(self.no_decay)} if self.no_decay else {}
-        return made | ({} if self.start is None else {"start": self.start.configuration()})
+        said = {
+            "clip": self.clip,
+            "augment": self.augment is not None,
+            "no_decay": list(self.no_decay),
+            "rates": dict(self.rates),
+            "in order": not self.shuffle,
+            "partial batches": not self.drop_last,
+            "start": {} if self.start is None else self.start.configuration(),
+        }
+        return {name: value for name, value in said.items() if value}
 
     def law(self, rule: str, momentum: float | None = None) -> DecayLaw:
         """The law by which this optimizer makes it decay."""
         adam = self.optimizer
+        momentum = self.rule.momentum if momentum is None and rule == self.rule.name else momentum
         return law_by(rule, momentum, adam.betas, adam.course, self.no_decay)
 
     @property
     def sizes(self) -> str:
         """The training-set sizes that it can have, in words."""
         return "1 or more" if self.n_total is None else f"1 to {self.n_total}, the samples of {self.name}"
-
-
-def decaying(no_decay: tuple[str, ...], names: Iterable[str]) -> list[bool]:
-    """Which parameters decay, in order. What is the name of a parameter stands for that one alone."""
-    known = list(names)
-    begins = tuple(p for p in no_decay if p not in known)
-    return [not (name in no_decay or name.startswith(begins)) for name in known]

@@ -16,7 +16,7 @@ from groktime.fullnet.procedures.flow import Flow
 from groktime.fullnet.procedures.recording import share
 from groktime.fullnet.procedures.training import Training
 from groktime.fullnet.runs import Runs
-from groktime.fullnet.settings import Numbers, Out, TrainSettings, check_names, members_of, setup_of
+from groktime.fullnet.settings import Numbers, Out, TrainSettings, check_names, members_of, rule_of, setup_of
 from groktime.fullnet.task import Task
 from groktime.reduced.arguments import flag, whole_number
 
@@ -27,10 +27,10 @@ _COORDS = ("gamma", "eta_d", "eta_r", "alpha", "n_train", "seed")
 def train(
     task: Task | str,
     *,
-    gamma: Numbers,
+    gamma: Numbers | None = None,
     alpha: Numbers,
     steps: int,
-    optimizer: str = "adamw",
+    optimizer: str | None = None,
     representation: str = "fixed",
     resolution: float = 0.02,
     stop_at: float | None = None,
@@ -45,12 +45,13 @@ def train(
     ----------
     task : a `Task`, or the name of one ("teacher-student").
     gamma, alpha, eta_d, eta_r, m, n_train, seeds : every combination is a run; with `paired` (default:
-        False), the lists are walked together (single values are repeated). eta_d defaults to the task's
-        rate, eta_r to eta_d, m to 1, n_train to the task's, seeds to 0, 1, 2 and 3. All weights that
-        decay are multiplied by alpha at the start.
+        False), the lists are walked together (single values are repeated). gamma defaults to the task's
+        own, if it has one (`Task.from_torch`), eta_d to its rate, eta_r to eta_d, m to 1, n_train to the
+        task's, seeds to 0, 1, 2 and 3, or of a checkpoint to 0. All weights that decay are multiplied by
+        alpha at the start.
     steps : optimizer steps of every run, with those of a checkpoint that it starts from (`Task.at`).
     optimizer : "adamw", "adam" (no decay), "sgd" or "momentum"; for the network and for the representation,
-        which never decays. Rates follow the task's schedule, `Adam(…, schedule=…)`.
+        which never decays (default: the task's, or "adamw"). Rates follow the task's schedule.
     momentum : of "momentum", in [0, 1) (default: 0.9).
     representation : "fixed" at m, or trained: "line" (m alone) or "free" (R itself).
     batch : samples a step (default: the task's; 0: all).
@@ -77,7 +78,7 @@ def train(
     procedure = Training(
         setup_of(task, machine, settings, members[0].seed, representation),
         steps=whole_number("steps", steps, 1),
-        optimizer=optimizer,
+        optimizer=rule_of(task, optimizer),
         resolution=share("resolution", resolution),
         stop_at=None if stop_at is None else share("stop_at", stop_at),
         constrained=flag("constrained", constrained),

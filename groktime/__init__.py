@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from groktime.fullnet.machine import Machine
     from groktime.fullnet.runs import Runs, open_runs
     from groktime.fullnet.sampler import sample
-    from groktime.fullnet.task import Adam, Problem, Split, Task
+    from groktime.fullnet.task import Adam, Problem, Rule, Split, Task
     from groktime.fullnet.trainer import train
+    from groktime.fullnet.watch.lightning import LightningWatch
+    from groktime.fullnet.watch.trainer import TrainerWatch
+    from groktime.fullnet.watch.watcher import watch
     from groktime.reduced.decay_path import DecayPath, open_path
     from groktime.reduced.errors import InputError, TaskError
     from groktime.reduced.forecast import Forecast, open_forecast
@@ -68,10 +71,13 @@ _HOME = {
     "sample_path": "groktime.fullnet.decay_path",
     "forecast": "groktime.fullnet.forecast",
     "train": "groktime.fullnet.trainer",
+    "watch": "groktime.fullnet.watch.watcher",
+    "LightningWatch": "groktime.fullnet.watch.lightning",
+    "TrainerWatch": "groktime.fullnet.watch.trainer",
     "Machine": "groktime.fullnet.machine",
     "Finding": "groktime.fullnet.check.finding",
     "check_task": "groktime.fullnet.check.task",
-    **dict.fromkeys(("Adam", "Problem", "Split", "Task"), "groktime.fullnet.task"),
+    **dict.fromkeys(("Adam", "Problem", "Rule", "Split", "Task"), "groktime.fullnet.task"),
     "tasks": "groktime.fullnet",
 }
 
@@ -86,17 +92,20 @@ __all__ = [
     "Ladder",
     "Landscape",
     "Lanes",
+    "LightningWatch",
     "Machine",
     "Prediction",
     "Problem",
     "Readings",
     "Recommendation",
+    "Rule",
     "Runs",
     "Schedule",
     "Source",
     "Split",
     "Task",
     "TaskError",
+    "TrainerWatch",
     "check_task",
     "compare",
     "forecast",
@@ -116,6 +125,7 @@ __all__ = [
     "shipped",
     "tasks",
     "train",
+    "watch",
     "what_if",
 ]
 

@@ -105,7 +105,7 @@ TRAINING = (
     Option(
         "optimizer",
         "the optimizer; adam: without decay",
-        default="adamw",
+        default="the task's, or adamw",
         choices=("adamw", "adam", "sgd", "momentum"),
     ),
     Option(
@@ -116,7 +116,7 @@ TRAINING = (
     ),
     Option("batch", "samples a step, 0 for all", int, default="the task's", metavar="N"),
 )
-MOMENTUM = Option("momentum", "of the optimizer of this name", number, default=0.9)
+MOMENTUM = Option("momentum", "of the optimizer of this name", number, default="the task's, or 0.9")
 STOP_AT = Option("stop_at", "test accuracy at which a network is done", number, default="none")
 MEMBERS = Option("members", "networks trained together", int, default="by their size", metavar="N")
 MACHINE = (

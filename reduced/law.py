@@ -21,6 +21,7 @@ from groktime.reduced.schema import Attribute, Checked
 Floats = NDArray[np.float64]
 
 SHAPES = ("constant", "step", "linear", "cosine")
+EPS = 1e-8  # of Adam where nothing else is said
 MOMENTUM = 0.9  # of the rule "momentum" where nothing else is said
 _COUPLED = ("sgd", "momentum")  # torch's SGD adds γw to the gradient, before its momentum
 _FAR = 2.0**53  # up to which whole numbers are exact; more steps than anybody makes
@@ -35,6 +36,8 @@ class Schedule:
         from 1 to `factor` over `steps` steps and stay there.
     `warmup` : optimizer steps over which the rate first rises to its full size, evenly; the shape begins
         after them.
+    `from_zero` : whether the rate rises from 0, as in Hugging Face's schedules and in `min(step / 10, 1)`:
+        the first step then moves nothing.
 
     With `warmup` 0 these are torch's `StepLR`, `LinearLR` (start_factor=1) and `CosineAnnealingLR`.
 
@@ -47,6 +50,7 @@ class Schedule:
     steps: int = 0
     factor: float = 0.0
     warmup: int = 0
+    from_zero: bool = False
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
@@ -60,15 +64,23 @@ class Schedule:
         if not (number and 0 <= self.factor < math.inf and (not drops or 0 < self.factor <= 1)):
             expected = "a share in (0, 1]" if drops else "a finite number, 0 or more"
             raise InputError(f"schedule: factor = {self.factor!r}: expected {expected}")
+        if not isinstance(self.from_zero, bool):
+            raise InputError(f"schedule: from_zero = {self.from_zero!r}: expected True or False")
 
     @property
     def constant(self) -> bool:
         """Whether every step is done at the full rate."""
-        return self.shape == "constant" and self.warmup <= 1
+        return self.shape == "constant" and self.warmup <= (0 if self.from_zero else 1)
+
+    @property
+    def rising(self) -> Schedule:
+        """Its warm-up alone."""
+        return Schedule(warmup=self.warmup, from_zero=self.from_zero)
 
     def at(self, step: int) -> float:
         """f: what the rate is multiplied by at optimizer step `step` (the first is 0)."""
-        return (step + 1) / self.warmup if step < self.warmup else self.settled(step)
+        first = 0 if self.from_zero else 1
+        return (step + first) / self.warmup if step < self.warmup else self.settled(step)
 
     def settled(self, step: int) -> float:
         """The same, as if the warm-up were done at the full rate."""
@@ -86,9 +98,10 @@ class Schedule:
         t = np.asarray(steps, float)
         if self.constant:
             return t
+        finite = np.where(np.isinf(t), 0.0, t)
         whole = np.floor(np.where(np.isfinite(t), t, 0.0))
         low, high = self._spent(whole), self._spent(whole + 1)
-        found = low + (t - whole) * (high - low)
+        found = low + (finite - whole) * (high - low)
         return np.asarray(np.where(np.isinf(t), self._limit, found))
 
     def steps_to(self, spent: ArrayLike) -> Floats:
@@ -120,7 +133,7 @@ class Schedule:
     def _spent(self, steps: Floats) -> Floats:
         """`spent` of whole numbers of steps."""
         rising = np.minimum(steps, self.warmup)
-        rises = rising * (rising + 1) / (2 * max(self.warmup, 1))
+        rises = rising * (rising + (-1 if self.from_zero else 1)) / (2 * max(self.warmup, 1))
         n, length, factor = np.maximum(steps - self.warmup, 0.0), self.steps, self.factor
         if self.shape == "constant":
             return np.asarray(rises + n)
@@ -145,11 +158,12 @@ class Schedule:
             "linear": f"linear to {self.factor:g} over {self.steps:,} steps",
             "cosine": f"cosine to {self.factor:g} over {self.steps:,} steps",
         }[self.shape]
-        return words + (f" after a warm-up of {self.warmup:,}" if self.warmup > 1 else "")
+        rises = f" after a warm-up of {self.warmup:,}" + (" from 0" if self.from_zero else "")
+        return words + (rises if self.warmup > (0 if self.from_zero else 1) else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and text, for files."""
-        return asdict(self)
+        """Plain numbers and text, for files, which say `from_zero` only where it is so."""
+        return {name: value for name, value in asdict(self).items() if name != "from_zero" or value}
 
     @classmethod
     def of(cls, said: Any) -> Self:
@@ -197,7 +211,7 @@ class DecayLaw:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and text, for files."""
-        plain = asdict(self) | {"no_decay": list(self.no_decay)}
+        plain = asdict(self) | {"no_decay": list(self.no_decay), "schedule": self.schedule.to_dict()}
         return plain | {"betas": None if self.betas is None else list(self.betas)}
 
 

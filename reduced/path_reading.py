@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from groktime.reduced.crossings import ALREADY, GENERALIZES, ORDER, Crossings
 from groktime.reduced.flow import Status
-from groktime.reduced.law import Schedule
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -57,7 +56,7 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
     path = found.path
     starts, by_start, inside = _starts(path.alpha, alpha)
     rows, share, above, resolved = _resolutions(path.gamma_eff, gamma)
-    rises = Schedule(warmup=path.law.schedule.warmup)  # all that a path follows of it
+    rises = path.law.schedule.rising  # all that a path follows of it
     fits = _weighed(rises.spent(found.t_fit)[:, starts], by_start)
     t_fit = np.where(inside, fits * path.eta_d / eta_d, np.nan)
     level = np.where(by_start > 0, found.level[:, starts], np.inf).min(-1)

@@ -10,7 +10,7 @@ from torch import nn
 
 from groktime.fullnet.check.finding import Finding, Findings, kind, message_of, number, short, whole_number
 from groktime.fullnet.check.options import optimizer_findings
-from groktime.fullnet.task import Adam, Task
+from groktime.fullnet.task import Adam, Rule, Task
 
 
 def _text(value: object) -> bool:
@@ -31,11 +31,16 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "relative": (lambda v: isinstance(v, bool), "True or False"),
     "n_total": (lambda v: v is None or whole_number(v, 1), "a whole number, or None"),
     "batch": (lambda v: whole_number(v, 0), "a number of samples, 0 for all"),
+    "shuffle": (lambda v: isinstance(v, bool), "True or False"),
+    "drop_last": (lambda v: isinstance(v, bool), "True or False"),
     "messiness": (lambda v: isinstance(v, bool), "True or False"),
     "stop_loss": (lambda v: number(v, 0), "a loss, 0 for never"),
     "clip": (lambda v: number(v, 0), "a gradient's norm, 0 for never"),
     "augment": (lambda v: v is None or callable(v), "a function (inputs, generator) -> inputs, or None"),
     "no_decay": (lambda v: isinstance(v, tuple), "a tuple of names of parameters"),
+    "rates": (lambda v: isinstance(v, Mapping), "a dict of names of parameters and numbers"),
+    "rule": (lambda v: isinstance(v, Rule), "a fullnet.task.Rule"),
+    "one_seed": (lambda v: isinstance(v, str), "a text"),
     "parts": (lambda v: isinstance(v, Mapping), "a dict of prefixes of parameter names"),
     "settings": (lambda v: isinstance(v, Mapping), "a dict"),
 }

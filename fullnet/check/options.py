@@ -21,6 +21,8 @@ def optimizer_findings(adam: Adam) -> Findings:
     betas = adam.betas
     if not (isinstance(betas, tuple) and len(betas) == 2 and all(number(b, 0, 1) and b < 1 for b in betas)):
         yield Finding("optimizer", f"has the betas {short(betas)}; expected two numbers in [0, 1)")
+    if not number(adam.eps, 0):
+        yield Finding("optimizer", f"has the eps {short(adam.eps)}; expected a number from 0")
     if not whole_number(adam.warmup, 0):
         yield Finding(
             "optimizer", f"has warmup = {short(adam.warmup)}; expected a number of steps, 0 for none"

@@ -28,7 +28,7 @@ from groktime.fullnet.check.finding import (
 from groktime.fullnet.check.options import augment_findings
 from groktime.fullnet.check.together import rows_of, side_by_side, targets_of
 from groktime.fullnet.engine.fresh import constants, trained
-from groktime.fullnet.engine.norms import wrong_no_decay, wrong_parts
+from groktime.fullnet.engine.norms import wrong_names
 from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Problem, Split, Task
 
@@ -194,12 +194,8 @@ def _network(subject: _Subject) -> Findings:
             "weight norm",
             note=True,
         )
-    wrong = wrong_parts(subject.task.parts, parameters)
-    if wrong:
-        yield Finding("parts", wrong)
-    wrong = wrong_no_decay(subject.task.no_decay, parameters)
-    if wrong:
-        yield Finding("no_decay", wrong)
+    for field, wrong in wrong_names(subject.task, parameters):
+        yield Finding(field, wrong)
     start = [_vector(n) for n in (network, again)]
     other = _vector(subject.make(subject.seed + 1))
     drawn = [constants(n) for n in (network, again)]

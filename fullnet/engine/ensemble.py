@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from groktime.fullnet.engine.attention import unfused
 from groktime.fullnet.engine.fresh import Fresh, fresh_network, trained
 from groktime.fullnet.engine.memory import out_of_memory
 from groktime.fullnet.engine.norms import part_norms
@@ -107,7 +108,8 @@ class Ensemble:
         of_samples = 0 if samples.mapped else None
         axes = (0, 0, 0, of_samples, of_samples, of_samples)
         mapped = vmap(one, in_dims=axes, randomness="different")
-        return mapped(self._views, self._own, self._slow, samples.inputs, samples.targets, samples.common)
+        with unfused():
+            return mapped(self._views, self._own, self._slow, samples.inputs, samples.targets, samples.common)
 
     def _of_each(self, samples: Samples, of_one: OfOne) -> Tensor:
         """The same, one after the other where they cannot be mapped; without gradients."""

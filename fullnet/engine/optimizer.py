@@ -20,24 +20,25 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
-from groktime.reduced.law import MOMENTUM
+from groktime.reduced.law import EPS, MOMENTUM
 
 # How many moments each rule keeps, and its momentum. "adam" is without decay; "adamw" decouples it.
 # "sgd" and "momentum" are torch's SGD: without momentum its decay is decoupled, with it the decay goes
 # through the momentum, and the time constant of decay is (1 - momentum)/(ηγ) steps.
 _MOMENTS = {"adamw": 2, "adam": 2, "sgd": 0, "momentum": 1}
 RULES = tuple(_MOMENTS)
-_EPS = 1e-8
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Learning rate η (per step), decay γ and betas of one member; `momentum` is of the rule of this name."""
+    """Learning rate η (per step), decay γ, betas and eps of one member; `momentum` is of the rule of this
+    name."""
 
     rate: float
     decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = MOMENTUM
+    eps: float = EPS
 
 
 class Optimizer:
@@ -49,12 +50,19 @@ class Optimizer:
     flat : Tensor [member, parameter], contiguous.
     settings : one a member. Neighbours with equal settings cost one kernel call together.
     decays : Tensor [parameter] of bool, or None: which columns decay (all).
+    rates : Tensor [parameter], what the rate is multiplied by, or None: the same for all.
     """
 
     def __init__(
-        self, rule: str, flat: Tensor, settings: Sequence[Setting], decays: Tensor | None = None
+        self,
+        rule: str,
+        flat: Tensor,
+        settings: Sequence[Setting],
+        decays: Tensor | None = None,
+        rates: Tensor | None = None,
     ) -> None:
         self.rule, self.flat, self.settings = rule, flat, list(settings)
+        self._rates = None if rates is None else rates.to(flat)
         self._share = None if decays is None else decays.to(flat)
         self.moments = torch.zeros((_MOMENTS[rule], *flat.shape), dtype=flat.dtype, device=flat.device)
         self.steps = 0
@@ -73,6 +81,7 @@ class Optimizer:
     @torch.no_grad()
     def step(self, gradient: Tensor, factor: float = 1.0) -> None:
         """Update all members by their gradients [member, parameter]; `factor` scales every rate."""
+        rates, before = self._rates, None if self._rates is None else self.flat.clone()
         for rows, setting, count in self._groups:
             # A gradient that does not share its parameter's layout makes these kernels silently wrong.
             weights, slopes = [self.flat[rows]], [gradient[rows]]
@@ -88,7 +97,7 @@ class Optimizer:
                 adamw(
                     weights, slopes, first, second[0], [], [count],
                     fused=True, amsgrad=False, beta1=setting.betas[0], beta2=setting.betas[1], lr=rate,
-                    weight_decay=decay, eps=_EPS, maximize=False,
+                    weight_decay=decay, eps=setting.eps, maximize=False,
                 )  # fmt: skip
             else:
                 sgd(
@@ -96,6 +105,8 @@ class Optimizer:
                     fused=True, momentum=setting.momentum if self.rule == "momentum" else 0.0, lr=rate,
                     weight_decay=decay, dampening=0.0, nesterov=False, maximize=False,
                 )  # fmt: skip
+        if rates is not None and before is not None:  # a step is proportional to its rate, whatever the rule
+            self.flat.copy_(torch.addcmul(before, self.flat - before, rates))
         self.steps += 1
 
     @torch.no_grad()

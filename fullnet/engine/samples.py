@@ -129,8 +129,9 @@ def _ordered(split: Split) -> Tensor:
 
 class Minibatches:
     """Which samples an optimizer step takes: each member walks through permutations that are a function
-    of its seed and the epoch alone, whoever is trained beside it. A last partial batch is dropped.
-    `augment`, of the task, is done to their inputs: a function of the seed and the step alone."""
+    of its seed and the epoch alone, whoever is trained beside it, or with `shuffle` False through the samples
+    in their order. A last partial batch is dropped, or with `drop_last` False taken as it is. `augment`, of
+    the task, is done to their inputs: a function of the seed and the step alone."""
 
     def __init__(
         self,
@@ -139,10 +140,16 @@ class Minibatches:
         batch: int,
         device: torch.device,
         augment: Augment | None = None,
+        shuffle: bool = True,
+        drop_last: bool = True,
     ) -> None:
         self.seeds, self.n_train, self.device = list(seeds), n_train, device
         self.augment = augment
         self.batch = batch if 0 < batch < n_train else 0
+        self.shuffle = shuffle
+        self._per_epoch = n_train // (self.batch or n_train) + (
+            not drop_last and n_train % (self.batch or 1) > 0
+        )
         self._epoch = -1
         self._all: Samples | None = None
 
@@ -156,15 +163,17 @@ class Minibatches:
             if self._all is None:
                 self._all = data.samples()
             return self._all
-        epoch, number = divmod(step, self.n_train // self.batch)
+        epoch, number = divmod(step, self._per_epoch)
         if epoch != self._epoch:
-            orders = {
-                seed: torch.randperm(self.n_train, generator=generator(seed, f"epoch {epoch}"))
-                for seed in set(self.seeds)
-            }
+            orders = {seed: self._order(seed, epoch) for seed in set(self.seeds)}
             self._orders = torch.stack([orders[s] for s in self.seeds]).to(self.device)
             self._epoch = epoch
         return data.samples(self._orders[:, number * self.batch : (number + 1) * self.batch])
+
+    def _order(self, seed: int, epoch: int) -> Tensor:
+        if not self.shuffle:
+            return torch.arange(self.n_train)
+        return torch.randperm(self.n_train, generator=generator(seed, f"epoch {epoch}"))
 
     def keep(self, members: Tensor) -> None:
         """Retire all other members."""

@@ -116,8 +116,10 @@ class Flow:
         return max(self.inner // 4, 1)
 
     def init(self, members: Sequence[Member]) -> FlowState:
-        count, betas = len(members), self.setup.task.optimizer.betas
-        some = Members(self.setup, members, "adam", [Setting(self.rate, betas=betas)] * count)
+        count, adam = len(members), self.setup.task.optimizer
+        some = Members(
+            self.setup, members, "adam", [Setting(self.rate, betas=adam.betas, eps=adam.eps)] * count
+        )
         scale = np.ones(count)
         if self.m_rate == "representation" and some.representation.trained:
             scale = np.array([p.delta_norm or math.nan for p in some.problems]) ** -2

@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from groktime.fullnet.engine.optimizer import Setting, scale, weight_norm
+from groktime.fullnet.engine.optimizer import scale, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import PERSIST
@@ -128,9 +128,8 @@ class Hastening:
         return min(far, self.fit_steps + math.ceil(c.efold * hastened))
 
     def init(self, members: Sequence[Hastened]) -> HastenedState:
-        count, betas, momentum = len(members), self.setup.task.optimizer.betas, self.law.momentum
-        settings = [Setting(c.eta_d, c.gamma, betas, momentum) for c in members]
-        slow = [Setting(c.eta_r, 0.0, betas, momentum) for c in members]
+        count = len(members)
+        settings, slow = self.setup.optimizer_settings(members, self.law)
         some = Members(self.setup, members, self.optimizer, settings, slow)
         some.take_up()
         return HastenedState(

@@ -16,13 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from groktime.fullnet.engine.optimizer import Setting
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.training import check_rule, momentum_set
 from groktime.fullnet.runs import CURVES
 from groktime.reduced.arguments import choice
-from groktime.reduced.law import DecayLaw, Schedule
+from groktime.reduced.law import DecayLaw
 from groktime.reduced.system import MEMORIZED
 
 Ints = NDArray[np.int64]
@@ -94,9 +93,8 @@ class Following:
         return self.setup.task.law(self.optimizer, self.momentum)
 
     def init(self, members: Sequence[Follower]) -> PathState:
-        count, task, momentum = len(members), self.setup.task, self.law.momentum
-        settings = [Setting(c.eta_d, c.gamma, task.optimizer.betas, momentum) for c in members]
-        slow = [Setting(c.eta_r, 0.0, task.optimizer.betas, momentum) for c in members]
+        count, task = len(members), self.setup.task
+        settings, slow = self.setup.optimizer_settings(members, self.law)
         some = Members(self.setup, members, self.optimizer, settings, slow)
         target = self.fit_loss if self.fit_loss is not None else task.stop_loss
         if not target:
@@ -120,7 +118,7 @@ class Following:
                 self._shrink(some, np.flatnonzero(shrinks))
         _, gradient, slow = some.gradient()
         # in τ a falling rate makes no difference: after the warm-up a path is followed at the full one
-        some.advance(gradient, slow, Schedule(warmup=self.law.schedule.warmup).at(some.step))
+        some.advance(gradient, slow, self.law.schedule.rising.at(some.step))
         return int(on_path.sum())
 
     def _shrink(self, some: Members, rows: Ints) -> None:

@@ -88,7 +88,7 @@ class Spheres:
 
     def init(self, members: Sequence[Cell]) -> SphereState:
         adam = self.setup.task.optimizer
-        settings = [Setting(adam.rate, betas=adam.betas)] * len(members)
+        settings = [Setting(adam.rate, betas=adam.betas, eps=adam.eps)] * len(members)
         some = Members(self.setup, members, "adam", settings)
         some.norm = weight_norm(some.flat, some.decays)
         history = some.flat.new_full((len(members), self.budgets[-1]), torch.nan)

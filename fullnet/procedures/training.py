@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groktime.fullnet.engine.optimizer import RULES, Setting, weight_norm
+from groktime.fullnet.engine.optimizer import RULES, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import check_curves, check_reach, evaluation_times, stays_beyond
@@ -74,9 +74,8 @@ class Training:
         return {int(step): k for k, step in enumerate(self.times)}
 
     def init(self, members: Sequence[Member]) -> TrainingState:
-        count, betas, momentum = len(members), self.setup.task.optimizer.betas, self.law.momentum
-        settings = [Setting(c.eta_d, c.gamma, betas, momentum) for c in members]
-        slow = [Setting(c.eta_r, 0.0, betas, momentum) for c in members]
+        count = len(members)
+        settings, slow = self.setup.optimizer_settings(members, self.law)
         some = Members(self.setup, members, self.optimizer, settings, slow)
         some.take_up()
         some.norm = weight_norm(some.flat, some.decays) if self.constrained else None

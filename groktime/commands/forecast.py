@@ -25,7 +25,9 @@ from groktime.options import (
 from groktime.ranges import values
 
 SETTINGS = (
-    *swept((GAMMA, ETA_D.but(required=False, default="the task's"))),
+    *swept(
+        (GAMMA.but(required=False, default="the task's"), ETA_D.but(required=False, default="the task's"))
+    ),
     *swept((ALPHA.but(required=False, default=1),)),
     ETA_R,
     MESSINESS.but(help="start: messiness", default=1),

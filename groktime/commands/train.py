@@ -24,7 +24,8 @@ from groktime.options import (
 )
 
 LISTS = (
-    *swept((GAMMA, ALPHA, ETA_D.but(required=False, default="the task's"), ETA_R)),
+    *swept((GAMMA.but(required=False, default="the task's"), ALPHA)),
+    *swept((ETA_D.but(required=False, default="the task's"), ETA_R)),
     *swept((MESSINESS.but(help="start: messiness", default=1),)),
     N_TRAIN,
     Option("paired", "take the lists together, first with first (every combination)", bool),

@@ -18,7 +18,7 @@ from torch.optim import lr_scheduler
 
 from groktime.fullnet.decay_path import sample_path
 from groktime.fullnet.engine.fresh import initial_parameters
-from groktime.fullnet.engine.norms import decayed_columns
+from groktime.fullnet.engine.norms import decayed_columns, decaying
 from groktime.fullnet.engine.optimizer import Optimizer, Setting
 from groktime.fullnet.eq6 import integrate_networks
 from groktime.fullnet.machine import Machine
@@ -26,7 +26,7 @@ from groktime.fullnet.members import Setup
 from groktime.fullnet.procedures.sphere import Cell, Spheres
 from groktime.fullnet.runs import Runs, open_runs
 from groktime.fullnet.sampler import sample
-from groktime.fullnet.task import Adam, Problem, Split, Targets, Task, decaying
+from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import teacher_student
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
@@ -210,7 +210,8 @@ def test_groups_are_torch_s_member_by_member(rule: str) -> None:
     decays = torch.rand(17, generator=generator) < 0.5
     given = [Setting(1e-2, 0.3, momentum=0.8), Setting(1e-2, 0.0), Setting(3e-3, 2.0, (0.8, 0.98))]
     parts = [[row[decays].clone(), row[~decays].clone()] for row in flat]
-    ours, rivals = Optimizer(rule, flat, given, decays), []
+    rates = torch.where(decays, 1.0, torch.tensor(0.4, dtype=torch.float64))
+    ours, rivals = Optimizer(rule, flat, given, decays, rates), []
     for s, (some, rest) in zip(given, parts, strict=True):
         groups = [{"params": [some], "weight_decay": 0.0 if rule == "adam" else s.decay}, {"params": [rest]}]
         groups[1]["weight_decay"] = 0.0
@@ -228,8 +229,8 @@ def test_groups_are_torch_s_member_by_member(rule: str) -> None:
         for k, ((some, rest), rival) in enumerate(zip(parts, rivals, strict=True)):
             for p, chosen in ((some, decays), (rest, ~decays)):
                 p.grad = (p - goal[k, chosen]) + 0.3 * (p - goal[k, chosen]) ** 3
-            for group in rival.param_groups:
-                group["lr"] = given[k].rate * factor
+            for group, share in zip(rival.param_groups, (1.0, 0.4), strict=True):
+                group["lr"] = given[k].rate * factor * share
             rival.step()
             torch.testing.assert_close(flat[k, decays], some, rtol=1e-12, atol=1e-14)
             torch.testing.assert_close(flat[k, ~decays], rest, rtol=1e-12, atol=1e-14)

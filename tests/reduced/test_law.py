@@ -30,6 +30,8 @@ SCHEDULES = [
     Schedule("cosine", 300),
     Schedule("cosine", 1, 0.5, warmup=3),
     Schedule("cosine", 64, 0.1, warmup=20),
+    Schedule(warmup=10, from_zero=True),
+    Schedule("linear", 50, 0.1, warmup=1, from_zero=True),
 ]
 
 
@@ -44,6 +46,7 @@ def test_the_time_of_a_schedule_is_the_sum_of_its_factors(schedule: Schedule) ->
     )
     here = schedule.spent(between)
     falls = here < schedule.spent(math.inf) * (1 - 1e-6)
+    falls &= (here > 0) | (between == 0)  # a warm-up from 0 spends nothing in its first step
     np.testing.assert_allclose(schedule.steps_to(here)[falls], between[falls], rtol=1e-6, atol=1e-9)
     assert np.isnan(schedule.steps_to(math.nan))
     assert np.isinf(schedule.steps_to(math.inf))
@@ -75,6 +78,7 @@ def test_numbers_by_hand() -> None:
         ({"shape": "linear", "steps": 1.5}, "steps = 1.5"),
         ({"warmup": -1}, "warmup = -1"),
         ({"warmup": True}, "warmup = True"),
+        ({"warmup": 5, "from_zero": 1}, "from_zero = 1"),
     ],
 )
 def test_what_is_no_schedule_is_refused(given: Any, words: str) -> None:
