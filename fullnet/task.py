@@ -280,8 +280,8 @@ class Task:
 
     @property
     def handling(self) -> dict[str, Any]:
-        """The start, and what is done to inputs, gradients and parameters, for a file's configuration; nothing
-        where it is nothing, so that what was begun before there was any goes on."""
+        """The start, and what is done to inputs, gradients and parameters, for a file; nothing where it is
+        nothing, so that what was begun before there was any goes on."""
         said = {
             "clip": self.clip,
             "augment": self.augment is not None,
