@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from groktime.fullnet.decay_path import sample_path
     from groktime.fullnet.forecast import forecast
     from groktime.fullnet.machine import Machine
-    from groktime.fullnet.runs import Runs, open_runs
+    from groktime.fullnet.runs import Runs, import_runs, open_runs
     from groktime.fullnet.sampler import sample
     from groktime.fullnet.task import Adam, Problem, Split, Task
     from groktime.fullnet.trainer import train
@@ -52,8 +52,7 @@ _HOME = {
     **dict.fromkeys(("Forecast", "open_forecast"), "groktime.reduced.forecast"),
     **dict.fromkeys(("DecayLaw", "Schedule"), "groktime.reduced.law"),
     "Recommendation": "groktime.reduced.recommend",
-    "Runs": "groktime.fullnet.runs",
-    "open_runs": "groktime.fullnet.runs",
+    **dict.fromkeys(("Runs", "import_runs", "open_runs"), "groktime.fullnet.runs"),
     **dict.fromkeys(("Comparison", "open_comparison"), "groktime.validation.comparison"),
     "compare": "groktime.validation.compare",
     "implicit_decay": "groktime.validation.drift",
@@ -101,6 +100,7 @@ __all__ = [
     "compare",
     "forecast",
     "implicit_decay",
+    "import_runs",
     "ladder",
     "measure",
     "open_comparison",

@@ -148,7 +148,8 @@ def draw_curves(ax: Axes, runs: Runs, cell: Cell, metric: str) -> bool:
         drawn = drawn or bool(np.isfinite(values).any())
         for curve in values[:_RUNS]:
             seen = positive(curve) if metric == "loss" else curve
-            ax.plot(step[1:], seen[1:], color=color, linewidth=0.9, alpha=0.45)
+            there = (step > 0) & ~(np.isnan(curve) & runs.imported)  # a log has gaps
+            ax.plot(step[there], seen[there], color=color, linewidth=0.9, alpha=0.45)
     if drawn:
         ax.grid(alpha=0.2)
     else:
