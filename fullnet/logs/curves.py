@@ -50,7 +50,7 @@ def arrays_of(rows: Rows, given: Mapping[str, ArrayLike | None], unit: str | Non
         known = np.flatnonzero(~np.isnan(values))
         flat = np.full(shape[0] * shape[1], np.nan)
         flat[place[known]] = values[known]  # of several at a place the last is kept
-        twice[place[known]] |= flat[place[known]] != values[known]
+        twice[place[known[flat[place[known]] != values[known]]]] = True
         curves[name] = flat.reshape(shape)
     _check_twice(rows, twice.reshape(shape), np.bincount(run), names, remarks)
     _in_shares(curves, rows, unit, remarks)

@@ -14,6 +14,7 @@ from groktime.fullnet.logs.kinds import ARRAYS, RECORDS, TEXT, WORDS, holds_even
 from groktime.fullnet.logs.records import read_records
 from groktime.fullnet.logs.tensorboard import read_events
 from groktime.fullnet.logs.text import read_text
+from groktime.fullnet.logs.wide import long
 from groktime.reduced.arguments import shown
 from groktime.reduced.errors import InputError
 
@@ -30,7 +31,7 @@ _COMMON = (
 
 @dataclass(frozen=True)
 class Log:
-    """A table as its file has it. `run`: what its run is called where no column tells."""
+    """A long table, its columns as the file has them. `run`: what its run is called where none tells."""
 
     frame: pd.DataFrame
     source: str
@@ -46,10 +47,10 @@ def log_of(given: object, chosen: Mapping[str, str]) -> Log:
     """
     if isinstance(given, pd.DataFrame):
         frame = given.reset_index() if any(given.index.names) else given
-        log = Log(frame.rename(columns=str), "data frame", "run")
+        log = Log(long(frame.rename(columns=str), chosen), "data frame", "run")
     elif isinstance(given, str | os.PathLike):
         path = Path(given)
-        log = Log(_frame(path, chosen), str(path), _run(path))
+        log = Log(long(_frame(path, chosen), chosen), str(path), _run(path))
     else:
         raise InputError(f"logs: {shown(given)}: expected a file, or a pandas.DataFrame")
     if log.frame.empty:

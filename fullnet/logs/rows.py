@@ -10,7 +10,6 @@ import pandas as pd
 
 from groktime.fullnet.logs.names import CURVES, SETTINGS, columns_of, listed
 from groktime.fullnet.logs.readers import Log, log_of
-from groktime.fullnet.logs.wide import long
 from groktime.reduced.arguments import shown
 from groktime.reduced.errors import InputError
 
@@ -52,11 +51,14 @@ def rows_of(logs: Sequence[object], chosen: Mapping[str, str]) -> Rows:
             held.setdefault(name, set()).update({*own} & {*CURVES})
     source = ", ".join(log.source for log in read[:3])
     source += f" and {len(read) - 3} more" if len(read) > 3 else ""
+    there = dict.fromkeys(name for log in read for name in log.frame.columns)
+    for quantity, name in chosen.items():
+        if name not in there:
+            raise InputError(f"{source}: has no column {name!r} for {quantity}; it has {listed(there)}")
     if not any(name in columns for name in TESTS):
-        there = listed(sorted({name for log in read for name in log.frame.columns}))
         raise InputError(
-            f"{source}: no column looks like a test accuracy or a test loss; it has {there}; expected "
-            "--column test_accuracy=NAME (columns={'test_accuracy': NAME})"
+            f"{source}: no column looks like a test accuracy or a test loss; it has {listed(there)}; "
+            "expected --column test_accuracy=NAME (columns={'test_accuracy': NAME})"
         )
     frame = pd.concat(parts, ignore_index=True).reindex(columns=["name", "step", *CURVES, *SETTINGS])
     return Rows(frame, columns, source, tuple(dict.fromkeys(remarks)))
@@ -73,7 +75,7 @@ def _free(run: str, own: set[str], held: Mapping[str, set[str]], log: Log) -> st
 
 def _mapped(log: Log, chosen: Mapping[str, str], remarks: list[str]) -> tuple[pd.DataFrame, dict[str, str]]:
     """The rows of one log, and what its columns were called."""
-    frame = long(log.frame, chosen)
+    frame = log.frame
     here = {quantity: name for quantity, name in chosen.items() if name in frame.columns}
     columns = columns_of(frame.columns, here, log.source)
     if "step" not in columns:
