@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from groktime.reduced.what_if import what_if
     from groktime.validation.compare import compare
     from groktime.validation.comparison import Comparison, open_comparison
+    from groktime.validation.diagnose import Diagnosis, diagnose
     from groktime.validation.drift import implicit_decay
     from groktime.validation.figures import plot
     from groktime.validation.ladder import Ladder, ladder
@@ -55,6 +56,7 @@ _HOME = {
     **dict.fromkeys(("Runs", "import_runs", "open_runs"), "groktime.fullnet.runs"),
     **dict.fromkeys(("Comparison", "open_comparison"), "groktime.validation.comparison"),
     "compare": "groktime.validation.compare",
+    **dict.fromkeys(("Diagnosis", "diagnose"), "groktime.validation.diagnose"),
     "implicit_decay": "groktime.validation.drift",
     "Ladder": "groktime.validation.ladder",
     "ladder": "groktime.validation.ladder",
@@ -79,6 +81,7 @@ __all__ = [
     "Comparison",
     "DecayLaw",
     "DecayPath",
+    "Diagnosis",
     "Finding",
     "Forecast",
     "InputError",
@@ -98,6 +101,7 @@ __all__ = [
     "TaskError",
     "check_task",
     "compare",
+    "diagnose",
     "forecast",
     "implicit_decay",
     "import_runs",

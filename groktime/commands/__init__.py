@@ -6,6 +6,7 @@ A module imports what its command needs when the command runs, so that none pays
 from __future__ import annotations
 
 from groktime.commands import (
+    check,
     compare,
     figure,
     forecast,
@@ -32,6 +33,7 @@ COMMANDS = {
         train,
         import_,
         measure,
+        check,
         compare,
         figure,
         tasks,
