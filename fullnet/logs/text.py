@@ -12,7 +12,6 @@ from groktime.reduced.errors import InputError
 
 _TENSORBOARD = {"Wall time", "Step", "Value"}
 _TAGGED = re.compile(r"run-(?P<run>.+)-tag-(?P<tag>.+?)(\s*\(\d+\))?")
-_BROKEN = (pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError, ValueError)
 
 
 def read_text(path: Path) -> pd.DataFrame:
@@ -32,7 +31,9 @@ def read_text(path: Path) -> pd.DataFrame:
             )  # fmt: skip
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: is empty; expected a table with a row of names") from None
-    except _BROKEN as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of pandas, and of gzip and its like, which raise many kinds for broken files
         why = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as a table ({why}); expected CSV in UTF-8") from None
     frame.columns = [str(name).strip().removeprefix("#").strip() for name in frame.columns]
