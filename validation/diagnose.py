@@ -116,8 +116,8 @@ def diagnose(
     names = runs["name"].values if "name" in runs.arrays else np.arange(len(found))
     gamma = np.asarray(runs["gamma"].values, float)
     findings = [
-        Finding(str(name), one, judge(one, float(limit), float(g)))
-        for name, one, limit, g in zip(names, found, limits, gamma, strict=True)
+        Finding(str(name), one, judge(one, float(g)))
+        for name, one, g in zip(names, found, gamma, strict=True)
     ]
     return Diagnosis(tuple(findings), runs.source, tuple(runs.remarks))
 

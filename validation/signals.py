@@ -50,12 +50,16 @@ class Drift:
 
 @dataclass(frozen=True)
 class Signals:
-    """One run up to step `last`. t_mem and t_grok in steps, NaN where not reached or not recorded. `now`: the
-    last value of each curve, `drift`: how it moves, of the logarithm for losses and norm; `top`: the largest
-    test loss since the fit, `norm_top`: the largest norm; `least`: the smallest train loss since the fit.
+    """One run up to step `last`.
+
+    `threshold` is the test accuracy that counts as generalized; t_mem and t_grok are steps, NaN where not
+    reached or not recorded. `now`: the last value of each curve; `drift`: how it moves, of the logarithm for
+    losses and norm. `top`: the largest test loss since the fit; `norm_top`: the largest norm; `least`: the
+    smallest train loss since the fit; `evaluations`: of the test accuracy since the fit.
     """
 
     last: float
+    threshold: float
     t_mem: float
     t_grok: float
     now: dict[str, float]
@@ -96,6 +100,7 @@ def _of_run(step: Floats, curves: dict[str, Floats], threshold: float, last: flo
     after = step >= fit
     return Signals(
         last=last,
+        threshold=threshold,
         t_mem=t_mem,
         t_grok=t_grok,
         now={name: _last(curve) for name, curve in curves.items()},

@@ -1,7 +1,7 @@
 """The verdicts of `diagnose`: what each rests on, and what may be tried.
 
 A run has the first verdict of the list whose evidence is there. What counts as moving is looked at in the
-later half of the time since the fit, and was chosen on runs of our own (`groktime figure check`).
+later half of the time since the fit, and was chosen on runs of our own (`python -m groktime.recipes check`).
 """
 
 from __future__ import annotations
@@ -61,11 +61,10 @@ class Judged:
     left: Left | None = None
 
 
-def judge(run: Signals, threshold: float, gamma: float) -> Judged:
-    """The verdict on one run. `threshold`: test accuracy that counts as generalized; `gamma` NaN where it is
-    not known."""
+def judge(run: Signals, gamma: float) -> Judged:
+    """The verdict on one run; `gamma` is NaN where it is not known."""
     if np.isfinite(run.t_grok):
-        return Judged(Verdict.GENERALIZES, f"test accuracy passed {threshold:g} at step {run.t_grok:.0f}")
+        return Judged(Verdict.GENERALIZES, f"test accuracy passed {run.threshold:g} at step {run.t_grok:.0f}")
     now = f"test accuracy is {run.now['test_accuracy']:.3g} at step {run.last:.0f}"
     if not run.fitted:
         seen = f"train accuracy is {run.now['train_accuracy']:.3g} and never stayed at {MEMORIZED:g}"
@@ -75,7 +74,7 @@ def judge(run: Signals, threshold: float, gamma: float) -> Judged:
     loss, accuracy = run.drift["test_loss"], run.drift["test_accuracy"]
     moving = "; ".join([_moved(run, name) for name in _WORDS if np.isfinite(run.drift[name].change)] + [now])
     on_its_way = loss.falls(LOSS_FALLS) or accuracy.rises(ACCURACY_RISES)
-    if run.drift["train_loss"].middle <= FLOAT32 and not on_its_way:
+    if collapsed(run) and not on_its_way:
         seen = (
             f"train loss is {run.drift['train_loss'].middle:.2g}: float32 cross-entropy has no gradient there"
         )
@@ -89,6 +88,13 @@ def judge(run: Signals, threshold: float, gamma: float) -> Judged:
         seen = f"norm rests at {run.now['weight_norm'] / run.norm_top:.2g} of its highest"
         return Judged(Verdict.AT_REST, f"{seen}; {moving}")
     return Judged(Verdict.OVERFIT, moving)
+
+
+def collapsed(run: Signals) -> bool:
+    """Whether the train loss is 0 to float32: exactly, or nearly where the test loss is a cross-entropy's. A
+    squared error may be as small and have a gradient."""
+    least = run.drift["train_loss"].middle
+    return bool(least == 0 or (least <= FLOAT32 and run.now["test_loss"] > 1))
 
 
 def too_small(run: Signals) -> bool:

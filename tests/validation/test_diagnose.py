@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,16 @@ import groktime as gt
 from groktime.cli import main
 from groktime.reduced.errors import InputError
 from groktime.validation.diagnose import Diagnosis, diagnose
-from groktime.validation.signals import signals
-from groktime.validation.time_to_go import LOSS, by_loss, by_norm, by_waiting, time_to_go
+from groktime.validation.signals import Drift, signals
+from groktime.validation.time_to_go import (
+    TEST,
+    by_accuracy,
+    by_loss,
+    by_norm,
+    by_test,
+    by_waiting,
+    time_to_go,
+)
 from groktime.validation.verdicts import TRY, Verdict
 
 STEP = np.unique(np.round(np.append(0, np.geomspace(1, 10_000, 200))))
@@ -104,9 +113,19 @@ def test_a_loss_that_falls_by_a_law_is_told_exactly(rate: float, start: float, s
     """L = L0 exp(-b t) reaches κ L0 at ln(1/κ)/b after the fit, seen from wherever."""
     runs = gt.import_runs(log(test_loss=decaying(rate, start)))
     (run,) = signals(runs, np.array([0.95]), share * 10_000)
-    due = run.t_mem + np.log(1 / LOSS.kappa) / rate
+    due = run.t_mem + np.log(1 / TEST.kappa) / rate
     if due > run.last * 1.2:
         assert run.last + by_loss(run) == pytest.approx(due, rel=0.02)
+
+
+def test_an_accuracy_is_told_by_its_logit() -> None:
+    """From 0.3 to 0.5 in 100 steps is ln(7/3); from 0.5 to 0.95 ln(19) are left."""
+    runs = gt.import_runs(log(test_loss=None))
+    (run,) = signals(runs, np.array([0.95]))
+    rising = {"test_accuracy": Drift(0.2, 0.1, 0.3, 0.4, 100.0)}
+    run = replace(run, now=run.now | {"test_accuracy": 0.5}, drift=run.drift | rising)
+    assert by_accuracy(run) == pytest.approx(100 * np.log(19) / np.log(7 / 3))
+    assert by_test(run) == pytest.approx(by_accuracy(run)) and np.isnan(by_loss(run))
 
 
 def test_the_other_ways_are_their_formulas() -> None:
