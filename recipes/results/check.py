@@ -1,10 +1,10 @@
 """How often `diagnose` was right: runs that are cut short, and what became of them.
 
 Two systems are trained, teacher-student and an MLP on addition modulo p, some without decay, some with few
-samples. On the even seeds the constants of `validation.time_to_go` are measured; the odd ones, and the logs of
-others that are named (--logs), are scored. A run is cut at 25 and 50 % of T, the median time of the runs of
-its set that generalize: will it, by T? Beside the diagnosis, the weight norm and the test accuracy at the cut,
-alone. Then each is cut at 25 and 50 % of its own time, and its time is told.
+samples. On the even seeds the constants of `validation.time_to_go` are measured; the odd ones, and the logs
+of others that are named (--logs), are scored. A run is cut at 25 and 50 % of T, the median time of the runs
+of its set that generalize: will it, by T? Beside the diagnosis, the weight norm and the test accuracy at the
+cut, alone. Then each is cut at 25 and 50 % of its own time, and its time is told.
 """
 
 from __future__ import annotations
