@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,6 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "ragged": (_text("step,test_acc\n1,2\n1,2,3,4\n"), "cannot be read as a table"),
     "no json": (_named("log.jsonl", b'{"step": 1}\nhello\n{"step": 2}\n'), "line 2 is not JSON"),
     "no records": (_named("log.json", b"[1, 2]"), "holds no records"),
-    "no events": (_named("events.out.tfevents.1", b"no"), "no scalars"),
     "another kind": (_named("log.pkl", b"x"), "is no log that is known by its name"),
 }
 
@@ -213,6 +213,17 @@ def test_awkward_and_one_sentence(what: str, tmp_path: Path) -> None:
 def test_what_is_said_of_a_log_is_checked(how: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words.split("'")[0]):
         gt.import_runs(two(), **how)
+
+
+def test_event_files_need_tensorboard_and_scalars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _named("events.out.tfevents.1", b"no")(tmp_path)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "tensorboard.backend.event_processing.event_accumulator", None)
+        with pytest.raises(InputError, match=r"pip install 'groktime\[tensorboard\]'"):
+            gt.import_runs(path)
+    pytest.importorskip("tensorboard", reason="is an extra")
+    with pytest.raises(InputError, match="holds no scalars"):
+        gt.import_runs(path)
 
 
 def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
