@@ -114,10 +114,9 @@ def diagnose(
     until = None if until is None else number("until", until, "0 or more", lambda x: x >= 0)
     found = signals(runs, limits, until)
     names = runs["name"].values if "name" in runs.arrays else np.arange(len(found))
-    gamma = np.asarray(runs["gamma"].values, float)
+    rate = runs.law.speed * np.asarray(runs["eta_d"].values * runs["gamma"].values, float)
     findings = [
-        Finding(str(name), one, judge(one, float(g)))
-        for name, one, g in zip(names, found, gamma, strict=True)
+        Finding(str(name), one, judge(one, float(r))) for name, one, r in zip(names, found, rate, strict=True)
     ]
     return Diagnosis(tuple(findings), runs.source, tuple(runs.remarks))
 

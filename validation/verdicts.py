@@ -34,9 +34,9 @@ ACCURACY_RISES = 0.02
 NORM_FALLS = 0.02  # of ln(norm)
 CAME_DOWN = 0.05  # of ln(norm), since its highest: less than that is no decay that has come to rest
 FLOAT32 = 1.2e-7  # the smallest cross-entropy of a sample that is not 0 in single precision
-TOO_SMALL = (
-    30.0  # times its lowest since the fit: the train loss of weights that have become too small for it
-)
+ACTED = 2.0  # times 1/(ηγ): a decay that has acted so long and moved nothing towards the test set, will not
+# times its lowest since the fit: the train loss of weights that have become too small for it
+TOO_SMALL = 30.0
 
 TRY = {
     Verdict.GENERALIZES: "nothing is left to wait for; `groktime measure` tells the times",
@@ -47,7 +47,8 @@ TRY = {
     Verdict.PLATEAU: "go on; where the decay drives it, γ twice as large takes about half the time",
     Verdict.AT_REST: "more decay γ, which lowers the norm at which it rests; where the train loss then rises "
     "and the test does not move, more samples N",
-    Verdict.OVERFIT: "decay γ above 0, or more of it; a smaller start α; more samples N",
+    Verdict.OVERFIT: "decay γ above 0, or more of it; a smaller start α; where a decay acts already, more "
+    "samples N",
     Verdict.UNKNOWN: "record both accuracies, both losses and the weight norm at geometric steps",
 }
 
@@ -61,8 +62,8 @@ class Judged:
     left: Left | None = None
 
 
-def judge(run: Signals, gamma: float) -> Judged:
-    """The verdict on one run; `gamma` is NaN where it is not known."""
+def judge(run: Signals, rate: float) -> Judged:
+    """The verdict on one run; `rate` is ηγ, by which the norm decays in a step, NaN where it is not known."""
     if np.isfinite(run.t_grok):
         return Judged(Verdict.GENERALIZES, f"test accuracy passed {run.threshold:g} at step {run.t_grok:.0f}")
     now = f"test accuracy is {run.now['test_accuracy']:.3g} at step {run.last:.0f}"
@@ -75,18 +76,19 @@ def judge(run: Signals, gamma: float) -> Judged:
     moving = "; ".join([_moved(run, name) for name in _WORDS if np.isfinite(run.drift[name].change)] + [now])
     on_its_way = loss.falls(LOSS_FALLS) or accuracy.rises(ACCURACY_RISES)
     if collapsed(run) and not on_its_way:
-        seen = (
-            f"train loss is {run.drift['train_loss'].middle:.2g}: float32 cross-entropy has no gradient there"
-        )
+        seen = f"train loss is {run.drift['train_loss'].middle:.2g}, where float32 has no gradient left"
         return Judged(Verdict.COLLAPSED, f"{seen}; {moving}")
     if too_small(run) and not accuracy.rises(ACCURACY_RISES):
         seen = f"train loss rose to {run.drift['train_loss'].middle / run.least:.3g} times its lowest"
         return Judged(Verdict.FEW, f"{seen}, with train accuracy {run.now['train_accuracy']:.3g}; {moving}")
     if on_its_way or run.drift["weight_norm"].falls(NORM_FALLS):
         return Judged(Verdict.PLATEAU, moving, time_to_go(run))
-    if np.log(run.norm_top / run.now["weight_norm"]) > CAME_DOWN and gamma != 0:
+    if np.log(run.norm_top / run.now["weight_norm"]) > CAME_DOWN and rate != 0:
         seen = f"norm rests at {run.now['weight_norm'] / run.norm_top:.2g} of its highest"
         return Judged(Verdict.AT_REST, f"{seen}; {moving}")
+    if rate * (run.last - run.t_mem) > ACTED:
+        seen = f"the decay has acted for {rate * (run.last - run.t_mem):.3g}/(ηγ) since the fit"
+        return Judged(Verdict.FEW, f"{seen}; {moving}")
     return Judged(Verdict.OVERFIT, moving)
 
 

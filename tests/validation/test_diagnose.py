@@ -94,8 +94,16 @@ def test_each_verdict_where_it_is_deserved(case: str) -> None:
 def test_without_decay_no_norm_comes_to_rest() -> None:
     """A norm that fell while the network fitted, at γ = 0, says nothing of a decay."""
     frame = log(weight_norm=lambda t: 5 + 5 * np.exp(-t / 500))
-    assert verdict(frame, gamma=0.0) == Verdict.OVERFIT
-    assert verdict(frame, gamma=0.1) == Verdict.AT_REST
+    assert verdict(frame, gamma=0.0, eta_d=1e-3) == Verdict.OVERFIT
+    assert verdict(frame, gamma=0.1, eta_d=1e-3) == Verdict.AT_REST
+
+
+def test_a_decay_that_has_acted_for_long_and_moved_nothing_lacks_samples() -> None:
+    """Of 25 % of the pairs modulo p, a network under decay has a test loss that rises, as without one."""
+    frame = log(test_loss=lambda t: 4 * (1 + t) ** 0.3, weight_norm=lambda t: 10 * (1 + t) ** 0.05)
+    assert verdict(frame, gamma=0.1, eta_d=1e-3) == Verdict.OVERFIT  # 1/(ηγ) is all that was waited
+    assert verdict(frame, gamma=1.0, eta_d=1e-3) == Verdict.FEW
+    assert verdict(frame) == Verdict.OVERFIT
 
 
 def test_a_verdict_looks_at_nothing_later() -> None:
