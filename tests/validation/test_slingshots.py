@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from logged import EARLY, one, two
+from logged import EARLY, LATE, one, two
 from trained import NAN, trained
 
 import groktime as gt
@@ -78,6 +78,15 @@ def test_a_log_is_compared_where_its_settings_are_known(
     table = gt.compare("teacher-student", runs).table
     assert not table["seed_matched"].values.any()  # seeds of a log are not those of the landscape
     assert np.isfinite(table["predicted"].sel(predictor="flow").values).all()
+
+
+def test_a_log_is_drawn_by_what_it_holds() -> None:
+    """Without settings in one panel; where a run was not evaluated its line goes on."""
+    late = one(LATE, run="late")
+    late["step"] = late["step"] + 5
+    (panel,) = gt.plot(gt.import_runs(pd.concat([late, one(EARLY, run="early")]))).figure.axes
+    assert panel.get_title().startswith("settings not told")
+    assert {len(line.get_xdata()) for line in panel.lines} == {7, 8}  # one has its first evaluation at 0
 
 
 def test_import_writes_a_file_that_measures_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
