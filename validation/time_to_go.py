@@ -7,8 +7,9 @@ fit. The test accuracy A rises in its logit, ln(A/(1 - A)), at a rate a, to the 
 
 and where both tell, their geometric mean: the first is late where the fall is still to quicken, the second
 where it has not begun. Without them, the norm falls at a rate s, and t_left = κ_w/s; and without that,
-t_left = κ_t (t - t_mem), a run that has waited long may wait long. The κ are medians over runs of our own,
-and each interval holds 90 % of these (`python -m groktime.recipes check`, docs/logs.md).
+t_left = κ_t (t - t_mem), a run that has waited long may wait long. The κ are medians over runs of our own
+(`python -m groktime.recipes check`, docs/logs.md); an interval is twice as wide, in the logarithm, as 90 % of
+these need, since two systems do not tell how others differ.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from groktime.validation.signals import Signals
 
 @dataclass(frozen=True)
 class Way:
-    """A way to tell the time that is left: its κ, and between which multiples of it 90 % of the runs lay."""
+    """A way to tell the time that is left: its κ, and the multiples of it that hold 90 % of our own runs."""
 
     name: str
     kappa: float
@@ -30,9 +31,10 @@ class Way:
     high: float
 
 
-TEST = Way("the test curves", 0.05, 0.25, 4.0)
-NORM = Way("the weight norm", 0.3, 0.1, 10.0)
-WAITED = Way("the time since the fit", 2.0, 0.05, 20.0)
+TEST = Way("the test curves", 0.05, 0.61, 1.6)
+NORM = Way("the weight norm", 0.27, 0.2, 2.3)
+WAITED = Way("the time since the fit", 2.1, 0.5, 4.1)
+WIDER = 2.0  # in the logarithm
 _LEAST = 0.1  # of an e-folding of the loss, and of a logit: a run that has not passed is not there yet
 _EDGE = 0.005  # accuracies below and above this are as near to 0 and 1 as a test set tells
 
@@ -51,7 +53,7 @@ def time_to_go(run: Signals) -> Left:
     """The steps that are left; NaN where nothing tells them."""
     for way, steps in ((TEST, by_test(run)), (NORM, by_norm(run)), (WAITED, by_waiting(run))):
         if np.isfinite(steps):
-            return Left(steps, steps * way.low, steps * way.high, way.name)
+            return Left(steps, steps * way.low**WIDER, steps * way.high**WIDER, way.name)
     nan = float("nan")
     return Left(nan, nan, nan, "nothing")
 
