@@ -8,8 +8,9 @@ fit. The test accuracy A rises in its logit, ln(A/(1 - A)), at a rate a, to the 
 and where both tell, their geometric mean: the first is late where the fall is still to quicken, the second
 where it has not begun. Without them, the norm falls at a rate s, and t_left = κ_w/s; and without that,
 t_left = κ_t (t - t_mem), a run that has waited long may wait long. The κ are medians over runs of our own
-(`python -m groktime.recipes check`, docs/logs.md); an interval is twice as wide, in the logarithm, as 90 % of
-these need, since two systems do not tell how others differ.
+(`python -m groktime.recipes check`, docs/logs.md); a range is twice as wide, in the logarithm, as 90 % of
+these need, since two systems do not tell how others differ. It is no interval of 90 % for others: the runs of
+a transformer that generalized in a jump were outside of it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _EDGE = 0.005  # accuracies below and above this are as near to 0 and 1 as a tes
 
 @dataclass(frozen=True)
 class Left:
-    """Steps that a run may still take, with a 90 % interval, and by which way they were told."""
+    """Steps that a run may still take, their range, and by which way they were told."""
 
     steps: float
     low: float

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,14 +163,23 @@ def constants(sets: Sequence[Set]) -> list[list[str]]:
 
 
 def verdicts(sets: Sequence[Set]) -> list[list[str]]:
-    """A row a verdict, of all runs cut at 50 % of T or at half of their log: how many generalized later."""
-    count: Counter[Verdict] = Counter()
-    later: Counter[Verdict] = Counter()
-    for one in sets:
-        for found, t in zip(one.cut(float(one.runs.step[-1]) / 2), one.t_grok, strict=True):
-            count[found.verdict] += 1
-            later[found.verdict] += int(np.isfinite(t))
-    return [[v.value, str(count[v]), str(later[v])] for v in Verdict if count[v]]
+    """A row a verdict and cut, at shares of T: how many runs, and how many of them generalized in the end."""
+    count: Counter[tuple[Verdict, float]] = Counter()
+    later: Counter[tuple[Verdict, float]] = Counter()
+    for one, share in product(sets, CUTS):
+        for found, t in zip(one.cut(share * one.horizon), one.t_grok, strict=True):
+            count[found.verdict, share] += 1
+            later[found.verdict, share] += int(np.isfinite(t))
+    return [
+        [v.value, f"{share:.0%}", str(count[v, share]), str(later[v, share])]
+        for v, share in product(Verdict, CUTS)
+        if count[v, share]
+    ]
+
+
+def _stem(log: str) -> str:
+    """The name of a log in a table."""
+    return Path(log).name.split(".csv")[0].removesuffix(".npz").removesuffix(".curves")
 
 
 @recipe("check", "verdicts on runs that were cut short, and the times that they were told", seeds=4)
@@ -187,14 +197,17 @@ def run(
     }
     chosen = [Set.of(name, some(runs, odd=False)) for name, runs in own.items()]
     scored = [Set.of(name, some(runs, odd=True)) for name, runs in own.items()]
-    others = [Set.of(Path(log).name.split(".curves")[0], import_runs(log), threshold) for log in logs]
+    others = [Set.of(_stem(log), import_runs(log), threshold) for log in logs]
     head = ["way", "runs and cuts", "κ", "true over told: median", "90 %", "in use"]
     table(head, constants(chosen), "constants")
     rows = [row for one in [*scored, *others] for row in within([one], one.name)]
     for name, sets in (("all of our own", scored), ("all logs of others", others)):
         rows += within(sets, name) if len(sets) > 1 else []
     table(["runs", "cut at", "generalized by T", "diagnosis", "norm alone", "accuracy alone"], rows, "within")
-    head = ["runs", "cut at, of t_grok", "told", "median error of t_grok", "inside 90 %", "high over low"]
+    head = ["runs", "cut at, of t_grok", "told", "median error of t_grok", "in its range", "high over low"]
     table(head, [row for one in [*scored, *others] for row in times(one)], "times")
-    table(["verdict at half of the run", "runs", "generalized in the end"], verdicts(scored), "verdicts")
+    head = ["verdict", "cut at", "runs", "generalized in the end"]
+    table(head, verdicts(scored), "verdicts")
+    if others:
+        table(head, verdicts(others), "verdicts-others")
     took(*(out / f"{name}.nc" for name in own))

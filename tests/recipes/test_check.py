@@ -43,7 +43,7 @@ def test_runs_by_a_law_are_all_right() -> None:
     for share, row in zip(("25%", "50%"), times(one), strict=True):
         assert row[1:3] == [share, "4 of 4"] and row[4] == "100 %"
         assert int(row[3].split()[0]) <= 3
-    assert verdicts([one])[-1] == ["plain overfitting", "2", "0"]
+    assert verdicts([one])[-1] == ["plain overfitting", "50%", "2", "0"]
 
 
 def test_the_constants_are_those_of_the_law() -> None:
