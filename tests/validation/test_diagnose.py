@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,29 @@ def test_without_decay_no_norm_comes_to_rest() -> None:
     frame = log(weight_norm=lambda t: 5 + 5 * np.exp(-t / 500))
     assert verdict(frame, gamma=0.0, eta_d=1e-3) == Verdict.OVERFIT
     assert verdict(frame, gamma=0.1, eta_d=1e-3) == Verdict.AT_REST
+
+
+def test_a_real_collapse_of_float32_is_seen() -> None:
+    """Twenty samples of ten classes, fitted by steps so large that every logit wins by more than 17."""
+    torch.manual_seed(0)
+    x, y = torch.randn(40, 32), torch.randint(10, (40,))
+    net = torch.nn.Linear(32, 10)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3.0)
+    rows = []
+    for step in range(200):
+        logits = net(x)
+        losses = torch.nn.functional.cross_entropy(logits, y, reduction="none")
+        right = (logits.argmax(1) == y).float()
+        said = {"train": slice(20), "test": slice(20, None)}
+        row = {f"{k}_loss": losses[part].mean().item() for k, part in said.items()}
+        row |= {f"{k}_acc": right[part].mean().item() for k, part in said.items()}
+        rows.append({"step": step, "weight_norm": net.weight.norm().item(), **row})
+        optimizer.zero_grad()
+        losses[:20].mean().backward()
+        optimizer.step()
+    found = diagnose(gt.import_runs(pd.DataFrame(rows))).findings[0]
+    assert found.verdict == Verdict.COLLAPSED
+    assert net.weight.grad.abs().max() < 1e-9  # as the evidence says
 
 
 def test_a_decay_that_has_acted_for_long_and_moved_nothing_lacks_samples() -> None:
