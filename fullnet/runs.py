@@ -7,143 +7,55 @@ plain xarray.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.fullnet.logs import reading
+from groktime.fullnet.logs.kinds import is_log
+from groktime.fullnet.logs.reading import Log, LogOptions
+from groktime.fullnet.runs_schema import (
+    CURVES,
+    DIMS,
+    PART,
+    REPRESENTATIONS,
+    RUNS,
+    SCHEMA,
+    SETTINGS,
+    WATCHED,
+    WHOLE,
+    more_curves,
+)
 from groktime.reduced import json_text
 from groktime.reduced.arrays import unmasked
 from groktime.reduced.errors import InputError
-from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
-from groktime.reduced.schema import (
-    FROM_ONE,
-    FROM_ZERO,
-    RATE,
-    SIZE,
-    UNIT,
-    Attribute,
-    Axis,
-    Checked,
-    Column,
-    Range,
-    Schema,
-)
+from groktime.reduced.law import DecayLaw, law_of, stored
 from groktime.reduced.stored import Stored
 
-SCHEMA = "groktime-runs/1"
-DIMS = ("run", "time")
-SETTINGS = ("gamma", "eta_d", "eta_r", "alpha", "n_train", "seed", "m_start")
-CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm", "m")
-PART = "norm_"  # begins the name of the curve of a part of the network
-WHOLE = "all"  # the part that is the whole network, where some of it does not decay
-REPRESENTATIONS = ("fixed", "line", "free")
-WATCHED = ("turn", "tau")  # of a script that is watched (`gt.watch`)
-_MEASURED = ("train_loss", "weight_norm")  # every trainer has these; the others may be NaN throughout
+if TYPE_CHECKING:
+    import pandas as pd
 
-
-def _ends_within(checked: Checked) -> None:
-    """No run ends after the last step."""
-    last = checked.arrays["step"].values[-1]
-    outside = checked.arrays["steps_done"].values > last
-    checked.nowhere("steps_done", outside, f"expected 0 to {last:g}, the last step")
-
-
-def _what_moves_has_a_rate(checked: Checked) -> None:
-    """`eta_r` is NaN only where the representation is fixed."""
-    idle = checked.arrays.attrs["representation"] == "fixed"
-    missing = np.isnan(np.asarray(checked.arrays["eta_r"].values, float)) & (not idle)
-    checked.nowhere("eta_r", missing, "expected a learning rate from 0")
-
-
-def _curves_end_with_the_run(checked: Checked) -> None:
-    """A curve is finite while a run trains, unless it diverged, and NaN after it."""
-    arrays = checked.arrays
-    trained = arrays["step"].values[None] <= arrays["steps_done"].values[:, None]
-    blown_up = arrays["diverged"].values.astype(bool)[:, None]
-    for name in (*CURVES, *_more_curves(arrays.variables)):
-        values = np.asarray(arrays[name].values, float)
-        never = np.isnan(values).all(1, keepdims=True) & (name not in _MEASURED)
-        unknown = trained & ~np.isfinite(values) & ~never & ~blown_up
-        checked.nowhere(name, unknown, "expected a finite number")
-        checked.nowhere(name, ~trained & ~np.isnan(values), "expected NaN after the run's steps_done")
-
-
-def _no_run_is_there_twice(checked: Checked) -> None:
-    """No run repeats another of the same settings and seed, number by number."""
-    arrays = checked.arrays
-    columns = [arrays[k].values for k in (*SETTINGS, "w0", "steps_done")]
-    codes = np.stack([np.unique(column, return_inverse=True)[1] for column in columns], 1)
-    _, which, count = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
-    seen: dict[tuple[int, bytes], int] = {}
-    for run in np.flatnonzero(count[which.ravel()] > 1).tolist():
-        curves = b"".join(np.ascontiguousarray(arrays[k].values[run]).tobytes() for k in CURVES)
-        first = seen.setdefault((int(which.ravel()[run]), curves), run)
-        if first != run:
-            checked.wrong(
-                f"run {run} is run {first} again, with the same settings, seed and curves; expected each once"
-            )
-
-
-def _more_curves(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name in WATCHED or name.startswith(PART)]
-
-
-def _setting(name: str, meaning: str, unit: str = "1", **more: Any) -> Column:
-    return Column(name, ("run",), meaning, unit, coordinate=True, **more)
-
-
-def _curve(name: str, meaning: str, range: Range = FROM_ZERO, required: bool = True) -> Column:
-    return Column(name, DIMS, meaning, range=range, missing="ruled", packed=True, required=required)
-
-
-RUNS = Schema(
-    SCHEMA,
-    "groktime runs",
-    axes=(Axis("step", "step of the evaluation", "optimizer steps", "integer", FROM_ZERO, dim="time"),),
-    columns=(
-        _setting("gamma", "weight decay", range=RATE),
-        _setting("eta_d", "learning rate of the network, per optimizer step", range=SIZE),
-        _setting("eta_r", "learning rate of the representation, per optimizer step", range=RATE,
-                 missing="somewhere"),
-        _setting("alpha", "weight norm relative to initialization", "w / w0", range=SIZE),
-        _setting("n_train", "training-set size", "samples", kind="integer", range=FROM_ONE),
-        _setting("seed", "random seed", kind="integer", range=FROM_ZERO),
-        _setting("m_start", "messiness at the start", range=FROM_ZERO, missing=("run",)),
-        _curve("train_loss", "training loss"),
-        _curve("test_loss", "test loss"),
-        _curve("train_accuracy", "training accuracy", UNIT),
-        _curve("test_accuracy", "test accuracy", UNIT),
-        _curve("weight_norm", "L2 norm of the weights that decay"),
-        _curve("m", "messiness", Range()),
-        _curve("turn", "angle by which what decays has turned since the evaluation before, in radians",
-               required=False),
-        _curve("tau", "decay time, the sum of eta * gamma over the steps", required=False),
-        _curve(PART + "*", "L2 norm of the weights of *, a part of the network; all: of it all"),
-        Column("w0", ("run",), "L2 norm of the weights that decay at initialization", range=SIZE),
-        Column("steps_done", ("run",), "last step that was trained", "optimizer steps", "integer", FROM_ZERO),
-        Column("diverged", ("run",), "whether the run ended because it diverged", kind="flag"),
-    ),
-    attributes=(
-        Attribute("task", "text", "name of the task"),
-        Attribute("loss", "text", "what the losses are"),
-        Attribute("accuracy_threshold", "number", "test accuracy that counts as generalized",
-                  Range(0, 1, open_low=True)),
-        Attribute("threshold_relative", "flag", "whether the threshold is a fraction of the ceiling"),
-        Attribute("optimizer", "text", "what trained the networks"),
-        Attribute("batch", "integer", "samples a step, 0 for all", FROM_ZERO),
-        Attribute("representation", "text", "how the representation moves", choices=REPRESENTATIONS),
-        Attribute("constrained", "flag", "whether the weights kept the norm that they started with",
-                  default=0),
-        LAW,
-        Attribute("configuration", "json", "settings of the trainer",
-                  entries=(Attribute("stop_at", "number", "test accuracy at which a run is done"),)),
-    ),
-    rules=(_ends_within, _what_moves_has_a_rate, _curves_end_with_the_run,
-           _no_run_is_there_twice, law_is_one),
-)  # fmt: skip
+# What a runs file is called and holds stands in `runs_schema`; it is read as of here.
+__all__ = [
+    "CURVES",
+    "DIMS",
+    "PART",
+    "REPRESENTATIONS",
+    "RUNS",
+    "SCHEMA",
+    "SETTINGS",
+    "WATCHED",
+    "WHOLE",
+    "Runs",
+    "import_runs",
+    "open_runs",
+    "runs_of",
+]
 
 
 class Runs(Stored):
@@ -170,6 +82,8 @@ class Runs(Stored):
         constrained: bool = False,
         law: DecayLaw | Mapping[str, Any] | None = None,
         configuration: Mapping[str, Any] | None = None,
+        names: Sequence[str] | None = None,
+        source: str = "",
     ) -> Runs:
         """Runs from full arrays.
 
@@ -190,16 +104,18 @@ class Runs(Stored):
         constrained : whether the weights were rescaled to their first norm after every step.
         optimizer, law : what trained them, and what is known of its law of decay, such as optimizer="SGD",
             law={"momentum": 0.95}; see `DecayLaw`. What is not said is that of gt.train's of this name.
+        names : of runs that were read from a log [run], which may lack settings, w0, curves and evaluations.
+        source : the file or name that they came from, for sentences; the task's unless given.
 
         Raises
         ------
         InputError : naming the array and what was expected of it.
         """
-        more = _more_curves(curves)
-        for given, names in ((settings, SETTINGS), (curves, (*CURVES, *more))):
+        more = more_curves(curves)
+        for given, there in ((settings, SETTINGS), (curves, (*CURVES, *more))):
             for name in given:
-                if name not in names:
-                    raise InputError(f"{name}: expected only {', '.join(names)}")
+                if name not in there:
+                    raise InputError(f"{name}: expected only {', '.join(there)}")
         known = {k: unmasked(v) for k, v in curves.items()}
         if "train_loss" not in known or known["train_loss"].ndim != 2:
             raise InputError("train_loss: expected an array [run, time]")
@@ -218,6 +134,8 @@ class Runs(Stored):
         table: dict[str, Any] = {k: known.get(k, np.full(shape, np.nan)) for k in (*CURVES, *more)}
         each = {"m_start": np.nan, **settings, "w0": w0, "steps_done": steps_done, "diverged": diverged}
         table |= {k: per_run(k, v) for k, v in each.items()} | {"step": step}
+        if names is not None:
+            table["name"] = per_run("name", np.array(names, np.str_))
         attrs = {
             "task": task,
             "loss": loss,
@@ -227,10 +145,22 @@ class Runs(Stored):
             "batch": int(batch),
             "representation": representation,
             "constrained": int(constrained),
+            "imported": int(names is not None),
             "law": stored(law),
             "configuration": json_text.dump(configuration),
         }
-        return Runs(RUNS.arrays(table, attrs, task), task)
+        source = source or task
+        return Runs(RUNS.arrays(table, attrs, source), source)
+
+    @classmethod
+    def from_dataframe(cls, frame: pd.DataFrame, **said: Unpack[LogOptions]) -> Runs:
+        """Runs from a table, long or wide: see `import_runs`."""
+        return import_runs(frame, **said)
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike[str], **said: Unpack[LogOptions]) -> Runs:
+        """Runs from a CSV file, long or wide: see `import_runs`."""
+        return import_runs(path, **said)
 
     @property
     def parts(self) -> list[str]:
@@ -248,6 +178,28 @@ class Runs(Stored):
         return bool(self.attrs["constrained"])
 
     @property
+    def imported(self) -> bool:
+        """Whether the runs were read from a log."""
+        return bool(self.attrs["imported"])
+
+    @property
+    def log(self) -> Mapping[str, Any]:
+        """Of a log: its `files`, what its `columns` were called, and `remarks` on what was done to it."""
+        found: Mapping[str, Any] = json.loads(self.attrs["configuration"]).get("log", {})
+        return found
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader has to know of the log that the runs were read from."""
+        return [str(text) for text in self.log.get("remarks", [])]
+
+    @property
+    def seeds(self) -> NDArray[np.int64]:
+        """The seed of each run, [run]; -1 of a log's, whose networks are drawn by other generators."""
+        own = np.asarray(self["seed"].values, np.int64)
+        return np.full_like(own, -1) if self.imported else own
+
+    @property
     def step(self) -> NDArray[np.int64]:
         """Optimizer steps of the evaluations, [time]."""
         return np.asarray(self["step"].values, np.int64)
@@ -259,9 +211,10 @@ class Runs(Stored):
 
     @property
     def finished(self) -> NDArray[np.bool_]:
-        """Whether a run was retired before the last step because it was done, [run]."""
+        """Whether a run was retired before the last step because it was done, [run]; of a log none is known
+        to have been."""
         early = self["steps_done"].values < self.step[-1]
-        return np.asarray(early & ~self["diverged"].values.astype(bool))
+        return np.asarray(early & ~self["diverged"].values.astype(bool) & (not self.imported))
 
     def facts(self) -> Mapping[str, object]:
         seeds = np.unique(self["seed"].values).tolist()
@@ -270,10 +223,17 @@ class Runs(Stored):
 
     def columns(self) -> Mapping[str, Sequence[object]]:
         """A row a run: what was set, where it ended, and its last accuracies."""
-        last = self.trained.sum(1) - 1
-        ends = {k: self[k].values[np.arange(len(last)), last] for k in ("train_accuracy", "test_accuracy")}
-        given = {k: self[k].values for k in (*SETTINGS, "steps_done", "diverged")}
+        ends = {k: self._last(k) for k in ("train_accuracy", "test_accuracy")}
+        names = ("name",) if "name" in self.arrays else ()
+        given = {k: self[k].values for k in (*names, *SETTINGS, "steps_done", "diverged")}
         return {k: v.tolist() for k, v in (given | ends).items()}
+
+    def _last(self, name: str) -> NDArray[Any]:
+        """The last value of a curve while its run trained, [run]; of a log the last that it holds."""
+        values = self[name].values
+        seen = self.trained & (~np.isnan(values) if self.imported else True)
+        last = values.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)
+        return np.where(seen.any(1), values[np.arange(len(values)), last], np.nan)
 
 
 def open_runs(path: str | os.PathLike[str]) -> Runs:
@@ -286,6 +246,38 @@ def open_runs(path: str | os.PathLike[str]) -> Runs:
     return Runs.open(path)
 
 
-def runs_of(given: Runs | str | os.PathLike[str]) -> Runs:
-    """Runs themselves, or those in a file."""
+def import_runs(logs: Log | Sequence[Log], **said: Unpack[LogOptions]) -> Runs:
+    """Runs from logs of training: what others recorded, at their own steps (docs/logs.md).
+
+    Parameters
+    ----------
+    logs : a file (CSV, JSON lines, trainer_state.json, .npz, TensorBoard's), a pandas.DataFrame, or several.
+    columns : names of columns that are not found, or not meant, by their pattern, such as
+        {"test_accuracy": "val/acc"}; of step, run, seed, gamma, eta_d, alpha, n_train and the curves.
+    accuracy : "share" or "percent" (default: percent where one exceeds 1).
+    gamma, eta_d, alpha, n_train : settings that the log does not tell; one number, or one a run.
+    task, loss, optimizer : what was trained, and how, for `compare`.
+
+    Returns
+    -------
+    Runs whose curves are NaN where nothing was recorded; `remarks` tells what was done to the log.
+
+    Raises
+    ------
+    InputError : naming the log or the argument, and what was expected.
+    """
+    return Runs.assemble(**reading.read(logs, **said))
+
+
+def runs_of(given: Runs | str | os.PathLike[str], **said: Unpack[LogOptions]) -> Runs:
+    """Runs themselves, or those in a runs file or a log; of a log `said` is what the user adds.
+
+    Raises
+    ------
+    InputError : naming the file and what was expected, or what is said of a runs file, which says it itself.
+    """
+    if isinstance(given, str | os.PathLike) and is_log(Path(given)):
+        return import_runs(given, **said)
+    if said:
+        raise InputError(f"{next(iter(said))}: expected a log, and not {given}, which says what it holds")
     return Runs.of(given)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from groktime.fullnet.decay_path import sample_path
     from groktime.fullnet.forecast import forecast
     from groktime.fullnet.machine import Machine
-    from groktime.fullnet.runs import Runs, open_runs
+    from groktime.fullnet.runs import Runs, import_runs, open_runs
     from groktime.fullnet.sampler import sample
     from groktime.fullnet.task import Adam, Problem, Rule, Split, Task
     from groktime.fullnet.trainer import train
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from groktime.reduced.what_if import what_if
     from groktime.validation.compare import compare
     from groktime.validation.comparison import Comparison, open_comparison
+    from groktime.validation.diagnose import Diagnosis, diagnose
     from groktime.validation.drift import implicit_decay
     from groktime.validation.figures import plot
     from groktime.validation.ladder import Ladder, ladder
@@ -55,10 +56,10 @@ _HOME = {
     **dict.fromkeys(("Forecast", "open_forecast"), "groktime.reduced.forecast"),
     **dict.fromkeys(("DecayLaw", "Schedule"), "groktime.reduced.law"),
     "Recommendation": "groktime.reduced.recommend",
-    "Runs": "groktime.fullnet.runs",
-    "open_runs": "groktime.fullnet.runs",
+    **dict.fromkeys(("Runs", "import_runs", "open_runs"), "groktime.fullnet.runs"),
     **dict.fromkeys(("Comparison", "open_comparison"), "groktime.validation.comparison"),
     "compare": "groktime.validation.compare",
+    **dict.fromkeys(("Diagnosis", "diagnose"), "groktime.validation.diagnose"),
     "implicit_decay": "groktime.validation.drift",
     "Ladder": "groktime.validation.ladder",
     "ladder": "groktime.validation.ladder",
@@ -86,6 +87,7 @@ __all__ = [
     "Comparison",
     "DecayLaw",
     "DecayPath",
+    "Diagnosis",
     "Finding",
     "Forecast",
     "InputError",
@@ -108,8 +110,10 @@ __all__ = [
     "TrainerWatch",
     "check_task",
     "compare",
+    "diagnose",
     "forecast",
     "implicit_decay",
+    "import_runs",
     "ladder",
     "measure",
     "open_comparison",

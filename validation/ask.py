@@ -163,7 +163,7 @@ def prediction(
     ((_, asked),) = _groups(source, mine, runs, limits, options)
     lanes = lanes_of(source, runs, np.array([run]))
     given = {f.name: getattr(lanes, f.name) for f in fields(Lanes)}
-    seed = int(runs.dataset["seed"].values[run])
+    seed = int(runs.seeds[run])
     if seed in source.seeds:
         asked["seed"] = seed
     return predict(
@@ -227,14 +227,14 @@ def _answer(source: Source, mine: NDArray[np.intp], runs: Runs, options: Options
             for name in _EACH:
                 getattr(inside, name)[rest] = getattr(some, name)
             inside = replace(inside, holds=some.holds)
-        seeds = runs.dataset["seed"].values[mine].astype(int)
+        seeds = runs.seeds[mine]
         return replace(inside, matched=np.isin(seeds, list(source.seeds)))
     names = [f.name for f in fields(Lanes) if getattr(lanes, f.name) is not None]
     each = np.stack([getattr(lanes, name) for name in names])
     settings, place = np.unique(each, axis=1, return_inverse=True)
     some_of = Lanes(**dict(zip(names, settings, strict=True)))
     readings = scheduled(source.read(some_of, detail=True, **options), runs.law.schedule)
-    seeds = runs.dataset["seed"].values[mine].astype(int)
+    seeds = runs.seeds[mine]
     return _of_runs(readings, some_of, list(source.seeds), place.ravel(), seeds)
 
 

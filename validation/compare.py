@@ -141,9 +141,7 @@ def _relative(lands: Sequence[Landscape], runs: Runs, budget: int | None) -> lis
     """The threshold of each run, [run]: that of its seed, or the median over the landscape's seeds."""
     found: dict[tuple[str, int], tuple[dict[int, float], float]] = {}
     limits = []
-    for land, size, seed in zip(
-        lands, runs.dataset["n_train"].values, runs.dataset["seed"].values, strict=True
-    ):
+    for land, size, seed in zip(lands, runs.dataset["n_train"].values, runs.seeds, strict=True):
         n = 0 if land.n_train == [0] else int(size)
         if (land.source, n) not in found:
             each = {s.seed: s.threshold for s in systems(land, n_train=n, sampled_steps=budget)}

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from groktime.fullnet.logs.reading import UNKNOWN
 from groktime.fullnet.runs import Runs
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
@@ -24,6 +25,7 @@ KNOWN = ("adamw", "sgd", "adam", "momentum", "eq6")
 _SAME = {"momentum": "sgd"}
 _W0 = 0.01  # the same seed of the same network starts with the same norm, but for rounding
 _RATIO = 1e-6  # by which η_R/η_D may differ for rounding
+_ASKED = ("gamma", "eta_d", "alpha", "n_train")  # what a prediction is asked with; a log may lack it
 _NAMES = ("task", "loss", "representation")  # of the last a landscape says nothing
 
 Sampled = Landscape | DecayPath
@@ -38,12 +40,13 @@ def check_match(one: Sampled | None, runs: Runs, threshold: float | None, metric
     ------
     InputError : naming what differs, and what would make the two comparable.
     """
+    _log_tells(runs)
     _free_norm(runs)
     if one is None:
         _known_decay(runs)
         return []
-    _same_names(one, runs)
-    remarks = _same_settings(one, runs) + _same_sizes(one, runs)
+    remarks = _same_names(one, runs) + _same_settings(one, runs)
+    remarks += _same_sizes(one, runs)
     if threshold is None and metric == "accuracy":
         _same_threshold(one, runs)
     _known_decay(runs)
@@ -75,14 +78,30 @@ def _what(one: Sampled) -> str:
     return "decay path" if isinstance(one, DecayPath) else "landscape"
 
 
-def _same_names(one: Sampled, runs: Runs) -> None:
+def _log_tells(runs: Runs) -> None:
+    """Whether a log tells what a prediction is asked with."""
+    missing = [name for name in _ASKED if np.isnan(runs.dataset[name].values.astype(float)).any()]
+    missing += ["optimizer"] if runs.imported and runs.dataset.attrs["optimizer"] == UNKNOWN else []
+    if missing:
+        flags = " ".join(f"--{name.replace('_', '-')} X" for name in missing)
+        raise InputError(
+            f"{runs.source}: does not tell {', '.join(missing)}, with which every prediction is asked; "
+            f"expected columns of these names, or {flags} (import_runs(…, {missing[0]}=…))"
+        )
+
+
+def _same_names(one: Sampled, runs: Runs) -> list[str]:
     here, there = one.dataset.attrs, runs.dataset.attrs
+    silent = [name for name in _NAMES if runs.imported and there[name] == UNKNOWN]
     for name in _NAMES:
+        if name in silent:
+            continue
         if name in here and str(here[name]) != str(there[name]):
             raise InputError(
                 f"{name}: {str(here[name])!r} in {one.source} and {str(there[name])!r} in {runs.source}; "
                 f"expected a {_what(one)} of the networks that were trained"
             )
+    return [f"{runs.source} does not tell its {name}: taken as that of {one.source}" for name in silent]
 
 
 def _same_settings(one: Sampled, runs: Runs) -> list[str]:
@@ -241,8 +260,7 @@ def _same_messiness(one: Sampled, runs: Runs) -> None:
 
 def _same_networks(one: Sampled, runs: Runs) -> None:
     norms = dict(zip(one.seeds, one.dataset["w0"].values, strict=True))
-    seeds, starts = runs.dataset["seed"].values.astype(int), runs.dataset["w0"].values
-    for seed, w0 in zip(seeds, starts, strict=True):
+    for seed, w0 in zip(runs.seeds, runs.dataset["w0"].values, strict=True):
         if seed in norms and abs(np.log(w0 / norms[seed])) > _W0:
             raise InputError(
                 f"w0: seed {seed} starts with norm {norms[seed]:.4g} in {one.source} and {w0:.4g} in "

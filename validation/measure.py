@@ -29,6 +29,9 @@ _NAMES = {  # unit and long name
     "test_censored": ("1", "whether it never generalized"),
     "last": (_STEPS, "step to which the run was watched"),
     "norm_at_grok": ("L2 norm of all weights and biases", "norm at t_grok"),
+    "t_grok_first": (_STEPS, "first time that the test metric passes, for however long"),
+    "t_grok_stable": (_STEPS, "time after which the test metric passes to the end"),
+    "share_below": ("1", "share of the evaluations after t_grok_first that do not pass"),
 }
 
 
@@ -44,11 +47,12 @@ def measure(
 
     A time is the step of an evaluation, so it is known to the spacing of the evaluations. A metric
     that passes only at the very end of a run has not been seen to stay: the run is censored,
-    unless it was retired as done.
+    unless it was retired as done. In a log, only what was recorded counts: a time whose metric a run
+    has nowhere is NaN without being censored, and `remarks` says so.
 
     Parameters
     ----------
-    runs : the trained networks, or their file.
+    runs : the trained networks, or their runs file or log.
     threshold, train_threshold : what the test and train metric must reach, one number or one a run.
         Default for accuracies: the file's and 0.95. Losses have no default for the test; that of
         the train loss is the same as the test's.
@@ -61,7 +65,8 @@ def measure(
     Dataset of schema "groktime-delays/2" over `run`, with the runs' settings as coordinates:
     `t_mem`, `t_grok` and `delay` = t_grok - t_mem in optimizer steps, NaN where censored;
     `train_censored`, `test_censored`; `last`, the step up to which a run was watched; and
-    `norm_at_grok`, the weight norm at t_grok.
+    `norm_at_grok`, the weight norm at t_grok. Of runs that fall back ("slingshots") tell `t_grok_first`,
+    `t_grok_stable` and `share_below`, the share of the evaluations after the first pass that do not pass.
 
     Raises
     ------
@@ -78,20 +83,22 @@ def measure(
     }
 
     found: dict[str, NDArray[np.bool_] | Floats] = {}
-    steps, where = runs.step, {}
-    for part in ("train", "test"):
-        passes = _passes(runs, f"{part}_{metric}", limits[part], metric)
-        at = where[part] = crossing(passes, runs.trained, runs.finished, wanted, rule == "stable")
-        found[TIMES[part]] = np.where(at < 0, np.nan, steps[at])
-        found[f"{part}_censored"] = at < 0
+    steps, remarks = runs.step, list(runs.remarks)
+    for part in ("test", "train"):
+        passes, seen = _passes(runs, f"{part}_{metric}", limits[part], metric, remarks)
+        at = crossing(passes, seen, runs.finished, wanted, rule == "stable")
+        found[TIMES[part]] = _at(steps, at)
+        found[f"{part}_censored"] = (at < 0) & seen.any(1)
+        if part == "test":
+            norms = ds["weight_norm"].values[np.arange(len(at)), at]
+            found["norm_at_grok"] = np.where(at < 0, np.nan, norms)
+            found |= _fallen_back(passes, seen, runs, persist)
     found["delay"] = np.asarray(found["t_grok"], float) - found["t_mem"]
     found["last"] = ds["steps_done"].values
-    norms = np.take_along_axis(ds["weight_norm"].values, where["test"][:, None], axis=1)[:, 0]
-    found["norm_at_grok"] = np.where(where["test"] < 0, np.nan, norms)
 
     delays = xr.Dataset(
-        {k: ("run", v) for k, v in found.items()},
-        {k: ds[k].variable for k in SETTINGS},
+        {k: ("run", found[k]) for k in _NAMES},
+        {k: ds[k].variable for k in (*SETTINGS, *(("name",) if "name" in ds else ()))},
         {
             "schema": SCHEMA,
             "task": runs.task,
@@ -101,6 +108,7 @@ def measure(
             "persist": wanted,
             "threshold": _attribute(limits["test"]),
             "train_threshold": _attribute(limits["train"]),
+            "remarks": "\n".join(remarks),
         },
     )
     for name, (unit, words) in _NAMES.items():
@@ -108,36 +116,62 @@ def measure(
     return delays
 
 
-def crossing(passes: Bools, trained: Bools, finished: Bools, persist: int, stable: bool) -> NDArray[np.intp]:
+def crossing(passes: Bools, seen: Bools, finished: Bools, persist: int, stable: bool) -> NDArray[np.intp]:
     """Index along time of the evaluation at which each run passed for good, [run]; -1 where none.
 
-    passes, trained : [run, time], whether the metric passes and whether the run still trained.
+    passes, seen : [run, time], whether the metric passes, and whether it was evaluated there at all: while
+        the run trained, and in a log where it was recorded. What was not seen does not interrupt a pass.
     finished : [run], whether the run ended because it was done.
     """
     # [time, run] from here on, so that what is read together lies together
-    turned = np.ascontiguousarray(passes.T)
+    turned, there = np.ascontiguousarray((passes & seen).T), np.ascontiguousarray(seen.T)
     lasts = np.zeros(turned.shape, np.int32)  # for how many evaluations a pass goes on, from each
     lasts[-1] = turned[-1]
     for k in range(len(turned) - 2, -1, -1):
-        lasts[k] = (lasts[k + 1] + 1) * turned[k]
-    ends = lasts + np.arange(len(turned), dtype=np.int32)[:, None]
-    to_the_end = turned & (ends == trained.sum(1))
-    good = (lasts >= persist) | (to_the_end & finished)
+        lasts[k] = (lasts[k + 1] + there[k]) * (turned[k] | ~there[k])
+    left = np.cumsum(there[::-1], axis=0, dtype=np.int32)[::-1]
+    to_the_end = turned & (lasts == left)
+    good = turned & ((lasts >= persist) | (to_the_end & finished))
     if stable:
         good &= to_the_end
     return np.where(good.any(0), good.argmax(0), -1)
 
 
-def _passes(runs: Runs, name: str, limit: Floats, metric: str) -> Bools:
+def _fallen_back(passes: Bools, seen: Bools, runs: Runs, persist: int) -> dict[str, Floats]:
+    """When each run first passed, from when on it passes to its end, and how often it does not between."""
+    first = crossing(passes, seen, runs.finished, 1, False)
+    stable = crossing(passes, seen, runs.finished, persist, True)
+    later = seen & (np.arange(passes.shape[1]) > first[:, None])
+    with np.errstate(invalid="ignore"):
+        below = (later & ~passes).sum(1) / later.sum(1)
+    return {
+        "t_grok_first": _at(runs.step, first),
+        "t_grok_stable": _at(runs.step, stable),
+        "share_below": np.where(first < 0, np.nan, below),
+    }
+
+
+def _at(steps: NDArray[np.int64], place: NDArray[np.intp]) -> Floats:
+    """The steps of places along time; NaN where there is none."""
+    return np.where(place < 0, np.nan, steps[place])
+
+
+def _passes(runs: Runs, name: str, limit: Floats, metric: str, remarks: list[str]) -> tuple[Bools, Bools]:
+    """Where a metric passes, and where it was evaluated, [run, time]."""
     curve = np.asarray(runs.dataset[name].values, float)
-    unmeasured = np.isnan(curve).all(1) & ~runs.dataset["diverged"].values.astype(bool)
+    blown_up = runs.dataset["diverged"].values.astype(bool)
+    unmeasured = np.isnan(curve).all(1) & ~blown_up
     if unmeasured.any():
-        raise InputError(
-            f"{runs.source}: {name} was not measured in run {unmeasured.argmax()}; "
-            f"expected runs that have it, or another metric than {metric!r}"
-        )
+        if not runs.imported or (name.startswith("test") and unmeasured.all()):
+            raise InputError(
+                f"{runs.source}: {name} was not measured in run {unmeasured.argmax()}; "
+                f"expected runs that have it, or another metric than {metric!r}"
+            )
+        time = TIMES[name.split("_")[0]]
+        remarks.append(f"{name} was not recorded in {unmeasured.sum()} of {len(curve)} runs: no {time} there")
     beyond = curve >= limit[:, None] - _ROUND if metric == "accuracy" else curve <= limit[:, None]
-    return np.asarray(beyond & runs.trained)
+    seen = runs.trained & ~np.isnan(curve) if runs.imported else runs.trained
+    return np.asarray(beyond & seen), np.asarray(seen)
 
 
 def _test_default(runs: Runs, given: ArrayLike | None, metric: str) -> ArrayLike:

@@ -13,11 +13,14 @@ from groktime.fullnet.runs import SETTINGS
 from groktime.reduced.source import COVERAGE
 from groktime.validation.measure import TIMES
 
+_FALLEN = {"t_grok_first": "first", "t_grok_stable": "stable", "share_below": "below"}
+
 
 def groups(delays: xr.Dataset) -> list[str]:
-    """The settings that tell runs apart, but for the seed; alpha and gamma always."""
+    """The settings that tell runs apart, but for the seed; alpha and gamma always, where they are known."""
     varied = [k for k in SETTINGS if len(np.unique(delays[k].values)) > 1 and k != "seed"]
-    return ["alpha", "gamma", *(k for k in varied if k not in ("alpha", "gamma"))]
+    always = [k for k in ("alpha", "gamma") if not np.isnan(delays[k].values).all()]
+    return [*always, *(k for k in varied if k not in always)]
 
 
 def places_of(which: NDArray[np.integer], count: int) -> list[NDArray[np.intp]]:
@@ -29,10 +32,17 @@ def places_of(which: NDArray[np.integer], count: int) -> list[NDArray[np.intp]]:
 def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
     """The tables of `validation.measure.measure` and of `validation.survival.summary`."""
     shown = [k for k in SETTINGS if not np.isnan(delays[k].values).all()]
+    if "name" in delays:  # of a log, whose seeds are numbers of ours
+        shown = ["name", *(k for k in shown if k != "seed")]
     censored = delays["train_censored"].values | delays["test_censored"].values
     until = np.where(censored, delays["last"].values, np.nan)
+    columns: dict[str, Iterable[object]]
     columns = {k: delays[k].values for k in (*shown, "t_mem", "t_grok", "delay", "norm_at_grok")}
-    runs = table({**columns, "censored at": until})
+    columns["censored at"] = until
+    fell = bool(np.any(delays["share_below"].values > 0))
+    if fell:
+        columns |= {words: delays[k].values for k, words in _FALLEN.items()}
+    runs = table(columns)
 
     counts = {k: medians[k].values for k in (*medians.coords, "n")}
     spans: dict[str, Iterable[object]] = {}
@@ -46,10 +56,22 @@ def report(delays: xr.Dataset, medians: xr.Dataset) -> str:
     lasting = "" if how["rule"] == "first" else f", {how['persist']} evaluations or more"
     return with_dash(
         f"Times in optimizer steps: {how['metric']} passes {cell(how['train_threshold'])} (train), "
-        f"{cell(how['threshold'])} (test); rule {how['rule']}{lasting}\n{runs}\n\n"
+        f"{cell(how['threshold'])} (test); rule {how['rule']}{lasting}\n{runs}\n{_told(delays, fell)}\n"
         f"Kaplan–Meier medians\n{table({**counts, **spans})}",
         "not reached by the end of the run, or not recorded",
     )
+
+
+def _told(delays: xr.Dataset, fell: bool) -> str:
+    """Remarks below the table of runs, a line each."""
+    lines = delays.attrs["remarks"].splitlines()
+    if fell:
+        count = int((delays["share_below"].values > 0).sum())
+        lines.append(
+            f"{count} runs fall back below the test threshold: first and stable pass, and the share of the "
+            "evaluations after the first that are below"
+        )
+    return "".join(f"- {line}\n" for line in lines)
 
 
 def with_dash(text: str, means: str) -> str:

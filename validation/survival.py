@@ -86,7 +86,7 @@ def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Da
             raise InputError(
                 f"by = {name!r}: expected settings of the runs: {', '.join(map(str, delays.coords))}"
             )
-    which, groups = _groups([delays[name].values for name in by])
+    which, groups = _groups([delays[name].values for name in by], delays.sizes["run"])
     columns: dict[str, list[float]] = {}
     for k in range(len(groups)):
         members = delays.isel(run=which == k)
@@ -94,9 +94,13 @@ def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Da
         for part in ("train", "test"):
             time, censored = TIMES[part], members[f"{part}_censored"].values
             row[f"n_{part}_censored"] = int(censored.sum())
-            row[time], row[f"{time}_low"], row[f"{time}_high"] = median_time(
-                members[time].values, censored, members["last"].values
-            )
+            known = censored | ~np.isnan(members[time].values)  # the others were not recorded
+            found = (np.nan, np.nan, np.nan)
+            if known.any():
+                found = median_time(
+                    members[time].values[known], censored[known], members["last"].values[known]
+                )
+            row[time], row[f"{time}_low"], row[f"{time}_high"] = found
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
     settings = {name: ("group", delays[name].values[groups]) for name in by}
@@ -114,9 +118,11 @@ def summary(delays: xr.Dataset, by: Sequence[str] = ("alpha", "gamma")) -> xr.Da
     return out
 
 
-def _groups(settings: Sequence[NDArray[np.generic]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _groups(settings: Sequence[NDArray[np.generic]], count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The group of each run, [run], and one run of each group, [group]."""
     # Each setting's own order first: np.unique of rows would take every NaN for another value.
+    if not settings:
+        return np.zeros(count, np.intp), np.zeros(1, np.intp)
     codes = np.stack([np.unique(v, return_inverse=True)[1] for v in settings], axis=1)
     _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
     return which.ravel(), first

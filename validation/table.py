@@ -147,11 +147,13 @@ def measured(runs: Runs, delays: xr.Dataset, decay_rate: Floats) -> xr.Dataset:
     shown = np.where(censored, last - t_mem, delay)
     at = np.searchsorted(runs.step, np.nan_to_num(t_mem))
     passed = np.searchsorted(runs.step, np.nan_to_num(t_grok))
+    metric = runs.dataset[f"test_{delays.attrs['metric']}"].values
+    before = [_before(row, k, runs.imported) for row, k in zip(metric, passed, strict=True)]
     norms = np.take_along_axis(runs.dataset["weight_norm"].values, at[:, None], axis=1)[:, 0]
     columns = {
         "measured_t_mem": t_mem,
         "measured_t_grok": t_grok,
-        "measured_after": np.where(np.isnan(t_grok), np.nan, runs.step[np.maximum(passed - 1, 0)]),
+        "measured_after": np.where(np.isnan(t_grok), np.nan, runs.step[before]),
         "measured_delay": delay,
         "train_censored": delays["train_censored"].values,
         "test_censored": censored,
@@ -169,6 +171,12 @@ def measured(runs: Runs, delays: xr.Dataset, decay_rate: Floats) -> xr.Dataset:
         {k: ("run", v) for k, v in columns.items()},
         {"run": np.arange(len(last))} | {k: ("run", runs.dataset[k].values) for k in SETTINGS},
     )
+
+
+def _before(curve: Floats, place: int, imported: bool) -> int:
+    """Where the evaluation before one lies; in a log, the one before it that was recorded."""
+    known = np.flatnonzero(~np.isnan(curve[:place])) if imported else np.arange(place)
+    return int(known[-1]) if len(known) else place if imported else 0
 
 
 def assemble(rows: xr.Dataset, columns: Sequence[Column], attributes: Mapping[str, Any]) -> xr.Dataset:

@@ -6,9 +6,11 @@ A module imports what its command needs when the command runs, so that none pays
 from __future__ import annotations
 
 from groktime.commands import (
+    check,
     compare,
     figure,
     forecast,
+    import_,
     measure,
     predict,
     recommend,
@@ -29,7 +31,9 @@ COMMANDS = {
         sample,
         sample_path,
         train,
+        import_,
         measure,
+        check,
         compare,
         figure,
         tasks,

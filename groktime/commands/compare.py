@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groktime.completion import files
+from groktime.logs import OF_A_LOG, RUNS_OR_LOG, said
 from groktime.option import Command, Option, given
-from groktime.options import JSON, LEVEL, M_RATE, MEASURING, RUNS, SAMPLED_STEPS, SOURCE, output
+from groktime.options import JSON, LEVEL, M_RATE, MEASURING, SAMPLED_STEPS, SOURCE, output
 from groktime.output import print_json
 from groktime.reduced.errors import InputError
 
@@ -41,6 +42,7 @@ def _further(name: str) -> DecayPath | Forecast:
 
 def run(options: argparse.Namespace) -> None:
     """Predict and measure every run; print the comparison, write its report."""
+    from groktime.fullnet.runs import runs_of
     from groktime.validation.compare import compare
     from groktime.validation.folder import check_folder
 
@@ -48,7 +50,8 @@ def run(options: argparse.Namespace) -> None:
         inputs = (options.landscape, options.runs, *(options.path or ()))
         check_folder(Path(options.output), options.overwrite, inputs=inputs)
     sources = [options.landscape, *map(_further, options.path or ())]
-    comparison = compare(sources, options.runs, **given(options, MEASURING, PREDICTING))
+    runs = runs_of(options.runs, **said(options))
+    comparison = compare(sources, runs, **given(options, MEASURING, PREDICTING))
     if options.output:
         comparison.write_report(options.output, overwrite=options.overwrite)
     if options.json:
@@ -68,9 +71,10 @@ COMMAND = Command(
     "beside fitted baselines.",
     example="groktime compare teacher-student runs.nc -o report",
     options={
-        "": (SOURCE, RUNS, PATH),
+        "": (SOURCE, RUNS_OR_LOG, PATH),
         "what counts": MEASURING,
         "how runs are predicted": PREDICTING,
+        "of a log": OF_A_LOG,
         "output": (FOLDER.but(metavar="FOLDER"), OVERWRITE, JSON),
     },
     run=run,

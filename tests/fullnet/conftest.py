@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import `scripts`."""
+"""Lets the tests of this folder import `scripts` and `logged`; one thread."""
 
 from __future__ import annotations
 

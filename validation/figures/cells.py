@@ -79,6 +79,8 @@ def settings_shown(shown: int, count: int) -> str:
 
 def _every(table: xr.Dataset) -> list[Cell]:
     names = groups(table)
+    if not names:
+        return [Cell("settings not told", np.nan, np.nan, np.arange(table.sizes["run"]))]
     settings = np.stack([table[k].values.astype(float) for k in names], axis=1)
     _, first, which = np.unique(
         np.nan_to_num(settings, nan=-1.0), axis=0, return_index=True, return_inverse=True

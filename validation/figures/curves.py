@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from groktime.fullnet.logs.reading import UNKNOWN
 from groktime.reduced.arguments import choice
 from groktime.reduced.figures.plot import composite
 from groktime.reduced.figures.style import (
@@ -95,7 +96,8 @@ def runs_figure(runs: Runs, *, metric: str = "accuracy") -> Figure:
     if len(runs.step) > 1:
         drawn.panels[0][0].set_xlim(float(runs.step[1]), max(float(runs.step[-1]), 2 * float(runs.step[1])))
     legend_below(drawn.figure, _parts(metric), 4)
-    entitle(drawn.figure, f"{file_label(runs.source)}: {literal(runs.task)}, {drawn.words}")
+    known = "" if runs.task == UNKNOWN else f"{literal(runs.task)}, "
+    entitle(drawn.figure, f"{file_label(runs.source)}: {known}{drawn.words}")
     return drawn.figure
 
 
@@ -148,7 +150,8 @@ def draw_curves(ax: Axes, runs: Runs, cell: Cell, metric: str) -> bool:
         drawn = drawn or bool(np.isfinite(values).any())
         for curve in values[:_RUNS]:
             seen = positive(curve) if metric == "loss" else curve
-            ax.plot(step[1:], seen[1:], color=color, linewidth=0.9, alpha=0.45)
+            there = (step > 0) & ~(np.isnan(curve) & runs.imported)  # a log has gaps
+            ax.plot(step[there], seen[there], color=color, linewidth=0.9, alpha=0.45)
     if drawn:
         ax.grid(alpha=0.2)
     else:
