@@ -83,7 +83,6 @@ _BROKEN: dict[str, tuple[Change, str]] = {
     "empty-time": (lambda ds: ds.isel(time=slice(0)), "holds no time"),
     "descending": (functools.partial(_steps, [0, 10, 30, 20, 40, 50]), "step is not ascending"),
     "repeated": (functools.partial(_steps, [0, 10, 10, 20, 40, 50]), "step is not ascending"),
-    "late": (functools.partial(_steps, [1, 10, 20, 30, 40, 50]), "step starts at 1"),
     "half-step": (functools.partial(_steps, [0, 0.5, 20, 30, 40, 50]), "whole numbers"),
     "nan-step": (functools.partial(_steps, [0, NAN, 20, 30, 40, 50]), "whole numbers"),
     "over-done": (functools.partial(_of_run, "steps_done", 60), "steps_done is 60 in run 1"),
