@@ -212,7 +212,8 @@ class Members:
         slow = [self.representation.initial(p, c.m) for p, c in zip(self.problems, starts, strict=True)]
         self.slow = torch.stack(slow).to(device, dtype)
         self.norm: Tensor | None = None
-        self.optimizer = Optimizer(rule, self.flat, settings, self.decays, rated_columns(task))
+        shapes = fresh[seeds[0]].shapes
+        self.optimizer = Optimizer(rule, self.flat, settings, self.decays, rated_columns(task), shapes)
         self.slow_optimizer = None if slow_settings is None else Optimizer(rule, self.slow, slow_settings)
         self.ensemble = Ensemble(
             task, self.flat, self.slow, self.representation, setup.compiled,
