@@ -24,7 +24,6 @@ Named = Mapping[str, Tensor]
 _WEIGHTS = ("state_dict", "model_state_dict", "model", "network", "net", "weights")
 _OPTIMIZER = ("optimizer_state_dict", "optimizer", "optim", "optimizer_state", "optimizer_states")
 _STEP = ("step", "global_step", "iteration", "iter", "steps")
-_MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "momentum": ("momentum_buffer",), "sgd": ()}
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class Checkpoint:
         """Put a network there."""
         network.load_state_dict(dict(self.weights))
 
-    def moments_of(self, rule: str, named: Named) -> Tensor | None:
-        """The moments of an optimizer, [moment, parameter], of parameters in this order; None where nobody
-        knows them.
+    def moments_of(self, rule: str, keys: Sequence[str], named: Named) -> Tensor | None:
+        """The moments of an optimizer, [moment, parameter], by the keys that they have, of parameters in this
+        order; None where nobody knows them, or there are none.
 
         Raises
         ------
@@ -56,7 +55,6 @@ class Checkpoint:
         """
         if self.moments is None:
             return None
-        keys = _MOMENTS["adam" if rule == "adamw" else rule]
         for name in named:
             for key in keys:
                 if key not in self.moments.get(name, {}):

@@ -212,7 +212,8 @@ class Members:
         slow = [self.representation.initial(p, c.m) for p, c in zip(self.problems, starts, strict=True)]
         self.slow = torch.stack(slow).to(device, dtype)
         self.norm: Tensor | None = None
-        self.optimizer = Optimizer(rule, self.flat, settings, self.decays, rated_columns(task))
+        shapes = fresh[seeds[0]].shapes
+        self.optimizer = Optimizer(rule, self.flat, settings, self.decays, rated_columns(task), shapes)
         self.slow_optimizer = None if slow_settings is None else Optimizer(rule, self.slow, slow_settings)
         self.ensemble = Ensemble(
             task, self.flat, self.slow, self.representation, setup.compiled,
@@ -228,7 +229,10 @@ class Members:
             return
         with global_seed(0, "shape"):
             named = trained(self.setup.task.network())
-        moments = start.moments_of(self.optimizer.rule, named)
+        update, rule = self.optimizer.update, self.optimizer.rule
+        if start.moments is not None and len(update.names) < update.moments:
+            raise InputError(f"optimizer_state: of {rule!r} none can be taken up; expected none")
+        moments = start.moments_of(rule, update.names, named)
         self.step = start.step
         if moments is not None:
             each = moments.to(self.flat).unsqueeze(1).expand_as(self.optimizer.moments)

@@ -247,9 +247,9 @@ class Task:
             hold.
         loss : a function (output, target), a mean over the batch or one number a sample (default: the model's
             own `loss`, as Hugging Face's have).
-        optimizer : AdamW, Adam or SGD of torch.optim, or a function of the model, or of its parameters, that
-            gives one. Rate, decay γ, betas, eps, momentum and parameter groups hold: `Task.rule`, which every
-            verb takes where it is not told.
+        optimizer : AdamW, Adam or SGD of torch.optim, or a list of Muon and AdamW; or a function of the
+            model, or of its parameters, that gives it. Rate, decay γ, betas, eps, momentum and parameter
+            groups hold: `Task.rule`, which every verb takes where it is not told.
         accuracy : a function (output, target), as the loss (default: as loss and targets tell).
         scheduler : of torch.optim.lr_scheduler or a `Schedule`, stepped once an optimizer step.
         batch : samples a step (default: the loader's; 0: all). `clip`, `augment`, `threshold`: as in `Task`.

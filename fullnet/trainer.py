@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Unpack
@@ -14,7 +15,7 @@ from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.members import Member
 from groktime.fullnet.procedures.flow import Flow
 from groktime.fullnet.procedures.recording import share
-from groktime.fullnet.procedures.training import Training
+from groktime.fullnet.procedures.training import NO_LAW, Training
 from groktime.fullnet.runs import Runs
 from groktime.fullnet.settings import Numbers, Out, TrainSettings, check_names, members_of, rule_of, setup_of
 from groktime.fullnet.task import Task
@@ -50,9 +51,10 @@ def train(
         task's, seeds to 0, 1, 2 and 3, or of a checkpoint to 0. All weights that decay are multiplied by
         alpha at the start.
     steps : optimizer steps of every run, with those of a checkpoint that it starts from (`Task.at`).
-    optimizer : "adamw", "adam" (no decay), "sgd" or "momentum"; for the network and for the representation,
-        which never decays (default: the task's, or "adamw"). Rates follow the task's schedule.
-    momentum : of "momentum", in [0, 1) (default: 0.9).
+    optimizer : "adamw", "adam" (no decay), "adam_l2" (torch's Adam, whose decay has no 1/γ law), "sgd",
+        "momentum" (torch's SGD), "sgdw", "lion" or "muon"; for the network and for the representation, which
+        never decays (default: the task's, or "adamw"). Rates follow the task's schedule.
+    momentum : of "momentum" and "sgdw" (default: 0.9) and "muon" (0.95), in [0, 1).
     representation : "fixed" at m, or trained: "line" (m alone) or "free" (R itself).
     batch : samples a step (default: the task's; 0: all).
     resolution : an evaluation follows within this share of the steps before it, so that a time is
@@ -85,6 +87,8 @@ def train(
         momentum=settings.get("momentum"),
     )
     procedure.check(members)
+    if procedure.optimizer == "adam_l2" and any(c.gamma for c in members):
+        warnings.warn(f"optimizer = 'adam_l2': {NO_LAW}", stacklevel=3)
     made = procedure.configuration()
     known = {**made, "runs": [asdict(c) for c in members]}
     with output(out, known, settings.get("overwrite", False)) as where:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from groktime.fullnet.sampler import sample
     from groktime.fullnet.task import Adam, Problem, Rule, Split, Task
     from groktime.fullnet.trainer import train
-    from groktime.fullnet.watch.lightning import LightningWatch
-    from groktime.fullnet.watch.trainer import TrainerWatch
     from groktime.fullnet.watch.watcher import watch
     from groktime.reduced.decay_path import DecayPath, open_path
     from groktime.reduced.errors import InputError, TaskError
@@ -73,13 +71,17 @@ _HOME = {
     "forecast": "groktime.fullnet.forecast",
     "train": "groktime.fullnet.trainer",
     "watch": "groktime.fullnet.watch.watcher",
-    "LightningWatch": "groktime.fullnet.watch.lightning",
-    "TrainerWatch": "groktime.fullnet.watch.trainer",
     "Machine": "groktime.fullnet.machine",
     "Finding": "groktime.fullnet.check.finding",
     "check_task": "groktime.fullnet.check.task",
     **dict.fromkeys(("Adam", "Problem", "Rule", "Split", "Task"), "groktime.fullnet.task"),
     "tasks": "groktime.fullnet",
+}
+
+# Callbacks of other libraries, which are not listed, since they need not be installed.
+_CALLBACKS = {
+    "LightningWatch": ("groktime.fullnet.watch.lightning", "lightning"),
+    "TrainerWatch": ("groktime.fullnet.watch.trainer", "transformers"),
 }
 
 __all__ = [
@@ -94,7 +96,6 @@ __all__ = [
     "Ladder",
     "Landscape",
     "Lanes",
-    "LightningWatch",
     "Machine",
     "Prediction",
     "Problem",
@@ -107,7 +108,6 @@ __all__ = [
     "Split",
     "Task",
     "TaskError",
-    "TrainerWatch",
     "check_task",
     "compare",
     "diagnose",
@@ -135,6 +135,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _CALLBACKS:
+        return _callback(name)
     if name not in _HOME:
         raise AttributeError(f"module 'groktime' has no attribute {name!r}")
     try:
@@ -146,6 +148,17 @@ def __getattr__(name: str) -> Any:
             f"groktime.{name} trains networks and needs PyTorch: pip install 'groktime[train]'"
         ) from error
     return home if name == "tasks" else getattr(home, name)
+
+
+def _callback(name: str) -> Any:
+    module, library = _CALLBACKS[name]
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        if missing not in (library, "torch"):
+            raise
+        raise ImportError(f"groktime.{name} is a callback of {library}: pip install {missing}") from error
 
 
 def __dir__() -> list[str]:

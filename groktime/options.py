@@ -104,9 +104,9 @@ N_TRAIN = Option(
 TRAINING = (
     Option(
         "optimizer",
-        "the optimizer; adam: without decay",
+        "the optimizer; adam: without decay, adam_l2: with decay that goes through its normalization",
         default="the task's, or adamw",
-        choices=("adamw", "adam", "sgd", "momentum"),
+        choices=("adamw", "adam", "adam_l2", "sgd", "momentum", "sgdw", "lion", "muon"),
     ),
     Option(
         "representation",
@@ -116,7 +116,7 @@ TRAINING = (
     ),
     Option("batch", "samples a step, 0 for all", int, default="the task's", metavar="N"),
 )
-MOMENTUM = Option("momentum", "of the optimizer of this name", number, default="the task's, or 0.9")
+MOMENTUM = Option("momentum", "of momentum, sgdw or muon", number, default="the task's, or 0.9; of muon 0.95")
 STOP_AT = Option("stop_at", "test accuracy at which a network is done", number, default="none")
 MEMBERS = Option("members", "networks trained together", int, default="by their size", metavar="N")
 MACHINE = (

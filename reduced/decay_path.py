@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.reduced import json_text
-from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
+from groktime.reduced.law import LAW, RULES, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import (
     FROM_ONE,
     FROM_ZERO,
@@ -36,7 +36,6 @@ SCHEMA = "groktime-path/1"
 STARTS = ("seed", "n_train", "m_start", "alpha")
 DIMS = (*STARTS, "refit", "tau")
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm", "m")
-OPTIMIZERS = ("adamw", "adam", "sgd", "momentum")
 
 
 def _records_are_even(checked: Checked) -> None:
@@ -94,7 +93,7 @@ PATH = Schema(
         Attribute("eta_r", "number", "learning rate of the representation, per optimizer step", FROM_ZERO,
                   nan=True),
         Attribute("dtau", "number", "τ from record to record", SIZE),
-        Attribute("optimizer", "text", "what trained the networks", choices=OPTIMIZERS),
+        Attribute("optimizer", "text", "what trained the networks", choices=RULES),
         Attribute("representation", "text", "how the representation moves"),
         Attribute("fit", "text", "whether the training set was fitted first, without decay, or along it",
                   choices=("first", "along"), default="first"),

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from groktime.reduced.arguments import numbers
 from groktime.reduced.crossings import passes_at
-from groktime.reduced.decay_path import CURVES, OPTIMIZERS
+from groktime.reduced.decay_path import CURVES
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
-from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of
+from groktime.reduced.law import LAW, RULES, DecayLaw, law_is_one, law_of
 from groktime.reduced.schema import (
     FROM_ONE,
     FROM_ZERO,
@@ -106,7 +106,7 @@ FORECAST = Schema(
         Attribute("n_train", "integer", "training-set size", FROM_ZERO),
         Attribute("m_start", "number", "messiness at the start", UNIT),
         Attribute("eta_ratio", "number", "learning rate of the representation over the network's", FROM_ZERO),
-        Attribute("optimizer", "text", "what trained the networks", choices=OPTIMIZERS),
+        Attribute("optimizer", "text", "what trained the networks", choices=RULES),
         Attribute("representation", "text", "how the representation moves"),
         Attribute("start", "json", "the checkpoint of a run that the networks start from; {} of none",
                   default="{}",

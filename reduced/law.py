@@ -23,7 +23,10 @@ Floats = NDArray[np.float64]
 SHAPES = ("constant", "step", "linear", "cosine")
 EPS = 1e-8  # of Adam where nothing else is said
 MOMENTUM = 0.9  # of the rule "momentum" where nothing else is said
-_COUPLED = ("sgd", "momentum")  # torch's SGD adds γw to the gradient, before its momentum
+MOMENTA = {"momentum": MOMENTUM, "sgdw": MOMENTUM, "muon": 0.95}  # of the rules that have one
+RULES = ("adamw", "adam", "adam_l2", "sgd", "momentum", "sgdw", "lion", "muon")
+_COUPLED = ("sgd", "momentum", "adam_l2")  # they add γw to the gradient, before momentum and normalization
+_BETAS = ("adamw", "adam", "adam_l2", "lion", "muon")  # with betas: of muon where a parameter is no matrix
 _FAR = 2.0**53  # up to which whole numbers are exact; more steps than anybody makes
 _SLOW = 1e-6  # ηγ below which an e-folding takes more than a million steps
 
@@ -178,7 +181,8 @@ CONSTANT = Schedule()
 class DecayLaw:
     """By which law an optimizer decays.
 
-    rule : "adamw", "adam" (without decay), "sgd" or "momentum" (torch's SGD), "eq6", or another's name.
+    rule : "adamw", "adam" (without decay), "adam_l2" (coupled decay), "sgd" or "momentum" (torch's SGD),
+        "sgdw", "lion", "muon", "eq6", or another's name.
     momentum : the share of its velocity that SGD keeps from step to step, in [0, 1).
     coupled : whether decay is added to the gradient, and goes through the momentum, as in torch's SGD; where
         not, w becomes (1 - ηγ)w beside the step.
@@ -197,8 +201,8 @@ class DecayLaw:
     @property
     def pace(self) -> float:
         """How much faster than η the optimizer follows the gradient: momentum sums the last
-        1/(1 - momentum) steps."""
-        return 1 / (1 - self.momentum)
+        1/(1 - momentum) steps, unless, as in Muon, what is summed is normalized."""
+        return 1.0 if self.rule == "muon" else 1 / (1 - self.momentum)
 
     @property
     def speed(self) -> float:
@@ -222,9 +226,9 @@ def law_by(
     schedule: Schedule = CONSTANT,
     no_decay: tuple[str, ...] = (),
 ) -> DecayLaw:
-    """The law of one of groktime's own rules; `momentum` is that of "momentum" alone."""
-    value = (MOMENTUM if momentum is None else momentum) if rule == "momentum" else 0.0
-    coupled, known = rule in _COUPLED, betas if rule.startswith("adam") else None
+    """The law of one of groktime's own rules; `momentum` is that of those that have one."""
+    value = MOMENTA.get(rule, 0.0) if momentum is None or rule not in MOMENTA else momentum
+    coupled, known = rule in _COUPLED, betas if rule in _BETAS else None
     return DecayLaw(rule, value, coupled, known, schedule, no_decay)
 
 
@@ -273,7 +277,7 @@ def law_of(attrs: Mapping[str, Any]) -> DecayLaw:
         raise InputError(f"rule = {rule!r}: expected {named!r}, the file's optimizer")
     made = json.loads(str(attrs.get("configuration", "{}")))
     made = made if isinstance(made, dict) else {}
-    older: dict[str, Any] = {"momentum": MOMENTUM if rule == "momentum" else 0.0, "coupled": rule in _COUPLED}
+    older: dict[str, Any] = {"momentum": MOMENTA.get(rule, 0.0), "coupled": rule in _COUPLED}
     if rule.startswith("adam"):
         older["betas"] = made.get("betas")
     if isinstance(made.get("warmup"), int):

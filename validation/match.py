@@ -17,12 +17,12 @@ from groktime.fullnet.runs import Runs
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
-from groktime.reduced.law import said_of
+from groktime.reduced.law import RULES, said_of
 
 # Optimizers whose law of decay is known; "adam" is without decay; "eq6" is Eq. 6 itself. SGD with momentum
 # and without are one: the same flow at another speed.
-KNOWN = ("adamw", "sgd", "adam", "momentum", "eq6")
-_SAME = {"momentum": "sgd"}
+KNOWN = (*RULES, "eq6")
+_SAME = {"momentum": "sgd", "sgdw": "sgd"}
 _W0 = 0.01  # the same seed of the same network starts with the same norm, but for rounding
 _RATIO = 1e-6  # by which η_R/η_D may differ for rounding
 _ASKED = ("gamma", "eta_d", "alpha", "n_train")  # what a prediction is asked with; a log may lack it

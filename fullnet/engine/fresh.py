@@ -23,7 +23,7 @@ class Fresh:
 
     Attributes
     ----------
-    flat : Tensor [parameter], all that is trained, each tensor once.
+    flat : Tensor [parameter], all that is trained, each tensor once, and their `shapes`.
     constants : what is not, by name: buffers, and parameters that are frozen (`requires_grad` False).
     hidden : digest of what a module holds beside its parameters and buffers, such as a plain tensor or a
         list of layers. Where seeds differ in it, no module can stand for another.
@@ -31,6 +31,7 @@ class Fresh:
 
     seed: int
     flat: Tensor
+    shapes: tuple[tuple[int, ...], ...]
     constants: Mapping[str, Tensor]
     hidden: str
 
@@ -58,8 +59,9 @@ def constants(network: nn.Module) -> dict[str, Tensor]:
 def drawn(task: Task, seed: int) -> Fresh:
     """What this seed draws."""
     network = fresh_network(task, seed)
-    flat = torch.cat([p.detach().reshape(-1) for p in trained(network).values()])
-    return Fresh(seed, flat, constants(network), _hidden(network))
+    named = trained(network).values()
+    flat, shapes = torch.cat([p.detach().reshape(-1) for p in named]), tuple(tuple(p.shape) for p in named)
+    return Fresh(seed, flat, shapes, constants(network), _hidden(network))
 
 
 def initial_parameters(task: Task, seed: int) -> Tensor:

@@ -33,7 +33,7 @@ from groktime.fullnet.engine.optimizer import scale, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import PERSIST
-from groktime.fullnet.procedures.training import check_rule, momentum_set
+from groktime.fullnet.procedures.training import check_law, check_rule, momentum_set
 from groktime.fullnet.runs import CURVES
 from groktime.reduced.law import DecayLaw
 from groktime.reduced.system import MEMORIZED
@@ -100,6 +100,7 @@ class Hastening:
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
         check_rule(self.optimizer, members, self.momentum)
+        check_law(self.law)
         self.setup.check(members[0])
 
     def configuration(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
-from groktime.fullnet.procedures.training import check_rule, momentum_set
+from groktime.fullnet.procedures.training import check_law, check_rule, momentum_set
 from groktime.fullnet.runs import CURVES
 from groktime.reduced.arguments import choice
 from groktime.reduced.law import DecayLaw
@@ -79,6 +79,7 @@ class Following:
         """Refuse bad settings by name."""
         choice("fit", self.fit, ("first", "along"))
         check_rule(self.optimizer, members, self.momentum)
+        check_law(self.law)
         self.setup.check(members[0])
 
     def configuration(self) -> dict[str, Any]:

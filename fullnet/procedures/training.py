@@ -16,9 +16,11 @@ from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import check_curves, check_reach, evaluation_times, stays_beyond
 from groktime.reduced.arguments import choice
 from groktime.reduced.errors import InputError
-from groktime.reduced.law import MOMENTUM, DecayLaw
+from groktime.reduced.law import MOMENTA, DecayLaw
 
 Ints = NDArray[np.int64]
+
+NO_LAW = "Adam divides a decay that is added to the gradient by the gradient's size, and there is no 1/γ law"
 
 
 @dataclass
@@ -123,10 +125,17 @@ def check_rule(optimizer: str, members: Sequence[Member], momentum: float | None
         return
     if isinstance(momentum, bool) or not isinstance(momentum, int | float) or not 0 <= momentum < 1:
         raise InputError(f"momentum = {momentum!r}: expected a number in [0, 1)")
-    if optimizer != "momentum":
-        raise InputError(f"momentum = {momentum:g}: {optimizer!r} has none; expected optimizer = 'momentum'")
+    if optimizer not in MOMENTA:
+        expected = " or ".join(map(repr, MOMENTA))
+        raise InputError(f"momentum = {momentum:g}: {optimizer!r} has none; expected optimizer = {expected}")
+
+
+def check_law(law: DecayLaw) -> None:
+    """Refuse an optimizer whose decay is no shrinking by ηγ a step, which is all that can be hastened."""
+    if law.rule == "adam_l2":
+        raise InputError(f"optimizer = {law.rule!r}: {NO_LAW}; expected 'adamw'")
 
 
 def momentum_set(law: DecayLaw) -> dict[str, float]:
     """The momentum for a file's configuration, where it is not the usual one."""
-    return {"momentum": law.momentum} if law.rule == "momentum" and law.momentum != MOMENTUM else {}
+    return {"momentum": law.momentum} if law.momentum != MOMENTA.get(law.rule, 0.0) else {}

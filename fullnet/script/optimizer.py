@@ -18,6 +18,7 @@ from groktime.reduced.law import EPS
 
 Group = dict[str, Any]
 
+_MUON = {"nesterov": True, "ns_steps": 5, "ns_coefficients": (3.4445, -4.775, 2.0315), "adjust_lr_fn": None}
 _OFF = ("amsgrad", "maximize", "nesterov", "dampening")  # what no rule has
 
 
@@ -35,38 +36,38 @@ class Read:
 
 
 def read(given: Any, model: Model, scheduled: bool) -> Read:
-    """Of an optimizer, or of a function of the model, or of its parameters, that gives one.
+    """Of an optimizer, of Muon and AdamW together, or of a function of the model, or of its parameters, that
+    gives these.
 
     Raises
     ------
     InputError : naming what the engine has not: another optimizer, an option, groups that decay at several
         speeds.
     """
-    optimizer, module = _optimizer(given, model)
-    groups = _named(optimizer, module, model)
+    optimizers, module = _optimizers(given, model)
+    groups = _named(optimizers, module, model)
     rates = [_rate(group, scheduled) for _, group in groups]
     decays = [float(group.get("weight_decay", 0.0)) for _, group in groups]
     gamma, lead = _one_decay(decays, rates)
-    rule = _rule(optimizer, [group for _, group in groups], gamma, rates[lead])
-    still = tuple(
-        n for (names, _), decay in zip(groups, decays, strict=True) if gamma and not decay for n in names
-    )
-    own = {
-        n: r / rates[lead]
-        for (names, _), r in zip(groups, rates, strict=True)
-        if r != rates[lead]
-        for n in names
-    }
-    betas = _shared(groups, "betas", (0.9, 0.999))
+    rule = _rule(optimizers, groups, gamma, rates[lead])
+    still = [names for (names, _), decay in zip(groups, decays, strict=True) if gamma and not decay]
+    own = {n: r / rates[lead] for (names, _), r in zip(groups, rates, strict=True) for n in names}
+    adams = [(names, group) for names, group in groups if "betas" in group]
+    betas = _shared(adams, "betas", (0.9, 0.999))
     return Read(
-        rule, rates[lead], (float(betas[0]), float(betas[1])), float(_shared(groups, "eps", EPS)), still, own
+        rule,
+        rates[lead],
+        (float(betas[0]), float(betas[1])),
+        float(_shared(adams, "eps", EPS)),
+        tuple(n for names in still for n in names),
+        {n: factor for n, factor in own.items() if factor != 1},
     )
 
 
-def _optimizer(given: Any, model: Model) -> tuple[torch.optim.Optimizer, nn.Module | None]:
-    """The optimizer, and the module that it is of; None where that is another one than the model."""
-    if isinstance(given, torch.optim.Optimizer):
-        return given, model.trained_as
+def _optimizers(given: Any, model: Model) -> tuple[list[torch.optim.Optimizer], nn.Module | None]:
+    """The optimizers, and the module that they are of; None where that is another one than the model."""
+    if found := _some(given):
+        return found, model.trained_as
     if not callable(given):
         raise InputError(
             f"optimizer: is a {kind(given)}; expected one of torch.optim, or a function that gives it"
@@ -79,34 +80,37 @@ def _optimizer(given: Any, model: Model) -> tuple[torch.optim.Optimizer, nn.Modu
         except Exception as error:
             errors.append(message_of(error))
             continue
-        if isinstance(made, torch.optim.Optimizer):
-            return made, module
+        if found := _some(made):
+            return found, module
         errors.append(f"gives a {kind(made)}")
     raise InputError(
         f"optimizer: {errors[0]} when it is given the model, and {errors[1]} when its parameters; expected "
-        "one of "
-        "torch.optim"
+        "one of torch.optim"
     )
 
 
+def _some(given: Any) -> list[torch.optim.Optimizer]:
+    """One optimizer, or several; empty if it is neither."""
+    several = list(given) if isinstance(given, tuple | list) else [given]
+    return several if several and all(isinstance(one, torch.optim.Optimizer) for one in several) else []
+
+
 def _named(
-    optimizer: torch.optim.Optimizer, module: nn.Module | None, model: Model
+    optimizers: list[torch.optim.Optimizer], module: nn.Module | None, model: Model
 ) -> list[tuple[list[str], Group]]:
-    """The groups of an optimizer, with the names of their parameters that are trained."""
-    known = trained(model.plain)
-    held = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    """The groups of the optimizers, with the names of their parameters that are trained."""
+    known, every = trained(model.plain), [group for one in optimizers for group in one.param_groups]
+    held = [p for group in every for p in group["params"] if p.requires_grad]
     if module is None:  # of a module of its own, beside the class that is given
-        alike = [p.shape for p in held] == [p.shape for p in known.values()]
-        if len(optimizer.param_groups) > 1 or not alike:
+        if len(every) > 1 or [p.shape for p in held] != [p.shape for p in known.values()]:
             raise InputError(
-                "optimizer: has parameters that are none of the model's; expected the optimizer of the "
-                "model that is "
-                "given, or a function of the model that gives it"
+                "optimizer: has parameters that are none of the model's; expected the optimizer of the model "
+                "that is given, or a function of the model that gives it"
             )
-        return [(list(known), optimizer.param_groups[0])]
+        return [(list(known), every[0])]
     by_id = {id(p): name for name, p in module.named_parameters()}
     groups, seen = [], set()
-    for group in optimizer.param_groups:
+    for group in every:
         names = []
         for p in group["params"]:
             if id(p) not in by_id:
@@ -153,32 +157,42 @@ def _shared(groups: list[tuple[list[str], Group]], name: str, default: Any) -> A
     values = [group.get(name, default) for _, group in groups]
     if any(value != values[0] for value in values):
         raise InputError(f"optimizer: has groups of unlike {name}; expected one")
-    return values[0]
+    return values[0] if values else default
 
 
-def _rule(optimizer: torch.optim.Optimizer, groups: list[Group], gamma: float, rate: float) -> Rule:
-    """By which of the engine's rules it steps."""
-    named = kind(optimizer)
+def _rule(
+    optimizers: list[torch.optim.Optimizer], groups: list[tuple[list[str], Group]], gamma: float, rate: float
+) -> Rule:
+    """By which of the engine's rules they step."""
+    of = {type(one) for one in optimizers}
+    if torch.optim.Muon in of and of <= {torch.optim.Muon, torch.optim.AdamW} and len(optimizers) == len(of):
+        return Rule("muon", rate, gamma, _muon(groups))
+    named = " and ".join(kind(one) for one in optimizers)
+    if len(optimizers) > 1:
+        raise InputError(f"optimizer: has {named}; expected one optimizer, or Muon and AdamW")
     for option in _OFF:
-        if any(group.get(option) for group in groups):
+        if any(group.get(option) for _, group in groups):
             raise InputError(f"optimizer: {named} has {option}, which groktime does not do; expected none")
-    if type(optimizer) is torch.optim.AdamW or (
-        type(optimizer) is torch.optim.Adam and _decoupled(groups, gamma)
-    ):
+    if of == {torch.optim.AdamW} or (of == {torch.optim.Adam} and not gamma):
         return Rule("adamw", rate, gamma)
-    if type(optimizer) is torch.optim.Adam:
-        raise InputError(
-            f"optimizer: Adam adds its weight_decay = {gamma:g} to the gradient and then divides it by the "
-            "gradient's "
-            "own size, so that weights do not shrink by ηγ a step and no 1/γ law holds; expected AdamW"
-        )
-    if type(optimizer) is torch.optim.SGD:
-        momentum = float(_shared([([], group) for group in groups], "momentum", 0.0))
+    if of == {torch.optim.Adam}:
+        decoupled = _shared(groups, "decoupled_weight_decay", False)
+        return Rule("adamw" if decoupled else "adam_l2", rate, gamma)
+    if of == {torch.optim.SGD}:
+        momentum = float(_shared(groups, "momentum", 0.0))
         return Rule("momentum", rate, gamma, momentum) if momentum else Rule("sgd", rate, gamma)
     raise InputError(
-        f"optimizer: is {named}, whose law of decay groktime has not; expected AdamW, Adam or SGD"
+        f"optimizer: is {named}, whose law of decay groktime has not; expected AdamW, Adam, SGD or Muon"
     )
 
 
-def _decoupled(groups: list[Group], gamma: float) -> bool:
-    return not gamma or all(group.get("decoupled_weight_decay") for group in groups)
+def _muon(groups: list[tuple[list[str], Group]]) -> float:
+    """The momentum of Muon, which has all matrices, and AdamW, if there is one, the rest."""
+    matrices = [(names, group) for names, group in groups if "ns_steps" in group]
+    for option, usual in _MUON.items():
+        if _shared(matrices, option, usual) not in (usual, "original"):
+            raise InputError(f"optimizer: Muon has another {option} than {usual}; expected torch's default")
+    for names, group in groups:
+        if "ns_steps" not in group and any(p.ndim == 2 for p in group["params"] if p.requires_grad):
+            raise InputError(f"optimizer: AdamW has a matrix among {', '.join(names)}; expected it in Muon")
+    return float(_shared(matrices, "momentum", 0.95))

@@ -177,8 +177,8 @@ class Watch:
         return written
 
     def task(self) -> Task:
-        """A task whose seed 0 starts at the weights that the model has now: `gt.forecast(w.task(),
-        seeds=[0])` says how long it still takes, at the optimizer's full rate, with moments that begin anew.
+        """A task whose seed 0 starts where the script stands: at its weights, the optimizer's moments and its
+        step (`Task.at`). `gt.forecast(w.task())` says how long it still takes, at the optimizer's full rate.
 
         Raises
         ------
@@ -192,7 +192,9 @@ class Watch:
             scheduler=CONSTANT if self._scheduled else None,
             **self._judged_by,
         )
-        return replace(task, one_seed="its start is where the script that is watched stands")
+        one = replace(task, one_seed="its start is where the script that is watched stands")
+        state = self.optimizer.state_dict() if self.steps else None
+        return one.at(self.model.state_dict(), state, self.steps)
 
     def __enter__(self) -> Self:
         self.look()

@@ -35,7 +35,7 @@ SETTINGS = (
 )
 OPTIMIZER, *OTHERS = TRAINING
 NETWORK = (
-    OPTIMIZER.but(help="the optimizer", choices=("adamw", "sgd", "momentum")),
+    OPTIMIZER.but(help="the optimizer", choices=("adamw", "sgd", "momentum", "sgdw", "lion", "muon")),
     MOMENTUM,
     *OTHERS,
     Option("fit_steps", "steps by which the training set has to be fitted", int, default="the task's"),

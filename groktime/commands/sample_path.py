@@ -27,7 +27,9 @@ OPTIMIZER, *OTHERS = TRAINING
 NETWORK = (
     ETA_D.but(required=False, default="the task's"),
     ETA_R,
-    OPTIMIZER.but(help="the optimizer, without its decay", choices=("adamw", "sgd", "momentum")),
+    OPTIMIZER.but(
+        help="the optimizer, without its decay", choices=("adamw", "sgd", "momentum", "sgdw", "lion", "muon")
+    ),
     MOMENTUM,
     *OTHERS,
 )

@@ -21,6 +21,7 @@ from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.norms import decayed_columns, decaying
 from groktime.fullnet.engine.optimizer import Optimizer, Setting
 from groktime.fullnet.eq6 import integrate_networks
+from groktime.fullnet.forecast import forecast
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Setup
 from groktime.fullnet.procedures.sphere import Cell, Spheres
@@ -194,7 +195,11 @@ def test_momentum_has_a_value() -> None:
     assert "momentum" not in json.loads(usual.attrs["configuration"])
     assert usual.law.momentum == 0.9
     wrong: list[tuple[str, Any, str]] = [
-        ("adamw", 0.5, "momentum = 0.5: 'adamw' has none"),
+        (
+            "adamw",
+            0.5,
+            "momentum = 0.5: 'adamw' has none; expected optimizer = 'momentum' or 'sgdw' or 'muon'",
+        ),
         ("momentum", 1.0, r"momentum = 1\.0: expected a number in \[0, 1\)"),
         ("momentum", "0.5", "momentum = '0.5'"),
     ]
@@ -203,7 +208,7 @@ def test_momentum_has_a_value() -> None:
             trained(TASK, rule, momentum=value)
 
 
-@pytest.mark.parametrize("rule", ["adamw", "adam", "sgd", "momentum"])
+@pytest.mark.parametrize("rule", ["adamw", "adam", "adam_l2", "sgd", "momentum"])
 def test_groups_are_torch_s_member_by_member(rule: str) -> None:
     generator = torch.Generator().manual_seed(0)
     flat, goal = torch.randn(2, 3, 17, dtype=torch.float64, generator=generator)
@@ -216,7 +221,8 @@ def test_groups_are_torch_s_member_by_member(rule: str) -> None:
         groups = [{"params": [some], "weight_decay": 0.0 if rule == "adam" else s.decay}, {"params": [rest]}]
         groups[1]["weight_decay"] = 0.0
         if rule.startswith("adam"):
-            rivals.append(torch.optim.AdamW(groups, lr=s.rate, betas=s.betas, foreach=False))
+            kind = torch.optim.Adam if rule == "adam_l2" else torch.optim.AdamW
+            rivals.append(kind(groups, lr=s.rate, betas=s.betas, foreach=False))
         else:
             share = s.momentum if rule == "momentum" else 0.0
             rivals.append(torch.optim.SGD(groups, lr=s.rate, momentum=share, foreach=False))  # type: ignore[arg-type]
@@ -245,6 +251,17 @@ def test_a_weak_decay_is_not_rounded_away_in_float32() -> None:
     for _ in range(1000):
         optimizer.step(torch.zeros_like(flat))
     assert float(torch.log(start / flat.double().norm())) == pytest.approx(1e-4, rel=0.1)
+
+
+def test_decay_without_a_law_is_trained_with_a_warning_and_not_forecast() -> None:
+    with pytest.warns(UserWarning, match="optimizer = 'adam_l2': Adam divides .* no 1/γ law"):
+        runs = trained(TASK, "adam_l2", steps=3)
+    assert runs.law.coupled
+    words = "optimizer = 'adam_l2': Adam divides .*; expected 'adamw'"
+    with pytest.raises(InputError, match=words):
+        sample_path(TASK, alpha=1.0, optimizer="adam_l2", **ALONE)
+    with pytest.raises(InputError, match=words):
+        forecast(TASK, gamma=0.1, optimizer="adam_l2", **ALONE)
 
 
 # --- the norm that is held, shrunk and recorded -------------------------------------------------

@@ -176,6 +176,32 @@ def groups(
     return kind([{"params": others} | first, {"params": biases} | second], lr=1e-2)
 
 
+def muon(model: nn.Module, **how: Any) -> list[torch.optim.Optimizer]:
+    """As people pair them: matrices decay, biases are stepped by AdamW at a rate of their own."""
+    matrices, biases = ([p for p in model.parameters() if (p.ndim == 2) == yes] for yes in (True, False))
+    adam = torch.optim.AdamW(biases, lr=5e-3, weight_decay=0.0, betas=(0.8, 0.9))
+    return [torch.optim.Muon(matrices, lr=0.02, weight_decay=0.1, **how), adam]
+
+
+def test_muon_and_adamw_train_as_they_do_in_a_script() -> None:
+    model = network().double()
+    pair = muon(model)
+    data = [(x.double(), y) for x, y in (TRAIN, TEST)]
+    task = made(model, *data, optimizer=pair)
+    assert task.rates == {"0.bias": 0.25, "2.bias": 0.25}
+    runs = gt.train(task, alpha=1.0, seeds=[0], steps=25, resolution=1e-3, **ONE)
+    losses = []
+    for _ in range(26):
+        loss = nn.functional.cross_entropy(model(data[0][0]), data[0][1])
+        losses.append(float(loss.detach()))
+        model.zero_grad()
+        loss.backward()
+        for one in pair:
+            one.step()
+    np.testing.assert_allclose(runs["train_loss"].values[0], losses, rtol=5e-3)  # torch's is in bfloat16
+    assert losses[-1] < losses[0] * 0.8
+
+
 def test_optimizers_are_read() -> None:
     optim, net = torch.optim, network()
     of = lambda kind, **how: lambda params: kind(params, **how)  # noqa: E731
@@ -190,6 +216,8 @@ def test_optimizers_are_read() -> None:
         "decoupled": made(optimizer=of(optim.Adam, lr=1e-3, weight_decay=1.0, decoupled_weight_decay=True)),
         "groups": made(optimizer=lambda m: groups(m, {"weight_decay": 1}, {"weight_decay": 0, "lr": 5e-3})),
         "no decay": made(optimizer=lambda m: groups(m, {"weight_decay": 0}, {"weight_decay": 0})),
+        "coupled": made(optimizer=of(optim.Adam, lr=1e-3, weight_decay=0.1)),
+        "Muon": made(optimizer=muon),
     }
     rules = {name: task.rule for name, task in tasks.items()}
     assert rules == {
@@ -203,6 +231,8 @@ def test_optimizers_are_read() -> None:
         "decoupled": gt.Rule("adamw", 1e-3, 1.0),
         "groups": gt.Rule("adamw", 1e-2, 1),
         "no decay": gt.Rule("adamw", 1e-2, 0.0),
+        "coupled": gt.Rule("adam_l2", 1e-3, 0.1),
+        "Muon": gt.Rule("muon", 0.02, 0.1, 0.95),
     }
     adam = tasks["instance"].optimizer
     assert (adam.rate, adam.betas, adam.eps) == (2e-3, (0.8, 0.9), 1e-6)
@@ -225,10 +255,12 @@ def test_optimizers_are_read() -> None:
 def wrong_optimizers() -> dict[str, tuple[Any, str]]:
     optim, other = torch.optim, nn.Linear(3, 3)
     return {
-        "coupled": (
-            lambda m: optim.Adam(m.parameters(), weight_decay=0.1),
-            "optimizer: Adam adds its weight_decay = 0.1 to the gradient .* no 1/γ law holds; expected AdamW",
+        "two": (lambda m: [adamw(m), adamw(m)], "optimizer: has AdamW and AdamW; expected one optimizer, or"),
+        "Muon's matrix": (
+            lambda m: [optim.Muon([m[0].weight], 1e-3, 0.01), optim.AdamW([*m[2].parameters(), m[0].bias])],
+            "optimizer: AdamW has a matrix among 2.weight, 2.bias, 0.bias; expected it in Muon",
         ),
+        "Muon's steps": (lambda m: muon(m, ns_steps=3), "optimizer: Muon has another ns_steps than 5"),
         "RMSprop": (lambda m: optim.RMSprop(m.parameters()), "optimizer: is RMSprop, whose law"),
         "amsgrad": (lambda m: optim.AdamW(m.parameters(), amsgrad=True), "optimizer: AdamW has amsgrad"),
         "nesterov": (

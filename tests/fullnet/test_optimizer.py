@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from groktime.fullnet.engine.optimizer import RULES, Optimizer, Setting, project, weight_norm
-from groktime.reduced.law import MOMENTUM
+from groktime.fullnet.engine.rules import UPDATES
+from groktime.reduced import law
+from groktime.reduced.law import MOMENTUM, law_by
 
 STEPS = 100
 SETTINGS = [
@@ -21,12 +23,35 @@ SETTINGS = [
 ]
 
 
+class Plain(torch.optim.Optimizer):
+    """Optimizers that torch has not, from their papers: SGDW and Lion, one tensor at a time."""
+
+    def __init__(self, weights: Tensor, s: Setting, rule: str) -> None:
+        super().__init__([weights], {"lr": s.rate})
+        self.s, self.rule, self.kept = s, rule, torch.zeros_like(weights)
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        (w,), rate, g = self.param_groups[0]["params"], self.param_groups[0]["lr"], None
+        g, beta1, beta2 = w.grad, *self.s.betas
+        if self.rule == "sgdw":
+            self.kept = self.s.momentum * self.kept + g
+            w.copy_(w - rate * self.s.decay * w - rate * self.kept)
+        else:
+            update = torch.sign(beta1 * self.kept + (1 - beta1) * g)
+            w.copy_(w - rate * (update + self.s.decay * w))
+            self.kept = beta2 * self.kept + (1 - beta2) * g
+
+
 def torch_optimizer(rule: str, weights: Tensor, s: Setting) -> torch.optim.Optimizer:
     """The plain form of torch's class, which no kernel of ours is part of."""
-    if rule == "adamw":
+    if rule in ("adamw", "muon"):  # of Muon: what is no matrix
         return torch.optim.AdamW([weights], lr=s.rate, betas=s.betas, weight_decay=s.decay, foreach=False)
-    if rule == "adam":
-        return torch.optim.Adam([weights], lr=s.rate, betas=s.betas, foreach=False)
+    if rule in ("adam", "adam_l2"):
+        decay = s.decay if rule == "adam_l2" else 0.0
+        return torch.optim.Adam([weights], lr=s.rate, betas=s.betas, weight_decay=decay, foreach=False)
+    if rule in ("sgdw", "lion"):
+        return Plain(weights, s, rule)
     momentum = MOMENTUM if rule == "momentum" else 0.0
     return torch.optim.SGD([weights], lr=s.rate, momentum=momentum, weight_decay=s.decay, foreach=False)
 
@@ -113,3 +138,40 @@ def test_second_moments_remember_as_many_steps_as_they_are_to() -> None:
     optimizer.age(gradient, torch.tensor([100.0] * 3), torch.tensor([10.0, 50.0, 80.0]))
     kept = torch.tensor([0.9 / 0.98, 1.0, 1.0], dtype=torch.float64)
     torch.testing.assert_close(optimizer.moments[1][:, 0], 3 * kept + 1 - kept)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5)])
+def test_matrices_are_moved_as_torch_s_muon_moves_them(shape: tuple[int, int]) -> None:
+    """A bias, a matrix and another bias. Torch's iteration is in bfloat16, in which several matrices at once
+    need not be rounded as one is: steps are compared one by one, from the same weights."""
+    generator = torch.Generator().manual_seed(4)
+    shapes, sizes = ((3,), shape, (2,)), [3, shape[0] * shape[1], 2]
+    settings = [Setting(1e-2, 0.3, momentum=0.95), Setting(5e-3, 0.0, momentum=0.9)]
+    flat = torch.randn(2, sum(sizes), dtype=torch.float64, generator=generator)
+    ours, rivals = Optimizer("muon", flat, settings, shapes=shapes), []
+    for s in settings:
+        parts = [nn.Parameter(torch.zeros(x, dtype=torch.float64)) for x in shapes]
+        muon = torch.optim.Muon([parts[1]], lr=s.rate, weight_decay=s.decay, momentum=s.momentum)
+        adamw = torch.optim.AdamW([parts[0], parts[2]], lr=s.rate, betas=s.betas, weight_decay=s.decay)
+        rivals.append((parts, muon, adamw))
+    for _ in range(20):
+        gradient = torch.randn(flat.shape, dtype=torch.float64, generator=generator)
+        before = flat.clone()
+        ours.step(gradient)
+        for k, (parts, muon, adamw) in enumerate(rivals):
+            for p, w, g in zip(parts, before[k].split(sizes), gradient[k].split(sizes), strict=True):
+                p.data.copy_(w.reshape(p.shape))
+                p.grad = g.reshape(p.shape).clone()
+            muon.step()
+            adamw.step()
+            bias, matrix, other = flat[k].split(sizes)
+            torch.testing.assert_close(bias, parts[0].detach(), rtol=1e-12, atol=1e-14)
+            torch.testing.assert_close(other, parts[2].detach(), rtol=1e-12, atol=1e-14)
+            moved = (parts[1].detach().reshape(-1) - before[k].split(sizes)[1]).norm()
+            assert float((matrix - parts[1].detach().reshape(-1)).norm() / moved) < 0.02
+
+
+def test_the_rules_are_those_of_the_theory() -> None:
+    assert RULES == law.RULES
+    for rule in RULES:
+        assert UPDATES[rule].coupled == (law_by(rule).coupled and rule != "sgd")  # whose two are one

@@ -140,12 +140,19 @@ def test_it_is_forecast_from_where_it_stands() -> None:
             optimizer.step()
     task = w.task()
     assert task.rule == gt.Rule("adamw", 1e-2, 0.5)
-    runs = gt.train(task, alpha=1, steps=2, seeds=[0], **ONE)
+    runs = gt.train(task, alpha=1, steps=40, seeds=[0], **ONE)
+    assert runs.step[0] == 30
     for name in ("train_loss", "test_accuracy", "weight_norm"):
         assert runs[name].values[0, 0] == pytest.approx(float(w.runs()[name].values[0, -1]), rel=1e-5)
+    for _ in range(10):  # the script goes on, and so did its forecast, moments and all
+        optimizer.zero_grad()
+        F.cross_entropy(model(TRAIN[0]), TRAIN[1]).backward()
+        optimizer.step()
+    later = F.cross_entropy(model(TRAIN[0]), TRAIN[1]).item()
+    assert runs["train_loss"].values[0, -1] == pytest.approx(later, rel=1e-4)
     with pytest.raises(InputError, match=r"seeds: .* has seed 0 alone, since its start is where the script"):
-        gt.train(task, alpha=1, steps=2, seeds=[1], **ONE)
-    assert gt.forecast(task, seeds=[0], steps=50, **ONE).summary().sizes["gamma"] == 1
+        gt.train(task, alpha=1, steps=40, seeds=[1], **ONE)
+    assert gt.forecast(task, seeds=[0], steps=80, **ONE).summary().sizes["gamma"] == 1
 
 
 def test_a_part_of_the_samples_is_looked_at() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,22 @@ def test_hugging_face(tmp_path: Path) -> None:
     runs = gt.open_runs(tmp_path / "t.nc")
     ends_with(runs, model)
     assert runs["tau"].values[0, -1] < 0.5 * 1e-2 * STEPS  # its rate falls to 0
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("LightningWatch", "lightning"), ("TrainerWatch", "transformers")]
+)
+def test_a_library_that_is_not_there_is_named(
+    name: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, gt._CALLBACKS[name][0], raising=False)
+    for known in [m for m in sys.modules if m.startswith(f"{library}.")]:
+        monkeypatch.delitem(sys.modules, known)
+    with pytest.raises(
+        ImportError, match=f"groktime.{name} is a callback of {library}: pip install {library}"
+    ):
+        getattr(gt, name)
 
 
 def ends_with(runs: gt.Runs, model: nn.Module) -> None:

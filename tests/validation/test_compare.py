@@ -237,7 +237,7 @@ def test_a_threshold_relative_to_the_ceiling() -> None:
         ({"configuration": made_with()}, {"configuration": {"settings": {"b": 3}}}, "^b: None .*train with"),
         ({"configuration": made_with()}, {"w0": 2.5}, "^w0: seed 0 .*another network"),
         ({}, {"n_train": [50, 60]}, "^n_train: .*50, 60.*one size"),
-        ({}, {"optimizer": "lion"}, "^optimizer: .*'lion'"),
+        ({}, {"optimizer": "rprop"}, "^optimizer: .*'rprop'"),
         ({}, {"optimizer": "adam"}, "^optimizer: .*decoupled"),
         ({}, {"constrained": True}, "^constrained: .*no decay acts; expected runs trained without"),
         ({}, {"m_start": 0.5}, "^m: .*0.5.*landscape of"),
