@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from groktime.validation.compare import compare
     from groktime.validation.comparison import Comparison, open_comparison
     from groktime.validation.drift import implicit_decay
+    from groktime.validation.explorer.explore import Explorer, explore
     from groktime.validation.figures import plot
     from groktime.validation.ladder import Ladder, ladder
     from groktime.validation.measure import measure
@@ -57,6 +58,7 @@ _HOME = {
     **dict.fromkeys(("Comparison", "open_comparison"), "groktime.validation.comparison"),
     "compare": "groktime.validation.compare",
     "implicit_decay": "groktime.validation.drift",
+    **dict.fromkeys(("Explorer", "explore"), "groktime.validation.explorer.explore"),
     "Ladder": "groktime.validation.ladder",
     "ladder": "groktime.validation.ladder",
     "measure": "groktime.validation.measure",
@@ -80,6 +82,7 @@ __all__ = [
     "Comparison",
     "DecayLaw",
     "DecayPath",
+    "Explorer",
     "Finding",
     "Forecast",
     "InputError",
@@ -99,6 +102,7 @@ __all__ = [
     "TaskError",
     "check_task",
     "compare",
+    "explore",
     "forecast",
     "implicit_decay",
     "ladder",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from groktime.commands import (
     compare,
+    explore,
     figure,
     forecast,
     measure,
@@ -31,6 +32,7 @@ COMMANDS = {
         train,
         measure,
         compare,
+        explore,
         figure,
         tasks,
     )
