@@ -2,7 +2,7 @@
 
 // Panels in SVG: axes with few ticks, lines, bands and points, labels at the curves themselves.
 
-const SVG = "http://www.w3.org/2000/svg";
+const SVG = document.querySelector("svg").namespaceURI;
 
 /** An SVG element in a parent. */
 function put(parent, tag, attributes = {}, text = "") {

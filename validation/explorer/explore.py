@@ -19,8 +19,10 @@ from groktime.validation.explorer.measured import Measured, points
 from groktime.validation.explorer.page import Content, page
 from groktime.validation.explorer.scene import scene
 from groktime.validation.explorer.sliders import sliders
-from groktime.validation.explorer.table import Asked, Table, Tell, build, checked
+from groktime.validation.explorer.table import ROUNDS, Asked, Table, Tell, build, checked
 from groktime.validation.explorer.ways import ways
+
+_SLOW = 1  # rounds of refining a table of Eq. 6 on a landscape of (w, m), which take minutes each
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +112,9 @@ def explore(
     measured = points(this, each, chosen)
     moved = sliders(this, given)
     asked = Asked(this, _with_wall(this, chosen), course, _looks_closer(this))
-    table = build(asked, moved, tell)
+    table = build(
+        asked, moved, tell, _SLOW if isinstance(this, FlowSource) and this.land.two_dimensional else ROUNDS
+    )
     tell("checking the table beside predictions of its own")
     error, checks = checked(asked, table)
     tell("following the networks on their way")

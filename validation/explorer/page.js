@@ -11,7 +11,7 @@ state.seed = page.scene.seeds[0];
 
 const settings = () => Object.fromEntries(page.sliders.map((s) => [s.name, state[s.name]]));
 const known = (x) => x !== null && Number.isFinite(x);
-const steps = (x) => (x < 100 ? short(x) : Number(x.toPrecision(3)).toLocaleString("en-US"));
+const steps = (x) => (x < 100 ? String(Number(x.toPrecision(2))) : Number(x.toPrecision(3)).toLocaleString("en-US"));
 const near = (a, b) => Math.abs(a - b) <= 0.01 * Math.abs(b) + 1e-12;
 
 // --- controls ------------------------------------------------------------------------------------
@@ -114,9 +114,9 @@ function interval(found) {
 function remarks(found) {
   const all = [...found.remarks];
   if (page.notes[found.status]) all.unshift(page.notes[found.status]);
-  if (!found.even) {
-    const where = page.sliders.filter((s) => s.stops.length > 1).map((s) => `${s.symbol} = ${short(found.node[s.name])}`);
-    all.push(`Near the edge of where networks generalize: these are the numbers of ${where.join(", ")}.`);
+  if (found.taken.length) {
+    const where = page.sliders.filter((s) => found.taken.includes(s.name)).map((s) => `${s.symbol} = ${short(found.node[s.name])}`);
+    all.push(`Near the edge of where networks generalize: these are the numbers at ${where.join(", ")}.`);
   }
   $("remarks").replaceChildren(
     ...all.map((words) => Object.assign(document.createElement("li"), { textContent: words })),

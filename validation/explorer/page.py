@@ -20,7 +20,7 @@ from groktime.reduced.law import Schedule
 from groktime.reduced.source import DEFAULTS, Options, Source, about
 from groktime.validation.explorer.scene import WORDS
 from groktime.validation.explorer.sliders import Slider
-from groktime.validation.explorer.table import EVEN, TIMES, Asked, Table
+from groktime.validation.explorer.table import EVEN, TAKEN, TIMES, Asked, Table
 from groktime.validation.explorer.ways import Ways, X
 
 SCRIPTS = ("read.js", "draw.js", "panels.js", "page.js")
@@ -67,7 +67,7 @@ def page(content: Content) -> str:
         "title": escape(f"groktime: {Path(this.file).name}"),
         "name": escape(f"When does it grok? {Path(this.file).name}"),
         "about": escape(
-            f"Predicted from a {this.kind}{f' of {seeds} seeds' if seeds else ''}, before any training."
+            f"Predicted from a {this.kind}{f' of {seeds} seeds' if seeds else ''}, before the long run."
         ),
         "scene_title": title,
         "scene_note": note,
@@ -75,7 +75,7 @@ def page(content: Content) -> str:
         "palette": (folder / "palette.css").read_text(encoding="utf-8"),
         "style": _file("style.css"),
         "script": "\n".join(_file(name) for name in SCRIPTS),
-        "data": json.dumps(_data(content), ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
+        "data": json.dumps(_data(content), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
     }
     return Template(_file("page.html")).substitute(parts)
 
@@ -90,7 +90,7 @@ def _data(content: Content) -> dict[str, Any]:
     found = {
         "source": _source(content),
         "sliders": [_slider(s, start[s.name]) for s in table.sliders],
-        "budget": _budget(table),
+        "budget": _budget(table, start),
         "table": _table(table, source),
         "ways": None if content.ways is None else _ways(content.ways, table),
         "scene": content.scene,
@@ -154,8 +154,9 @@ def _round_near(slider: Slider, value: float) -> float:
     return min(near, key=lambda x: len(f"{x:.6g}".replace("0", "").replace(".", "")))
 
 
-def _budget(table: Table) -> dict[str, Any]:
-    """The slider of the budget: from the shortest time of the table to the longest."""
+def _budget(table: Table, start: Mapping[str, float]) -> dict[str, Any]:
+    """The slider of the budget: from the shortest time of the table to the longest, at first at half of what
+    the start takes."""
     times = table.answers["t_grok"]
     known = times[np.isfinite(times) & (times > 0)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (100.0, 1e6)
@@ -163,9 +164,11 @@ def _budget(table: Table) -> dict[str, Any]:
     stops = np.unique(np.outer(10.0**decades, [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]).ravel())
     stops = stops[(stops >= low / 1.3) & (stops <= high * 1.3)]
     stops = stops if len(stops) else np.array([high])
-    start = float(stops[int(np.argmin(np.abs(np.log(stops / np.median(known)))))]) if len(known) else stops[0]
+    here = float(table.read({name: np.array([x]) for name, x in start.items()})[0]["t_grok"][0])
+    wanted = here / 2 if here > 0 else stops[len(stops) // 2]
+    first = float(stops[int(np.argmin(np.abs(np.log(stops / wanted))))])
     words = {"name": "budget", "symbol": "budget", "words": "of steps"}
-    return words | {"stops": stops, "start": start, "log": True, "exact": False}
+    return words | {"stops": stops, "start": first, "log": True, "exact": False}
 
 
 def _table(table: Table, source: Source) -> dict[str, Any]:
@@ -181,6 +184,7 @@ def _table(table: Table, source: Source) -> dict[str, Any]:
     return {
         "axes": [{"name": s.name, "values": table.axes[s.name], "log": s.logarithmic} for s in table.sliders],
         "even": EVEN,
+        "taken": TAKEN,
         **{name: answers[name].ravel() for name in TIMES},
         "share": answers["generalizing"].ravel(),
         "statuses": statuses,

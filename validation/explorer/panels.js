@@ -22,7 +22,7 @@ function drawTimes(found, gamma) {
   const values = [
     ...all.flatMap(([, f]) => [f.t_grok, f.low, f.high, f.t_mem >= 1 ? f.t_mem : 0]), ...mine.flatMap((r) => [r.t_grok, r.last]), state.budget,
   ].filter((t) => known(t) && t > 0);
-  const ends = values.length ? [Math.min(...values), Math.max(...values)] : [1, 1e4];
+  const ends = values.length > 1 ? [Math.min(...values), Math.max(...values)] : [state.budget / 100, state.budget];
   const room = (last / first) ** 0.03;
   const panel = new Panel($("times"), {
     x: { from: first / room, to: last * room, log: true, name: "weight decay γ" },
@@ -51,7 +51,8 @@ function drawTimes(found, gamma) {
   if (fits) panel.label("fits", fits[0], fits[1] - 6, "fit");
   panel.label(`budget ${short(state.budget)}`, panel.box.left + 4, panel.y(state.budget) - 6, "budget");
   if (known(found.t_grok) && found.t_grok > 0) {
-    const g = state.gamma > Math.sqrt(first * last) ? first * (last / first) ** 0.16 : first * (last / first) ** 0.8;
+    const share = Math.log(state.gamma / first) / Math.log(last / first);
+    const g = first * (last / first) ** (Math.abs(share - 0.75) < 0.15 ? 0.5 : 0.75);
     const law = (found.t_grok * state.gamma) / g;
     const below = readTable(table, { ...at, gamma: g }).t_grok > 1.02 * law;
     if (below) panel.label("t ∝ 1/γ", panel.x(g) - 6, panel.y(law) + 14, "law", "end");
@@ -79,7 +80,7 @@ function drawCurves(found) {
   if (!each.length) return;
   const groks = known(found.t_grok) && found.t_grok > 0;
   const center = groks ? found.t_grok : 1 / rateOf(state);
-  const [from, to] = decades(center, 2, 2);
+  const [from, to] = decades(center, 2, 1.5);
   const panel = new Panel($("curves"), {
     x: { from, to, log: true, name: "optimizer steps", format: (v) => (v >= 1e4 ? compact(v) : label(v)) },
     y: { from: -0.03, to: 1.03, name: "accuracy", at: [0, 0.25, 0.5, 0.75, 1] },
@@ -95,7 +96,7 @@ function drawCurves(found) {
     panel.line(curve, `${kind} thick`);
     const shown = curve.filter(([, v]) => v !== null);
     if (!shown.length) continue;
-    const [t, v] = kind === "test" ? shown.find(([, y]) => y > 0.5) || shown[shown.length - 1] : shown[Math.floor(shown.length * 0.06)];
+    const [t, v] = kind === "test" ? shown.find(([, y]) => y > 0.5) || shown[shown.length - 1] : shown[Math.floor(shown.length * (shown[0][1] > 0.9 ? 0.2 : 0.06))];
     if (kind === "test" && t > 2 * from) panel.label("test", panel.x(t) - 10, panel.y(v) + 4, kind, "end");
     else if (kind === "test") panel.label("test", panel.x(shown[8][0]), panel.y(shown[8][1]) - 9, kind);
     else panel.label("training", panel.x(t), panel.y(v) + (v > 0.9 ? 18 : -8), kind);

@@ -16,11 +16,13 @@ function between(axis, x) {
   return { low, share: Math.min(Math.max(share, 0), 1) };
 }
 
-/** The nodes around a setting: where each lies in the flat lists, its weight, and its ηγ. */
-function corners(axes, at) {
+/** The nodes around a setting: where each lies in the flat lists, its weight, and its own setting. Of some settings,
+ *  those that are `taken`, only the nearest node's. */
+function corners(axes, at, taken = []) {
   let found = [{ place: 0, weight: 1, near: true, at: {} }];
   for (const axis of axes) {
-    const { low, share } = between(axis, at[axis.name]);
+    let { low, share } = between(axis, at[axis.name]);
+    if (taken.includes(axis.name)) share = share >= 0.5 ? 1 : 0;
     const next = [];
     for (const one of found) {
       for (const upper of [0, 1]) {
@@ -42,9 +44,26 @@ const rateOf = (at) => at.gamma * at.eta_d;
 /** A sum over nodes; what has no weight may be no number. */
 const weighed = (around, value) => around.reduce((sum, c) => sum + (c.weight ? c.weight * value(c) : 0), 0);
 
-/** What the table says at a setting: times, status and seeds; `even`: read between nodes, not at the nearest. */
+/** Sets of names, the small ones first. */
+function subsets(names) {
+  const all = names.reduce((sets, name) => [...sets, ...sets.map((set) => [...set, name])], [[]]);
+  return all.sort((a, b) => a.length - b.length);
+}
+
+/** What the table says at a setting: times, status and seeds. Where it cannot be read between nodes in every setting,
+ *  as few of them as can be are the nearest node's, `taken`. */
 function readTable(table, at) {
-  const around = corners(table.axes, at);
+  const names = table.taken.filter((name) => table.axes.some((axis) => axis.name === name));
+  let found;
+  for (const taken of subsets(names)) {
+    found = readNodes(table, at, taken);
+    if (found.even) return { ...found, taken };
+  }
+  return { ...found, taken: names };
+}
+
+function readNodes(table, at, taken) {
+  const around = corners(table.axes, at, taken);
   const nearest = around.find((c) => c.near);
   const used = around.filter((c) => c.weight > 0);
   const tau = (values, c) => (values[c.place] === null ? NaN : values[c.place] * rateOf(c.at));
@@ -54,8 +73,7 @@ function readTable(table, at) {
   };
   const even =
     used.every((c) => table.kind[c.place] === table.kind[nearest.place]) && table.seeds.every(alike);
-  const one = (values) =>
-    even ? weighed(around, (c) => tau(values, c)) / rateOf(at) : tau(values, nearest) / rateOf(nearest.at);
+  const one = (values) => weighed(around, (c) => tau(values, c)) / rateOf(at);
   const found = { even, node: nearest.at, status: table.statuses[table.status[nearest.place]] };
   for (const name of TIMES) found[name] = one(table[name]);
   found.seeds = table.seeds.map(one);

@@ -128,7 +128,14 @@ def _of_source(source: Source) -> dict[str, tuple[Floats, bool]]:
         found = {"gamma": (np.array(ends), False), "alpha": (_fitted(land)[[0, -1]], False)}
         found["eta_d"] = (np.array([rate / _AROUND, rate * _AROUND]), False)
         if land.two_dimensional:
-            found |= {"eta_ratio": (np.array([0.2, 1.0, 5.0]), False), "m": (land.m[[0, -1]], False)}
+            # one that chatters along its wall takes minutes: few settings are asked about, and at once
+            low, high = found["alpha"][0]
+            found |= {
+                "gamma": (np.geomspace(*ends, 7), False),
+                "alpha": (np.geomspace(low, high, 9), False),
+                "eta_ratio": (np.array([0.2, 1.0, 5.0]), False),
+                "m": (np.linspace(land.m[0], land.m[-1], 7), False),
+            }
         return found
     return {}
 

@@ -1,16 +1,17 @@
 """The table that the page reads its predictions from: what a source says at nodes over the sliders.
 
 Between nodes ηγt is read linearly, in the ln of every setting (of m itself), where every seed has the same
-status and about the same ηγt at all nodes around; elsewhere the nearest node counts: nothing is read across
-"never", nor where a time goes to 0. Nodes are added where the source, asked half way between two, says
-another time than the table would: so it is the source's own predictions to within a tolerance, which
-`checked` measures at settings of its own.
+status and about the same ηγt at all nodes around; elsewhere settings are those of the nearest node: nothing
+is read across "never", nor where a time goes to 0. Nodes are added where the source, asked half way between
+two, says another time than the table would: so it is the source's own predictions to within a tolerance,
+which `checked` measures at settings of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,12 @@ Answer = dict[str, NDArray[Any]]
 
 TOLERANCE = 0.004  # of a time, half way between two nodes
 TIMES = ("t_grok", "low", "high", "t_mem")
+TAKEN = ("alpha", "m", "eta_ratio", "gamma", "eta_d")  # from the nearest node, the first of them first
 EVEN = 2.0  # by which ηγt of a seed may differ from node to node
 _MOST = 24_000  # nodes
 _LINES = 240  # settings half way between nodes of an axis that are looked at in a round
 _NARROW = 0.02  # of an axis: what a cell between two statuses is halved down to
-_ROUNDS = 8
+ROUNDS = 12  # of refining
 _CHECKED = 200
 
 
@@ -87,9 +89,29 @@ class Table:
         return tuple(len(values) for values in self.axes.values())
 
     def read(self, at: Mapping[str, Floats]) -> tuple[Answer, NDArray[np.bool_]]:
-        """Times and status at settings [lane] each, as the page reads them; and where it was between nodes,
-        not at the nearest."""
-        places = [_between(self.axes[s.name], at[s.name], s.logarithmic) for s in self.sliders]
+        """Times and status at settings [lane] each, as the page reads them; and where it was between nodes in
+        every setting. Elsewhere as few of the settings as can be are those of the nearest node."""
+        found = self._read(at, ())
+        even = found.pop("even").astype(bool)
+        open_ = ~even
+        for size in range(1, len(self.axes) + 1):
+            for taken in combinations([name for name in TAKEN if name in self.axes], size):
+                if not open_.any():
+                    return found, even
+                part = self._read({name: x[open_] for name, x in at.items()}, taken)
+                done = part.pop("even").astype(bool)
+                lanes = np.flatnonzero(open_)[done]
+                for name, values in part.items():
+                    found[name][lanes] = values[done]
+                open_[lanes] = False
+        return found, even
+
+    def _read(self, at: Mapping[str, Floats], taken: Sequence[str]) -> Answer:
+        """The same where some settings are those of the nearest node; `even`: whether that may be read."""
+        places = []
+        for s in self.sliders:
+            low, share = _between(self.axes[s.name], at[s.name], s.logarithmic)
+            places.append((low, np.round(share) if s.name in taken else share))
         count = len(places[0][0])
         nearest = tuple(low + (share >= 0.5) for low, share in places)
         even = np.ones(count, bool)
@@ -105,18 +127,16 @@ class Table:
             here = tuple(index)
             even &= ~used | (self.answers["each"][here] == self.answers["each"][nearest]).all(-1)
             apart = self._apart(here, nearest, rate)
-            least, most = (
-                np.where(used[:, None], f(x, apart), x) for f, x in ((np.fmin, least), (np.fmax, most))
-            )
+            least = np.where(used[:, None], np.fmin(least, apart), least)
+            most = np.where(used[:, None], np.fmax(most, apart), most)
             for name in TIMES:
                 value = self.answers[name][here] * rate[here]
                 sums[name] += np.where(used, weight * np.where(used, value, 0.0), 0.0)
-        even &= (most <= EVEN * least).all(-1)
         own = at["gamma"] * at["eta_d"]
-        out = {name: np.where(even, sums[name] / own, self.answers[name][nearest]) for name in TIMES} | {
-            "status": self.answers["status"][nearest]
+        return {name: total / own for name, total in sums.items()} | {
+            "status": self.answers["status"][nearest],
+            "even": even & (most <= EVEN * least).all(-1),
         }
-        return out, even
 
     def _apart(self, here: Any, nearest: Any, rate: Floats) -> Floats:
         """ηγt of the seeds at one node over that at another, [lane, seed]; NaN where there is none."""
@@ -131,14 +151,16 @@ class Table:
         return np.asarray(mesh["gamma"] * mesh["eta_d"])
 
 
-def build(asked: Asked, sliders: Sequence[Slider], tell: Tell = lambda words: None) -> Table:
+def build(
+    asked: Asked, sliders: Sequence[Slider], tell: Tell = lambda words: None, rounds: int = ROUNDS
+) -> Table:
     """The table over the sliders, refined until it reads to within the tolerance, or has as many nodes as a
     page can hold."""
     table = _grown(asked, sliders, {s.name: s.nodes for s in sliders}, None)
     settled: set[tuple[str, float]] = set()
     random = np.random.default_rng(0)
-    for turn in range(_ROUNDS):
-        tell(f"{np.prod(table.shape):,} settings predicted, round {turn + 1} of at most {_ROUNDS}")
+    for turn in range(rounds):
+        tell(f"{np.prod(table.shape):,} settings predicted, round {turn + 1} of at most {rounds}")
         axes = _affordable(table, _cuts(asked, table, settled, random))
         if all(len(axes[name]) == len(table.axes[name]) for name in axes):
             break
