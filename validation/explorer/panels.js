@@ -86,7 +86,7 @@ function drawCurves(found) {
     y: { from: -0.03, to: 1.03, name: "accuracy", at: [0, 0.25, 0.5, 0.75, 1] },
     height: 300,
   });
-  if (groks) panel.span(Math.max(found.low || 0, from), found.high === Infinity ? to : found.high, "mark");
+  if (groks && !Number.isNaN(found.low + found.high)) panel.span(Math.max(found.low, from), Math.min(found.high, to), "mark");
   if (page.source.metric === "accuracy") panel.level(page.source.threshold, "limit");
   const grid = Array.from({ length: 220 }, (_, k) => from * (to / from) ** (k / 219));
   for (const [name, kind] of [["train_accuracy", "train"], ["test_accuracy", "test"]]) {
@@ -140,7 +140,7 @@ function lossAxis(lists) {
   const all = lists.flat(2).filter((v) => known(v) && v > 0);
   const top = Math.max(...all);
   const format = (v) => (v < 0.01 || v >= 1e4 ? v.toExponential().replace("+", "") : label(v));
-  return { from: decent(all, top) / 2, to: top * 2, log: true, name: "loss", format };
+  return { from: decent(all, top) / 2, to: top * 4, log: true, name: "loss", format };
 }
 
 const least = (values, floor) => values.map((v) => (known(v) ? Math.max(v, floor) : null));

@@ -119,14 +119,14 @@ def _of_source(source: Source) -> dict[str, tuple[Floats, bool]]:
         path = source.path
         gamma = np.unique([path.gamma_eff.min() / _AROUND, *path.gamma_eff])
         found = {"gamma": (gamma, False), "alpha": (path.alpha, False)}
-        found["eta_d"] = (np.array([path.eta_d / _AROUND, path.eta_d * _AROUND]), False)
+        found["eta_d"] = (_around(path.eta_d), False)
         return found | ({"m": (path.m_start, True)} if about(source).two_dimensional else {})
     if isinstance(source, FlowSource):
         land = source.land
         rate = _rate(land.attrs)
         ends = (1e-4, 0.3) if land.two_dimensional else (1e-3, 3.0)
         found = {"gamma": (np.array(ends), False), "alpha": (_fitted(land)[[0, -1]], False)}
-        found["eta_d"] = (np.array([rate / _AROUND, rate * _AROUND]), False)
+        found["eta_d"] = (_around(rate), False)
         if land.two_dimensional:
             # one that chatters along its wall takes minutes: few settings are asked about, and at once
             low, high = found["alpha"][0]
@@ -140,11 +140,20 @@ def _of_source(source: Source) -> dict[str, tuple[Floats, bool]]:
     return {}
 
 
+def _around(rate: float) -> Floats:
+    return np.array([float(f"{x:.12g}") for x in (rate / _AROUND, rate * _AROUND)])
+
+
 def _fitted(land: Landscape) -> Floats:
-    """The norms from where the networks of all seeds fit, at some m: below, there is nothing to predict."""
+    """The norms from where the networks of all seeds fit, at every m, or at some: below, Eq. 6 starts outside
+    of the valley. All norms, where there are none."""
     fits = np.asarray(land["train_accuracy"].values, float)[:, -1, -1] >= MEMORIZED  # [seed, m, alpha]
-    lost = np.flatnonzero(~fits.any(1).all(0))
-    return land.alpha[lost[-1] + 1 :] if len(lost) and lost[-1] < len(land.alpha) - 4 else land.alpha
+    for each in (fits.all(1), fits.any(1)):
+        lost = np.flatnonzero(~each.all(0))
+        first = lost[-1] + 1 if len(lost) else 0
+        if first < len(land.alpha) - 1:
+            return land.alpha[first:]
+    return land.alpha
 
 
 def _rate(attrs: Mapping[str, Any]) -> float:
