@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from groktime.validation.comparison import Comparison, open_comparison
     from groktime.validation.diagnose import Diagnosis, diagnose
     from groktime.validation.drift import implicit_decay
+    from groktime.validation.explorer.explore import Explorer, explore
     from groktime.validation.figures import plot
     from groktime.validation.ladder import Ladder, ladder
     from groktime.validation.measure import measure
@@ -59,6 +60,7 @@ _HOME = {
     "compare": "groktime.validation.compare",
     **dict.fromkeys(("Diagnosis", "diagnose"), "groktime.validation.diagnose"),
     "implicit_decay": "groktime.validation.drift",
+    **dict.fromkeys(("Explorer", "explore"), "groktime.validation.explorer.explore"),
     "Ladder": "groktime.validation.ladder",
     "ladder": "groktime.validation.ladder",
     "measure": "groktime.validation.measure",
@@ -90,6 +92,7 @@ __all__ = [
     "DecayLaw",
     "DecayPath",
     "Diagnosis",
+    "Explorer",
     "Finding",
     "Forecast",
     "InputError",
@@ -111,6 +114,7 @@ __all__ = [
     "check_task",
     "compare",
     "diagnose",
+    "explore",
     "forecast",
     "implicit_decay",
     "import_runs",

@@ -64,7 +64,7 @@ class Option:
             words["nargs"] = "+"
         flags = [self.short, self.flag] if self.short else [self.flag]
         if self.positional:
-            words |= {} if self.required or self.many else {"nargs": "?"}
+            words |= {} if self.required else {"nargs": "*" if self.many else "?"}
         elif self.required:
             words["required"] = True
         action = parser.add_argument(*flags, **words)

@@ -21,7 +21,9 @@ LANDSCAPE = Option(
     required=True,
     completer=landscapes,
 )
-SOURCE = LANDSCAPE.but(help="a shipped landscape by name, or the file of a landscape or a decay path (.nc)")
+SOURCE = LANDSCAPE.but(
+    help="a shipped landscape by name, or the file of a landscape, a decay path or a forecast (.nc)"
+)
 RUNS = Option("runs", "a runs file (.nc)", positional=True, required=True, completer=files(".nc"))
 
 THRESHOLD = Option(
@@ -119,6 +121,7 @@ TRAINING = (
 MOMENTUM = Option("momentum", "of momentum, sgdw or muon", number, default="the task's, or 0.9; of muon 0.95")
 STOP_AT = Option("stop_at", "test accuracy at which a network is done", number, default="none")
 MEMBERS = Option("members", "networks trained together", int, default="by their size", metavar="N")
+QUIET = Option("quiet", "no progress", bool)
 MACHINE = (
     Option(
         "device",
@@ -129,7 +132,7 @@ MACHINE = (
     Option("compiled", "compile first: can pay for long runs of small networks", bool),
     MEMBERS,
     Option("workers", "pieces trained side by side", int, default="one a core"),
-    Option("quiet", "no progress", bool),
+    QUIET,
 )
 
 # --- measuring -----------------------------------------------------------------------------------

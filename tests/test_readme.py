@@ -34,7 +34,7 @@ def test_every_shipped_landscape_has_its_command() -> None:
         assert f"| `{name}` | `groktime sample" in commands
 
 
-@pytest.mark.parametrize("name", ["README.md", "Makefile", "docs/command-line.md"])
+@pytest.mark.parametrize("name", ["README.md", "Makefile", "docs/command-line.md", "docs/explorer.md"])
 def test_every_command_is_one_that_the_command_line_takes(name: str) -> None:
     text = (ROOT / name).read_text().replace("\\\n", " ")
     found = re.findall(r"^(?:\$ |\t\$\(BIN\)/)groktime (.*)$", text, re.MULTILINE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import json
 import os
 import re
 import subprocess
@@ -11,6 +13,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import groktime
+from groktime.validation.explorer.page import SCRIPTS
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("reduced", "fullnet", "validation", "recipes")
@@ -69,9 +74,28 @@ def test_both_wheels_hold_the_package_alone(wheels: tuple[Path, Path]) -> None:
         assert {f"groktime/{p}" for p in sources} == {
             name for name in files if name.startswith(f"groktime/{room}/") and name.endswith(".py")
         }
-    assert {"groktime/py.typed", "groktime/validation/page.html"} <= set(files)
+    templates = {
+        "page.html",
+        "palette.css",
+        *(f"explorer/{name}" for name in (*SCRIPTS, "page.html", "style.css")),
+    }
+    assert {"groktime/py.typed", *(f"groktime/validation/{name}" for name in templates)} <= set(files)
     shipped = {f"groktime/reduced/landscapes/{p.name}" for p in (ROOT / "reduced/landscapes").glob("*.nc")}
     assert shipped and shipped <= set(files)
+
+
+def test_what_is_cited_is_what_is_released(wheels: tuple[Path, Path]) -> None:
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+        released = email.message_from_bytes(wheel.read(name))
+    assert released["Version"] == groktime.__version__
+    assert re.search(rf"^version: {re.escape(groktime.__version__)}$", cited, re.MULTILINE)
+    assert released["License-Expression"] == zenodo["license"] == "MIT"
+    assert released["Summary"] in zenodo["description"] and released["Summary"] in cited
+    assert set(released["Keywords"].split(",")) == set(zenodo["keywords"])
+    assert set(re.findall(r"^  - ([\w ]+)$", cited, re.MULTILINE)) == set(zenodo["keywords"])
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,9 @@ def page(comparison: Comparison, folder: Path, ladder: Ladder | None = None) -> 
         for name, (alt, caption) in {**_WORDS, "trajectory": trajectory}.items()
     }
     title, *lines = intervals(rows, scores)
+    house = files("groktime.validation")
     parts = figures | {
+        "palette": (house / "palette.css").read_text(encoding="utf-8"),
         "title": escape(f"groktime: {of}"),
         "subtitle": escape(f"{of}: {count} runs of {how['task']}"),
         "headline": _paragraphs(headline(rows, scores)),
@@ -113,7 +115,7 @@ def page(comparison: Comparison, folder: Path, ladder: Ladder | None = None) -> 
         "provenance": _provenance(comparison),
         "configurations": _configurations(comparison),
     }
-    template = (files("groktime.validation") / "page.html").read_text(encoding="utf-8")
+    template = (house / "page.html").read_text(encoding="utf-8")
     return Template(template).substitute(parts)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from groktime.commands import (
     check,
     compare,
+    explore,
     figure,
     forecast,
     import_,
@@ -35,6 +36,7 @@ COMMANDS = {
         measure,
         check,
         compare,
+        explore,
         figure,
         tasks,
     )

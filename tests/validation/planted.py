@@ -37,6 +37,14 @@ def flat(seeds: int = 3, **settings: Any) -> Landscape:
     return Landscape(land.dataset.assign_attrs(settings), land.source)
 
 
+def apart() -> Landscape:
+    """Three seeds whose critical norms differ, so that some pass where others have still to go."""
+    land = flat()
+    shift = 0.04 * np.arange(3)[:, None, None, None, None]
+    accuracy = np.clip(land.dataset["test_accuracy"] + shift, 0, 1)
+    return Landscape(land.dataset.assign(test_accuracy=accuracy), "apart")
+
+
 def law(gamma: ArrayLike, eta_d: ArrayLike = 1e-3, alpha: ArrayLike = 3.0) -> np.ndarray[Any, Any]:
     """ln(alpha/alpha_c)/(eta gamma)."""
     return np.asarray(np.log(np.asarray(alpha) / CRITICAL) / (np.asarray(eta_d) * np.asarray(gamma)))
