@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from groktime.reduced.decay_path import DecayPath, open_path
     from groktime.reduced.errors import InputError, TaskError
     from groktime.reduced.forecast import Forecast, open_forecast
-    from groktime.reduced.landscape import Landscape, open_landscape, shipped
+    from groktime.reduced.landscape import Landscape, open_landscape
     from groktime.reduced.law import DecayLaw, Schedule
     from groktime.reduced.prediction import Prediction, predict
     from groktime.reduced.recommend import Recommendation, recommend
+    from groktime.reduced.shipped import shipped
     from groktime.reduced.source import Lanes, Readings, Source
     from groktime.reduced.what_if import what_if
     from groktime.validation.compare import compare
@@ -47,7 +48,7 @@ _HOME = {
     **dict.fromkeys(("InputError", "TaskError"), "groktime.reduced.errors"),
     "Landscape": "groktime.reduced.landscape",
     "open_landscape": "groktime.reduced.landscape",
-    "shipped": "groktime.reduced.landscape",
+    "shipped": "groktime.reduced.shipped",
     "Prediction": "groktime.reduced.prediction",
     "predict": "groktime.reduced.prediction",
     "DecayPath": "groktime.reduced.decay_path",

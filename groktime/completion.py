@@ -23,11 +23,10 @@ def files(*suffixes: str) -> Callable[..., list[str]]:
 
 
 def landscapes(prefix: str, **_: Any) -> list[str]:
-    """Landscapes that ship, and files."""
-    from importlib.resources import files as resources
+    """Landscapes and decay paths that ship, and files."""
+    from groktime.reduced.shipped import KINDS, shipped
 
-    shipped = (entry.name for entry in (resources("groktime.reduced") / "landscapes").iterdir())
-    return [name.removesuffix(".nc") for name in shipped if name.endswith(".nc")] + files(".nc")(prefix)
+    return [name for kind in KINDS for name in shipped(kind)] + files(".nc")(prefix)
 
 
 def tasks(**_: Any) -> list[str]:

@@ -1,18 +1,21 @@
-"""`groktime tasks`: the built-in tasks with their presets and costs, and the landscapes that ship."""
+"""`groktime tasks`: the built-in tasks with their presets and costs, and what ships."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from groktime.fullnet.built_in import BUILT_IN, BuiltIn
-from groktime.reduced.landscape import open_landscape, shipped
+from groktime.reduced.decay_path import open_path
+from groktime.reduced.landscape import open_landscape
+from groktime.reduced.shipped import shipped
 
 
 def listed() -> dict[str, dict[str, Any]]:
-    """Tasks and landscapes by name, as plain values."""
+    """Tasks, landscapes and decay paths by name, as plain values."""
     return {
         "tasks": {name: _task(task) for name, task in BUILT_IN.items()},
-        "landscapes": {name: _landscape(name) for name in shipped()},
+        "landscapes": {name: _landscape(name) for name in shipped("landscapes")},
+        "paths": {name: _path(name) for name in shipped("paths")},
     }
 
 
@@ -40,6 +43,18 @@ def _landscape(name: str) -> dict[str, Any]:
     }
 
 
+def _path(name: str) -> dict[str, Any]:
+    path = open_path(name)
+    return {
+        "task": path.task,
+        "seeds": len(path.seeds),
+        "n_train": path.n_train,
+        "alpha": path.alpha.tolist(),
+        "refit": path.refit,
+        "tau": float(path.tau[-1]),
+    }
+
+
 def text(found: dict[str, dict[str, Any]]) -> str:
     """What `listed` gives, for a person."""
     lines = ["Tasks (groktime sample TASK …, groktime train TASK …), or MODULE:ATTRIBUTE, one of your own"]
@@ -64,6 +79,13 @@ def text(found: dict[str, dict[str, Any]]) -> str:
         lines.append(
             f"  {name:<22}{facts['task']}, {facts['seeds']} seeds, N = {facts['n_train']}, {size} cells, "
             f"alpha {a[0]:g} to {a[1]:g}" + (f", m {m[0]:g} to {m[1]:g}" if m[2] > 1 else "")
+        )
+    lines.append("Decay paths that ship (groktime predict NAME …)")
+    for name, facts in found["paths"].items():
+        alpha, refit = (", ".join(f"{x:g}" for x in facts[k]) for k in ("alpha", "refit"))
+        lines.append(
+            f"  {name:<22}{facts['task']}, {facts['seeds']} seeds, N = {facts['n_train']}, alpha {alpha}, "
+            f"refit {refit}, to tau = {facts['tau']:g}"
         )
     return "\n".join(lines)
 

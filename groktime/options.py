@@ -22,7 +22,7 @@ LANDSCAPE = Option(
     completer=landscapes,
 )
 SOURCE = LANDSCAPE.but(
-    help="a shipped landscape by name, or the file of a landscape, a decay path or a forecast (.nc)"
+    help="a shipped landscape or decay path by name, or the file of one, or of a forecast (.nc)"
 )
 RUNS = Option("runs", "a runs file (.nc)", positional=True, required=True, completer=files(".nc"))
 

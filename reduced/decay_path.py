@@ -106,9 +106,10 @@ PATH = Schema(
 
 
 class DecayPath(Gridded):
-    """Decay paths of one task. `source` is the file it came from."""
+    """Decay paths of one task. `source` is the file or name it came from."""
 
     SCHEMA = PATH
+    SHIPPED = "paths"
 
     @staticmethod
     def assemble(
@@ -208,7 +209,7 @@ class DecayPath(Gridded):
 
 
 def open_path(path: str | os.PathLike[str]) -> DecayPath:
-    """Open a decay-path file.
+    """Open a shipped decay path by name (`shipped("paths")`) or a file by path.
 
     Raises
     ------

@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import resources
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -100,21 +98,7 @@ class Landscape(Gridded):
     """Reduced loss landscapes of one task. `source` is the file or name it came from."""
 
     SCHEMA = LANDSCAPE
-
-    @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Open a shipped landscape by name (see `shipped`) or a file by path."""
-        if Path(path).suffix or os.sep in str(path):
-            return super().open(path)
-        inside = _shipped_folder() / f"{path}.nc"
-        if not inside.is_file():
-            raise InputError(
-                f"{path}: no shipped landscape of this name (there are {', '.join(shipped())}) "
-                "and not the path of a .nc file"
-            )
-        land = super().open(str(inside))
-        land.source = str(path)
-        return land
+    SHIPPED = "landscapes"
 
     @staticmethod
     def from_arrays(
@@ -270,15 +254,6 @@ def open_landscape(name: str | os.PathLike[str]) -> Landscape:
 def landscape_of(given: Landscape | str | os.PathLike[str]) -> Landscape:
     """A landscape itself, or the one that a shipped name or a file's path stands for."""
     return Landscape.of(given)
-
-
-def shipped() -> list[str]:
-    """Names of the landscapes that come with the package."""
-    return sorted(p.name.removesuffix(".nc") for p in _shipped_folder().iterdir() if p.name.endswith(".nc"))
-
-
-def _shipped_folder() -> Any:
-    return resources.files("groktime.reduced") / "landscapes"
 
 
 def _floats(name: str, values: ArrayLike) -> Floats:

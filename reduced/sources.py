@@ -14,6 +14,7 @@ from groktime.reduced.forecast import FORECAST, Forecast
 from groktime.reduced.forecast_source import ForecastSource
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.path_source import PathSource
+from groktime.reduced.shipped import kind_of
 from groktime.reduced.source import Source
 
 Sourced = Source | Landscape | DecayPath | Forecast | str | os.PathLike[str]
@@ -43,10 +44,10 @@ def source_of(given: Sourced) -> Source:
 
 
 def open_value(name: str | os.PathLike[str]) -> Landscape | DecayPath | Forecast:
-    """The file of a decay path or a forecast, or a landscape by name or file."""
+    """A landscape or a decay path by name or file, or the file of a forecast."""
     path = Path(name)
-    if not path.is_file():  # a shipped landscape, or a mistake that `open_landscape` tells
-        return open_landscape(path)
+    if not path.is_file():  # what ships by this name, or a mistake that `open_landscape` tells
+        return DecayPath.open(path) if kind_of(path) == "paths" else open_landscape(path)
     outline = read_outline(path, "a groktime landscape, decay path or forecast")
     schema = outline.attrs.get("schema")
     if schema == FORECAST.name:

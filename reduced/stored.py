@@ -15,6 +15,7 @@ from groktime.reduced.arrays import Arrays, Variable
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import read_arrays, write_dataset
 from groktime.reduced.schema import Schema
+from groktime.reduced.shipped import shipped_file
 from groktime.reduced.value import Value, plain
 
 if TYPE_CHECKING:
@@ -104,6 +105,18 @@ class Stored(Value):
 
 class Gridded(Stored):
     """What was sampled on a grid: a coordinate along every dimension."""
+
+    SHIPPED: ClassVar[str] = ""  # kind of what ships by name (`reduced.shipped`), if any does
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """What ships by a name, or the file of a path."""
+        inside = shipped_file(path, cls.SHIPPED) if cls.SHIPPED else None
+        if inside is None:
+            return super().open(path)
+        value = super().open(str(inside))
+        value.source = str(path)
+        return value
 
     @property
     def alpha(self) -> Floats:

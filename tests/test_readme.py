@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from groktime.cli import parser
-from groktime.reduced.landscape import open_landscape, shipped
+from groktime.reduced.landscape import open_landscape
+from groktime.reduced.shipped import shipped
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,8 +16,9 @@ import numpy as np
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.landscapes import ETA_D, ETA_R, GAMMA, REACHED
 from groktime.recipes.shared.tables import keep, markdown
-from groktime.reduced.landscape import Landscape, open_landscape, shipped
+from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.prediction import predict
+from groktime.reduced.shipped import shipped
 from groktime.reduced.system import systems
 
 FITTED = 1e-4  # a training loss below this counts as 0

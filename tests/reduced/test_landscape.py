@@ -12,8 +12,9 @@ import xarray as xr
 
 from groktime.reduced.arrays import unmasked
 from groktime.reduced.errors import InputError
-from groktime.reduced.landscape import DIMS, SCHEMA, Landscape, open_landscape, shipped
+from groktime.reduced.landscape import DIMS, SCHEMA, Landscape, open_landscape
 from groktime.reduced.prediction import predict
+from groktime.reduced.shipped import shipped
 from groktime.reduced.surface import surface_of
 from groktime.reduced.what_if import what_if
 
