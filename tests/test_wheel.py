@@ -14,12 +14,9 @@ from pathlib import Path
 
 import pytest
 
-<<<<<<< HEAD
 import groktime
-from groktime.validation.explorer.page import SCRIPTS
-=======
 from groktime.reduced.shipped import KINDS
->>>>>>> 1d26f93 (Decay paths ship, too: by name, a source like the landscapes)
+from groktime.validation.explorer.page import SCRIPTS
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("reduced", "fullnet", "validation", "recipes")
@@ -78,7 +75,6 @@ def test_both_wheels_hold_the_package_alone(wheels: tuple[Path, Path]) -> None:
         assert {f"groktime/{p}" for p in sources} == {
             name for name in files if name.startswith(f"groktime/{room}/") and name.endswith(".py")
         }
-<<<<<<< HEAD
     templates = {
         "page.html",
         "palette.css",
@@ -87,12 +83,10 @@ def test_both_wheels_hold_the_package_alone(wheels: tuple[Path, Path]) -> None:
     assert {"groktime/py.typed", *(f"groktime/validation/{name}" for name in templates)} <= set(files)
     shipped = {f"groktime/reduced/landscapes/{p.name}" for p in (ROOT / "reduced/landscapes").glob("*.nc")}
     assert shipped and shipped <= set(files)
-=======
     assert {"groktime/py.typed", "groktime/validation/page.html"} <= set(files)
     for kind in KINDS:
         shipped = {f"groktime/reduced/{kind}/{p.name}" for p in (ROOT / "reduced" / kind).glob("*.nc")}
         assert shipped and shipped <= set(files)
->>>>>>> 1d26f93 (Decay paths ship, too: by name, a source like the landscapes)
 
 
 def test_what_is_cited_is_what_is_released(wheels: tuple[Path, Path]) -> None:
