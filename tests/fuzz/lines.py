@@ -40,6 +40,15 @@ BASE: Mapping[str, Mapping[str, list[str]]] = {
         "alpha": ["3"],
         "seed": ["0"],
     },
+    "explore": {
+        "landscape": ["teacher-student"],
+        "gamma": ["0.1"],
+        "eta_d": ["3e-4"],
+        "alpha": ["3", "4"],
+        "seed": ["0"],
+        "output": ["new.html"],
+        "quiet": [],
+    },
     "forecast": {
         "task": ["teacher-student"],
         "gamma": ["1"],

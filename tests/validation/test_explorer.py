@@ -92,6 +92,12 @@ def test_ways_pass_their_threshold_at_their_own_time() -> None:
         np.testing.assert_allclose(at, 0.9, atol=0.004)
 
 
+def test_one_seed_is_named_as_it_is() -> None:
+    made = explore(apart(), seed=2, gamma=0.1, eta_d=1e-3, alpha=[3, 4])
+    assert "Predicted from a landscape of seed 2," in made.html
+    assert '"names":[2]' in made.html and "--seed 2" in made.html
+
+
 def test_measured_runs_become_points(tmp_path: Path) -> None:
     source, runs = source_of(flat()), planted([1e3, NAN], gamma=[0.1, 0.2], seed=[0, 1])
     found = points(source, [runs], {})

@@ -22,7 +22,7 @@ from groktime.validation.explorer.sliders import sliders
 from groktime.validation.explorer.table import ROUNDS, Asked, Table, Tell, build, checked
 from groktime.validation.explorer.ways import ways
 
-_SLOW = 1  # rounds of refining a table of Eq. 6 on a landscape of (w, m), which take minutes each
+_SLOW = 4  # rounds of refining a table of Eq. 6 on a landscape of (w, m), which may take minutes each
 
 
 @dataclass(frozen=True, repr=False)

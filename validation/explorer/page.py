@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -17,7 +18,7 @@ import numpy as np
 
 from groktime.reduced.flow import Status
 from groktime.reduced.law import Schedule
-from groktime.reduced.source import DEFAULTS, Options, Source, about
+from groktime.reduced.source import DEFAULTS, Options, Readings, Source, about
 from groktime.validation.explorer.scene import WORDS
 from groktime.validation.explorer.sliders import Slider
 from groktime.validation.explorer.table import EVEN, TAKEN, TIMES, Asked, Table
@@ -56,19 +57,23 @@ class Content:
     scene: Mapping[str, Any]
     runs: Sequence[Mapping[str, float | None]]
 
+    @cached_property
+    def first(self) -> Readings:
+        """What the source says of the first node: which seeds are read, at which threshold."""
+        return self.asked.readings({name: values[:1] for name, values in self.table.axes.items()})
+
 
 def page(content: Content) -> str:
     """The whole page."""
     source = content.source
     this, folder = about(source), files("groktime.validation")
     title, note = WORDS[content.scene["kind"]]
-    seeds = len(source.seeds)
+    count = len(content.first.seeds)
+    seeds = f"{count} seeds" if count > 1 else f"seed {content.first.seeds[0]}"
     parts = {
         "title": escape(f"groktime: {Path(this.file).name}"),
         "name": escape(f"When does it grok? {Path(this.file).name}"),
-        "about": escape(
-            f"Predicted from a {this.kind}{f' of {seeds} seeds' if seeds else ''}, before the long run."
-        ),
+        "about": escape(f"Predicted from a {this.kind} of {seeds}, before the long run."),
         "scene_title": title,
         "scene_note": note,
         "provenance": escape(_provenance(content)),
@@ -91,7 +96,7 @@ def _data(content: Content) -> dict[str, Any]:
         "source": _source(content),
         "sliders": [_slider(s, start[s.name]) for s in table.sliders],
         "budget": _budget(table, start),
-        "table": _table(table, source),
+        "table": _table(table, content.first.seeds),
         "ways": None if content.ways is None else _ways(content.ways, table),
         "scene": content.scene,
         "runs": content.runs,
@@ -171,7 +176,7 @@ def _budget(table: Table, start: Mapping[str, float]) -> dict[str, Any]:
     return words | {"stops": stops, "start": first, "log": True, "exact": False}
 
 
-def _table(table: Table, source: Source) -> dict[str, Any]:
+def _table(table: Table, names: Sequence[int]) -> dict[str, Any]:
     """The answers as flat lists, node by node; statuses, sentences and what the seeds do by their number."""
     answers = table.answers
     statuses = sorted(set(answers["status"].ravel()))
@@ -191,7 +196,7 @@ def _table(table: Table, source: Source) -> dict[str, Any]:
         "status": [statuses.index(s) for s in answers["status"].ravel()],
         "kind": number,
         "seeds": list(seeds.T),
-        "names": list(source.seeds) if len(source.seeds) == seeds.shape[1] else list(range(seeds.shape[1])),
+        "names": list(names),
         "remarks": remarks,
         "sentences": list(sentences),
     }
@@ -210,21 +215,13 @@ def _ways(ways: Ways, table: Table) -> dict[str, Any]:
 
 def _source(content: Content) -> dict[str, Any]:
     this, metric = about(content.source), content.options.get("metric", "accuracy")
-    one = {s.name: content.table.axes[s.name][:1] for s in content.table.sliders}
-    found = content.source.read(_lanes(one), **content.options)
     name = this.file or content.source.name
     return {
         "shell": name if all(c.isalnum() or c in "._-/" for c in name) else json.dumps(name),
         "python": json.dumps(name, ensure_ascii=False),
         "metric": metric,
-        "threshold": float(np.nanmedian(found.threshold)),
+        "threshold": float(np.nanmedian(content.first.threshold)),
     }
-
-
-def _lanes(one: Mapping[str, Any]) -> Any:
-    from groktime.validation.explorer.table import lanes_of
-
-    return lanes_of(one)
 
 
 def _options(content: Content) -> dict[str, str]:
@@ -256,8 +253,7 @@ def _provenance(content: Content) -> str:
         made = f"groktime {version('groktime')}"
     except PackageNotFoundError:  # run from a checkout
         made = "groktime"
-    one = {s.name: content.table.axes[s.name][:1] for s in content.table.sliders}
-    holds = content.asked.holds(one)
+    holds = content.first.holds()
     words = [f"Made by {made} from {content.table.answers['t_grok'].size:,} predictions."]
     if content.checks:
         words.append(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from groktime.reduced.flow import Status
 from groktime.reduced.law import Schedule
 from groktime.reduced.remarks import of_lanes
-from groktime.reduced.source import Lanes, Options, Source, scheduled
+from groktime.reduced.source import Lanes, Options, Readings, Source, scheduled
 from groktime.validation.explorer.sliders import Slider
 
 Floats = NDArray[np.float64]
@@ -64,9 +64,9 @@ class Asked:
             "remarks": remarks,
         }
 
-    def holds(self, at: Mapping[str, Floats]) -> tuple[str, ...]:
-        """What the intervals hold, in words."""
-        return self.source.read(lanes_of(at), **self.options).holds()
+    def readings(self, at: Mapping[str, Floats]) -> Readings:
+        """What the source itself says of settings."""
+        return self.source.read(lanes_of(at), **self.options)
 
 
 def lanes_of(at: Mapping[str, Floats]) -> Lanes:
