@@ -26,7 +26,7 @@ def test_the_formulas_are_those_that_the_derivation_prints() -> None:
         cwd=ROOT,
     ).stdout.strip()
     assert printed
-    assert printed in (ROOT / "README.md").read_text()
+    assert printed in (ROOT / "docs" / "how-it-works.md").read_text()
 
 
 def test_every_shipped_landscape_has_its_command() -> None:

@@ -54,8 +54,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "path": {"dtau": 0.05, "refit": (50, 100, 200), "tau": 1.6, "stop_at": 0.8},
     },
 }
-SHIPPED = "shipped"  # README's example: the landscape that ships, and other seeds than its own
-NAMES = {name: SYSTEMS[name].name for name in SETTINGS} | {SHIPPED: "teacher–student, README's example"}
+SHIPPED = "shipped"  # `make run`'s example: the landscape that ships, and other seeds than its own
+NAMES = {name: SYSTEMS[name].name for name in SETTINGS} | {SHIPPED: "teacher–student, `make run`"}
 PREDICTORS = {"flow": "Eq. 6", "path": "decay path"}
 
 

@@ -1,4 +1,4 @@
-"""The headline table of README: `python -m groktime.recipes headline --write README.md`.
+"""The headline table: `python -m groktime.recipes headline --write docs/predicted.md`.
 
 From what table_teacher_student and table_mnist left in their folders (--from); what is not there is sampled
 and trained first.
@@ -88,7 +88,7 @@ def rows(source: Path, student_seeds: int, mnist_seeds: int) -> list[list[str]]:
     return out
 
 
-@recipe("headline", "README's table: predicted against measured, in one line each", data="MNIST")
+@recipe("headline", "the headline table: predicted against measured, in one line each", data="MNIST")
 def run(
     out: Path,
     *,
