@@ -120,8 +120,7 @@ def _drawn(which: str, dataset: Any, collate: Any) -> Any:
             if max(total, expected if len(chunks) == 1 else 0) > MOST:
                 raise InputError(
                     f"{which}: makes {max(total, expected) / 2**30:.1f} GiB of tensors; expected "
-                    f"{MOST // 2**30} "
-                    "GiB at most, which are kept in memory: a part of the data, as a Subset"
+                    f"{MOST // 2**30} GiB at most, which are kept in memory: a part of the data, as a Subset"
                 )
         again = collate([dataset[k] for k in range(min(_TWICE, len(dataset)))]) if _indexed(dataset) else None
     except InputError:
@@ -135,8 +134,7 @@ def _drawn(which: str, dataset: Any, collate: Any) -> Any:
     ):
         raise InputError(
             f"{which}: gives other samples when they are asked for again, as an augmentation does; "
-            "expected the "
-            "data as they are, and the augmentation as augment="
+            "expected the data as they are, and the augmentation as augment="
         )
     return _joined(which, chunks)
 
@@ -153,8 +151,7 @@ def _joined(which: str, chunks: list[Any]) -> Any:
     except (RuntimeError, TypeError, ValueError, KeyError, IndexError) as error:
         raise InputError(
             f"{which}: its batches are no tensors of one shape ({message_of(error)}); expected samples "
-            "padded to "
-            "one length"
+            "padded to one length"
         ) from error
     return columns if isinstance(first, Mapping) else tuple(columns.values())
 

@@ -83,8 +83,7 @@ def own_loss(
             return name, loss, right
     raise InputError(
         f"loss: the model's own is {float(said[-1]):.6g}, which is none of {', '.join(_OWN)} of its "
-        "logits, each "
-        "sample counted alike; expected loss=, a function (logits, labels)"
+        "logits, each sample counted alike; expected loss=, a function (logits, labels)"
     )
 
 
@@ -127,8 +126,8 @@ def _told_by(loss: Any, output: Tensor, target: Tensor) -> OfSamples:
         return lambda o, y: o.argmax(1) == y.argmax(1)  # one-hot
     raise InputError(
         f"accuracy: cannot be told from outputs of shape {tuple(output.shape)} and targets of "
-        f"{str(target.dtype)[6:]} "
-        f"and shape {tuple(target.shape)}; expected accuracy=, a function (output, target)"
+        f"{str(target.dtype)[6:]} and shape "
+        f"{tuple(target.shape)}; expected accuracy=, a function (output, target)"
     )
 
 

@@ -56,8 +56,7 @@ def model_of(given: Any) -> Model:
     except Exception as error:
         raise InputError(
             f"model: {name}() raises {message_of(error)}; expected one that is called without arguments, "
-            "such as "
-            f"lambda: {name}(…)"
+            f"such as lambda: {name}(…)"
         ) from error
     if not isinstance(made, nn.Module):
         raise InputError(f"model: {name}() gives a {kind(made)}; expected an nn.Module")
@@ -182,8 +181,7 @@ def tensor_of(output: Any) -> Tensor:
         return tensor_of(output[0])
     raise InputError(
         f"model: gives a {kind(output)}; expected a tensor, a tuple that begins with one, or an object or "
-        "a dict "
-        "with logits"
+        "a dict with logits"
     )
 
 

@@ -116,8 +116,7 @@ def _named(
             if id(p) not in by_id:
                 raise InputError(
                     f"optimizer: has a parameter of shape {tuple(p.shape)} that is none of the model's; "
-                    "expected the "
-                    "optimizer of this model"
+                    "expected the optimizer of this model"
                 )
             names += [by_id[id(p)]] if p.requires_grad else []
         seen.update(names)
@@ -142,8 +141,7 @@ def _one_decay(decays: list[float], rates: list[float]) -> tuple[float, int]:
         said = ", ".join(f"weight_decay {decays[k]:g} at lr {rates[k]:g}" for k in found)
         raise InputError(
             f"optimizer: has groups that decay at several speeds ({said}), whose norm has no one rate; "
-            "expected one "
-            "lr and weight_decay, and 0 for the rest"
+            "expected one lr and weight_decay, and 0 for the rest"
         )
     if not found and len(set(rates)) > 1:
         raise InputError(

@@ -41,9 +41,8 @@ def of_samples(field: str, given: Any, output: Tensor, target: Tensor) -> OfSamp
         found: OfSamples = functools.partial(_as_it_is, given)
     elif whole.ndim:
         raise InputError(
-            f"{field}: has shape {tuple(whole.shape)} for {len(target)} samples; expected one number, "
-            "their mean, or "
-            f"({len(target)},)"
+            f"{field}: has shape {tuple(whole.shape)} for {len(target)} samples; expected one number, their "
+            f"mean, or ({len(target)},)"
         )
     else:
         found = _without_reduction(given) or _one_by_one(field, given, output, target)
@@ -56,9 +55,8 @@ def _called(field: str, given: OfBatch, output: Tensor, target: Tensor) -> Tenso
         return torch.as_tensor(given(output, target))
     except Exception as error:
         raise InputError(
-            f"{field}: raises {message_of(error)} for outputs of shape {tuple(output.shape)} and targets "
-            "of shape "
-            f"{tuple(target.shape)}"
+            f"{field}: raises {message_of(error)} for outputs of shape {tuple(output.shape)} and targets of "
+            f"shape {tuple(target.shape)}"
         ) from error
 
 
@@ -128,8 +126,7 @@ def _verify(field: str, given: OfBatch, found: OfSamples, output: Tensor, target
             raise InputError(f"{field}: is the sum over the samples; expected their mean")
         raise InputError(
             f"{field}: is {float(batch):.6g} for {count} samples, whose own have the mean "
-            f"{float(each.mean()):.6g}; "
-            "expected the mean over samples, each counted alike and alone"
+            f"{float(each.mean()):.6g}; expected the mean over samples, each counted alike and alone"
         )
     each = found(output, target).detach().double()
     for k in range(min(_ALONE, len(target))):
@@ -137,6 +134,5 @@ def _verify(field: str, given: OfBatch, found: OfSamples, output: Tensor, target
         if torch.isfinite(one) and not torch.isclose(one, each[k], *_CLOSE):
             raise InputError(
                 f"{field}: of a sample alone is {float(one):.6g}, and {float(each[k]):.6g} beside others; "
-                "expected "
-                "the same (do outputs and targets have the same shape?)"
+                "expected the same (do outputs and targets have the same shape?)"
             )

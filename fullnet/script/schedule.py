@@ -20,9 +20,8 @@ _FAR = 200_000  # steps up to which a function of the step is looked at
 _SAME = 1e-6  # relative
 _COMPARED = 500  # steps for which a scheduler is followed
 _EXPECTED = (
-    "expected StepLR, LinearLR, CosineAnnealingLR or a LambdaLR of a warm-up and one of these, stepped "
-    "once an "
-    "optimizer step"
+    "expected StepLR, LinearLR, CosineAnnealingLR or a LambdaLR of a warm-up and one of these, stepped once "
+    "an optimizer step"
 )
 
 
