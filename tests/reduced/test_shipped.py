@@ -15,7 +15,8 @@ from groktime.reduced.sources import open_value
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_name_opens_as_its_kind(kind: str) -> None:
-    assert "teacher-student" in shipped("landscapes") and "teacher-student-path" in shipped("paths")
+    assert "teacher-student" in shipped("landscapes")
+    assert {"teacher-student-path", "mnist-path"} <= set(shipped("paths"))
     for name in shipped(kind):
         value = open_value(name)
         assert isinstance(value, Landscape if kind == "landscapes" else DecayPath)
@@ -40,3 +41,11 @@ def test_a_shipped_path_tells_the_times_of_trained_networks() -> None:
         for gamma in (0.03, 0.223)
     ]
     np.testing.assert_allclose(np.median(told, axis=1), (60_443, 8_366), rtol=0.03)
+
+
+@pytest.mark.parametrize(("threshold", "trained"), [(0.5, 5_157), (0.7, 7_212), (0.8, 8_963)])
+def test_the_path_of_mnist_does(threshold: float, trained: float) -> None:
+    """α = 8, γ = 0.1, η = 1e-3, seeds 0 to 2: medians as trained, docs/results/mnist.md."""
+    told = predict("mnist-path", gamma=0.1, eta_d=1e-3, alpha=8.0, threshold=threshold)
+    assert told.t_grok == pytest.approx(trained, rel=0.03)
+    assert told.low < trained < told.high
