@@ -21,7 +21,8 @@ run: .venv/train
 	$(BIN)/groktime train teacher-student --gamma 0.1 0.3 --eta-d 3e-4 --alpha 3 --seeds 100 101 102 103 \
 		--steps 30000 --stop-at 0.95 -o out/runs.nc --overwrite
 	@echo; echo "4. Compare"
-	$(BIN)/groktime compare teacher-student out/runs.nc --path out/forecast.nc -o out/report --overwrite
+	$(BIN)/groktime compare teacher-student out/runs.nc --path teacher-student-path out/forecast.nc \
+		-o out/report --overwrite
 	@echo; echo "See out/report/report.html, and its figures beside it"
 
 test: .venv/test

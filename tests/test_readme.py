@@ -29,10 +29,11 @@ def test_the_formulas_are_those_that_the_derivation_prints() -> None:
     assert printed in (ROOT / "docs" / "how-it-works.md").read_text()
 
 
-def test_every_shipped_landscape_has_its_command() -> None:
-    commands = (ROOT / "reduced" / "landscapes" / "README.md").read_text()
-    for name in shipped():
-        assert f"| `{name}` | `groktime sample" in commands
+@pytest.mark.parametrize(("kind", "command"), [("landscapes", "sample"), ("paths", "sample-path")])
+def test_everything_that_ships_has_its_command(kind: str, command: str) -> None:
+    commands = (ROOT / "reduced" / kind / "README.md").read_text()
+    for name in shipped(kind):
+        assert f"| `{name}` | `groktime {command} " in commands
 
 
 @pytest.mark.parametrize("name", ["README.md", "Makefile", "docs/command-line.md", "docs/explorer.md"])

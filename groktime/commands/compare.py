@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PATH = Option(
     "path",
-    "files of decay paths or forecasts, further predictors (.nc)",
+    "decay paths by name, or files of paths or forecasts (.nc): further predictors",
     metavar="FILE",
     many=True,
     completer=files(".nc"),
