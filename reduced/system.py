@@ -96,7 +96,7 @@ class System:
             tolerance=np.where(shift == 0, 1e-6, 1e-4),
             largest_move=self.move,
             record=record,
-            turning=self.surface.turning if turning else None,
+            mobility=self.surface.turning if turning else None,
         )
         when = result.generalized.reshape(len(places), count)
         ends = np.where(np.isnan(when), np.inf, when)
