@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from groktime.reduced import json_text
 from groktime.reduced.arguments import number, text
 from groktime.reduced.arrays import Arrays, unmasked
+from groktime.reduced.drift import CUTOFF, FIELDS
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
 from groktime.reduced.schema import FROM_ZERO, SIZE, UNIT, Attribute, Axis, Checked, Column, Range, Schema
@@ -36,6 +37,7 @@ DIMS = ("seed", "n_train", "budget", "m", "alpha")
 APART = 1e-6  # of an axis; points that are nearer have no slope between them that could be believed
 _CELLS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 _FOOT = ("seed", "n_train", "m")
+_DRIFT = ("seed", "n_train", "cutoff", "m", "alpha")
 
 
 def _cells_are_finite(checked: Checked) -> None:
@@ -48,6 +50,17 @@ def _cells_are_finite(checked: Checked) -> None:
         never = np.isnan(values).all((-2, -1), keepdims=True) & (name != "train_loss")
         unknown = ~known & ~never & ~(np.isnan(values) & diverged)
         checked.nowhere(name, unknown, f"expected a number {ranges[name]}")
+
+
+def _drift_is_whole(checked: Checked) -> None:
+    """The variables of the drift come together, with ascending cutoffs."""
+    there = [name in checked.arrays for name in (CUTOFF, *FIELDS)]
+    if any(there) and not all(there):
+        names = ", ".join((CUTOFF, *FIELDS))
+        checked.wrong(f"has some of {names}; expected all of them, or none")
+    if all(there):
+        values = np.asarray(checked.arrays[CUTOFF].values, float)
+        checked.nowhere(CUTOFF, np.diff(values, prepend=0.0) <= 0, "expected ascending values")
 
 
 LANDSCAPE = Schema(
@@ -73,6 +86,14 @@ LANDSCAPE = Schema(
         Column("turning_cosine", ("seed", "n_train", "m", "alpha"), "cosine between this turn and the one "
                "before: 1 along a smooth path, 0 of a random walk, -1/2 of jitter", range=Range(-1, 1),
                required=False, missing="somewhere", packed=True),
+        Column("cutoff", ("cutoff",), "weight decay at which the drift was measured", range=SIZE,
+               required=False, coordinate=True),
+        Column("drift_normal", _DRIFT, "share of |weights|² that the training set holds against decay",
+               range=FROM_ZERO, required=False, missing="somewhere", packed=True),
+        Column("drift_overlap", _DRIFT, "how m goes with the part that is held: dm/dτ is this over "
+               "(η_D/η_R + drift_turn)", required=False, missing="somewhere", packed=True),
+        Column("drift_turn", _DRIFT, "|∂θ/∂m|², θ the weights that keep the training set fitted",
+               range=FROM_ZERO, required=False, missing="somewhere", packed=True),
         Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=SIZE,
                missing="somewhere"),
         Column("delta_norm", ("seed",), "||R_random - R_linear||", range=FROM_ZERO, required=False,
@@ -92,7 +113,7 @@ LANDSCAPE = Schema(
         LAW,
         Attribute("configuration", "json", "settings of the sampler"),
     ),
-    rules=(_cells_are_finite, law_is_one),
+    rules=(_cells_are_finite, _drift_is_whole, law_is_one),
 )  # fmt: skip
 
 

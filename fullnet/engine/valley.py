@@ -113,7 +113,8 @@ def _roots(members: Members, samples: Samples, views: Named, slow: Tensor) -> Te
         h = members.ensemble.mapped(samples, of_one, views, slow)
     size = int(np.sqrt(h[0, 0].numel()))
     values, vectors = torch.linalg.eigh(h.reshape(*h.shape[:2], size, size) / len(samples))
-    return (vectors * values.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
+    root: Tensor = (vectors * values.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
+    return root
 
 
 def valley(members: Members, cutoffs: Sequence[float], most: int = MOST) -> Valley:
