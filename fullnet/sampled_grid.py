@@ -40,11 +40,14 @@ class Grid:
     refine: int
     cutoffs: tuple[float, ...]
     fit_steps: int
+    along_m: bool
 
     def check(self) -> None:
         self.setup.check_names(min(self.seeds, default=0))
         if self.start == "above" and self.refine:
             raise InputError("refine: bisects with fresh networks; expected 0 with start = 'above'")
+        if self.along_m and (self.start != "above" or not self.cutoffs):
+            raise InputError("along_m: is a way to cells with drift; expected start = 'above' and drift")
         if self.cutoffs and not self.setup.mapped:
             raise InputError(
                 f"drift: {self.setup.task.name} cannot be mapped over members; expected drift = False"
@@ -77,6 +80,7 @@ class Grid:
             "gradient": self.gradient,
             **({"start": self.start} if self.start != "fresh" else {}),
             **({"drift": list(self.cutoffs), "fit_steps": self.fit_steps} if self.cutoffs else {}),
+            **({"along_m": True} if self.along_m else {}),
             "stop_loss": self.setup.task.stop_loss,
             "alpha": self.alpha.tolist(),
             "m": self.m.tolist(),
@@ -119,7 +123,8 @@ class Grid:
         down = self.alpha[::-1].tolist()
         shrink = tuple(b / a for a, b in itertools.pairwise(down))
         fit = math.ceil(self.fit_steps / self.budgets[-1]) if self.cutoffs else 0
-        along = (*self.m[-1:].tolist() * fit, *self.m[-2::-1].tolist()) if fit else ()
+        # every cell is fitted at its own m, or all of them at the largest, from where they come to theirs
+        along = (*self.m[-1:].tolist() * fit, *self.m[-2::-1].tolist()) if self.along_m else (0.0,) * fit
         found = self._run(self.cells(down[:1]), machine, where, "above", shrink=shrink, along=along)
         whole = {k: v.reshape(*self.shape[:3], *v.shape[1:])[:, :, :, ::-1] for k, v in found.items()}
         each = {k: v.transpose(0, 1, 4, 2, 3) for k, v in whole.items() if k != "straight"}

@@ -15,7 +15,7 @@ from groktime.fullnet.machine import Machine, machine_of
 from groktime.fullnet.sampled_grid import Grid, assembled
 from groktime.fullnet.settings import Out, SampleSettings, check_names, check_sizes, setup_of
 from groktime.fullnet.task import Task
-from groktime.reduced.arguments import choice, numbers, whole_number, whole_numbers
+from groktime.reduced.arguments import choice, flag, numbers, whole_number, whole_numbers
 from groktime.reduced.drift import CUTOFFS
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
@@ -61,9 +61,10 @@ def sample(
         wall lies; each halves `foot_low`..`foot_high` of the landscape.
     drift : measure in every cell how decay moves (w, m), for all eta_r/eta_d (see `reduced.drift`): at the
         default weight decays (True), or at these, ascending. Cells are then not done before their budget.
-        With start = "above" they are fitted on the largest sphere, at the largest m, for `fit_steps`
-        (default: the task's steps), come to their own m along that sphere, and go down from there, all at the
-        rate with which the task's schedule ends the fit.
+        With start = "above" they are fitted on the largest sphere for `fit_steps` (default: the task's
+        steps), and go down from there at the rate with which the task's schedule ends the fit.
+    along_m (False) : fit them at the largest m, instead of at their own, and bring them along the largest
+        sphere to theirs. Networks remember the m that they were fitted at: this is the other way round.
     machine : where, and how many cells at once; see `Machine`.
     dtype, check : as in `train`.
     out : the file (default: none, the landscape is only returned). It appears at the end; until then
@@ -90,6 +91,7 @@ def sample(
         start=choice("start", start, ("fresh", "above")),
         refine=whole_number("refine", refine, 0, _MOST_ROUNDS),
         cutoffs=_cutoffs(settings.get("drift", False)),
+        along_m=flag("along_m", settings.get("along_m", False)),
         fit_steps=whole_number("fit_steps", settings.get("fit_steps") or task.steps, 1),
     )
     grid.check()

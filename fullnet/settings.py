@@ -40,6 +40,7 @@ class SampleSettings(WriteSettings, total=False):
 
     drift: bool | Sequence[float]
     fit_steps: int | None
+    along_m: bool
 
 
 class StartSettings(WriteSettings, total=False):

@@ -88,10 +88,11 @@ class Spheres:
     multiplied by each time. Such a cell starts on a sphere with the solution on the one before, Adam's
     moments with it, and never stops before its budget. How far its direction turns is kept, too.
 
-    `along`: values of m, descending, by way of which cells come to their own on their first sphere, likewise.
-    The first may be there several times: a cell is fitted there under the task's own schedule, which then
-    goes no further, so that the optimizer does not kick it off its valley on the way. `cutoffs`: weight
-    decays, ascending, at which the drift of (w, m) is measured; none: it is not.
+    `along`: values of m, descending, by way of which cells come to their own on their first sphere, likewise;
+    a cell whose own is larger stays there. The first is there as often as the fit takes, under the task's own
+    schedule, which then goes no further: the optimizer would kick the cell off its valley.
+
+    `cutoffs`: weight decays, ascending, at which the drift of (w, m) is measured; none: it is not.
     """
 
     setup: Setup

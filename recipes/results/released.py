@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from groktime.fullnet.engine.optimizer import Setting, project, tangent, weight_norm
+from groktime.fullnet.engine.optimizer import Setting, tangent, weight_norm
 from groktime.fullnet.engine.valley import valley
 from groktime.fullnet.members import Member, Members, Setup
 from groktime.fullnet.task import Task
@@ -43,11 +43,10 @@ class Release:
 
 
 def released(
-    task: Task, start: Start, runs: Sequence[Release], taus: Floats, project_at: Sequence[float] = ()
+    task: Task, start: Start, runs: Sequence[Release], taus: Floats, project: bool = False
 ) -> dict[str, Floats]:
-    """The curves [run, τ] at `taus`, NaN beyond a run's end; `prefit`, the loss at the start; and at the τ of
-    `project_at`, which are of the taus, `drift` [run, τ]: -dm/dτ by the projection at the network's own
-    place.
+    """The curves [run, τ] at `taus`, NaN beyond a run's end; `prefit`, the loss at the start; with `project`,
+    `drift` [τ]: -dm/dτ of the first run by the projection at the network's own place.
     """
     members = [
         Member(r.gamma, r.rate, r.rate * r.ratio, start.alpha, start.m, start.n_train, start.seed)
@@ -60,15 +59,11 @@ def released(
     if start.fit:
         _fit(some, task, start)
     first = some.ensemble.metrics(some.train)[0].double().numpy()
-    curves, drift = (
-        np.full((len(CURVES), len(runs), len(taus)), np.nan),
-        np.full((len(runs), len(taus)), np.nan),
-    )
+    curves, drift = np.full((len(CURVES), len(runs), len(taus)), np.nan), np.full(len(taus), np.nan)
     due = [
         {round(t / (r.gamma * r.rate)): k for k, t in enumerate(taus) if t <= r.tau * (1 + 1e-9)}
         for r in runs
     ]
-    wanted = {k for k, t in enumerate(taus) if np.any(np.isclose(t, project_at))}
     while len(some.rows):
         rows = some.rows.tolist()
         looks = [k for k, row in enumerate(rows) if some.step in due[row]]
@@ -77,8 +72,8 @@ def released(
             each = np.array([record[5], np.log(record[4]), record[0], record[1], record[3]])
             places = [due[rows[k]][some.step] for k in looks]
             curves[:, [rows[k] for k in looks], places] = each[:, looks]
-            if wanted & set(places):
-                drift[[rows[k] for k in looks], places] = _own_drift(some, runs)[looks]
+            if project and rows[looks[0]] == 0:
+                drift[places[0]] = _own_drift(some, runs[0])
             done = lost | np.array([some.step >= max(due[row]) for row in rows])
             if done.any():
                 some.retire(done)
@@ -94,7 +89,6 @@ def _fit(some: Members, task: Task, start: Start) -> None:
         Setup(task), some.starts[:1], "adam", [Setting(task.optimizer.rate, betas=task.optimizer.betas)]
     )
     one.norm = weight_norm(one.flat, one.decays)
-    project(one.flat, one.norm, one.decays)
     for step in range(start.fit):
         _, gradient, _ = one.gradient()
         tangent(gradient, one.flat, one.norm, one.decays)
@@ -103,10 +97,7 @@ def _fit(some: Members, task: Task, start: Start) -> None:
         some.flat.copy_(one.flat.expand_as(some.flat))
 
 
-def _own_drift(some: Members, runs: Sequence[Release]) -> Floats:
-    """-dm/dτ of each row, [row], at its own γ."""
-    mine = [runs[row] for row in some.rows.tolist()]
-    cutoffs = sorted({r.gamma for r in mine})
-    found = valley(some, cutoffs)
-    at = np.arange(len(mine)), np.array([cutoffs.index(r.gamma) for r in mine])
-    return np.asarray(-found.overlap[at] / (1 / np.array([r.ratio for r in mine]) + found.turn[at]))
+def _own_drift(some: Members, run: Release) -> float:
+    """-dm/dτ of the first row."""
+    found = valley(some, [run.gamma])
+    return float(-found.overlap[0, 0] / (1 / run.ratio + found.turn[0, 0]))

@@ -66,10 +66,10 @@ def test_every_cell_has_its_drift(land: Landscape) -> None:
     assert np.all(np.diff(normal, axis=2) <= 1e-9) and np.all(np.diff(turn, axis=2) <= 1e-9)
 
 
-def test_cells_come_to_their_m_fitted(land: Landscape) -> None:
+def test_cells_come_to_their_m_fitted() -> None:
     """50 steps at the last rate bring a neighbour's network further than a fresh one at the first."""
     fresh = sampled(start="fresh", drift=False)
-    top = land["train_loss"].values[0, 0, 0, :, -1]
+    top = sampled(along_m=True, drift=[1e-3, 1e-2])["train_loss"].values[0, 0, 0, :, -1]
     assert np.all(np.diff(top) < 0)  # the further from the m of the fit, the less there was of it
     assert np.all(top < fresh["train_loss"].values[0, 0, 0, :, -1])
 
@@ -132,6 +132,12 @@ def test_it_goes_on_where_it_was_stopped(land: Landscape, tmp_path: Path) -> Non
 def test_bad_cutoffs_are_told(drift: list[float]) -> None:
     with pytest.raises(InputError, match="drift: expected True, False, or two or more ascending"):
         sampled(drift=drift)
+
+
+def test_the_way_along_m_is_one_to_cells_with_drift() -> None:
+    for more in ({"drift": False}, {"start": "fresh"}):
+        with pytest.raises(InputError, match="along_m: is a way to cells with drift"):
+            sampled(along_m=True, **more)
 
 
 def test_a_network_that_cannot_be_mapped_has_none() -> None:
