@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,6 +29,7 @@ from groktime.reduced.landscape import Landscape
 from groktime.reduced.system import System, systems
 
 Floats = NDArray[np.float64]
+Told = dict[tuple[int, int, bool], Floats]  # by seed, run, and whether with drift
 
 N, ALPHA, M = 45, 3.6, 0.08
 GRID, ROWS, CUTOFFS = np.geomspace(2.4, 3.6, 8), (0.0, 0.03, 0.06, 0.09), (3e-4, 3e-3)
@@ -43,6 +43,7 @@ RUNS = (
     Release(3e-3, 0.004, 1.0, 0.4),
     Release(3e-4, 0.01, 0.1, 0.2),
 )
+RATIO = 0.1
 NEVER = 1e-30  # a test loss that is never reached: the flow to its very end
 
 
@@ -84,7 +85,9 @@ def flowed(system: System, run: Release, drift: bool) -> Floats:
     return np.stack([u - np.log(ALPHA * system.w0), m / M])
 
 
-def rows_of(run: int, seeds: Sequence[int], made: dict[int, Any], told: dict[int, Any]) -> list[list[str]]:
+def rows_of(
+    run: int, seeds: Sequence[int], made: dict[int, dict[str, Floats]], told: Told
+) -> list[list[str]]:
     """m over m at the start of a setting, medians over the seeds, and the mean distance from the runs."""
     one = RUNS[run]
     trained = np.array([made[s]["m"][run] / M for s in seeds])
@@ -107,7 +110,8 @@ def rows_of(run: int, seeds: Sequence[int], made: dict[int, Any], told: dict[int
 @recipe("drift_addition", "toy addition by a landscape with drift", seeds=3, minutes=30)
 def run(out: Path, seeds: int) -> None:
     chosen = list(range(min(seeds, 4)))
-    made, initial, told, lands = {}, {}, {}, {}
+    made, initial, lands = {}, {}, {}
+    told: Told = {}
     for seed in chosen:
         lands[seed] = land_of(out, seed)
         made[seed], initial[seed] = runs_of(out, seed, FIT), runs_of(out, seed, 0)
@@ -122,13 +126,14 @@ def run(out: Path, seeds: int) -> None:
     table(["network", "trained", "drift", "Eq. 6 in the valley"], norms(chosen, made, told), "norm")
     print("\n## From the initial weights")
     table(head, [row for k in range(2) for row in rows_of(k, chosen, initial, told)], "initial")
-    print("\n## What the landscapes hold, medians over cells and seeds, by m")
-    table(["m", "γ", "normal", "overlap", "turn", "b/m"], cells(lands), "cells")
+    print("\n## What the landscapes hold at η_R/η_D = 0.1, medians over α and the seeds")
+    weighs = ["what m weighs over u", "in Eq. 6"]
+    table(["m", "γ", "normal", "overlap", "turn", *weighs, "b/m"], cells(lands), "cells")
     draw_all(lands[chosen[0]], chosen[0], made[chosen[0]], told, out / "drift.png")
     took(*sorted(out.glob("land-*.nc")), *sorted(out.glob("*.npz")))
 
 
-def norms(seeds: Sequence[int], made: dict[int, Any], told: dict[int, Any]) -> list[list[str]]:
+def norms(seeds: Sequence[int], made: dict[int, dict[str, Floats]], told: Told) -> list[list[str]]:
     """How far the norm has fallen."""
     at = int(np.argmax(np.isclose(TAUS, 0.2)))
     rows = []
@@ -141,24 +146,22 @@ def norms(seeds: Sequence[int], made: dict[int, Any], told: dict[int, Any]) -> l
 
 
 def cells(lands: dict[int, Landscape]) -> list[list[str]]:
-    """The three numbers, and b over m at η_R/η_D = 0.1."""
+    """The three numbers, what m weighs beside u, and b over m, medians over α and the seeds."""
     rows = []
     for j, m in enumerate(ROWS):
         for k, cutoff in enumerate(CUTOFFS):
-            if cutoff in (3e-4, 3e-3):
-                each = [
-                    np.array([land[f"drift_{name}"].values[0, 0, k, j] for land in lands.values()])
-                    for name in ("normal", "overlap", "turn")
-                ]
-                _, overlap, turn = each
-                b = f"{np.median(-overlap / (10 + turn) / m):.2f}" if m else "–"
-                rows.append([f"{m:g}", f"{cutoff:g}", *(number(float(np.median(x))) for x in each), b])
+            normal, overlap, turn = (
+                np.array([land[f"drift_{name}"].values[0, 0, k, j] for land in lands.values()])
+                for name in ("normal", "overlap", "turn")
+            )
+            w2 = np.array([(land["w0"].values[0] * land.alpha) ** 2 for land in lands.values()])
+            each = (normal, overlap, turn, (turn + 1 / RATIO) / w2, 1 / RATIO / w2)
+            b = f"{np.median(-overlap / (1 / RATIO + turn) / m):.2f}" if m else "–"
+            rows.append([f"{m:g}", f"{cutoff:g}", *(number(float(np.median(x))) for x in each), b])
     return rows
 
 
-def draw_all(
-    land: Landscape, seed: int, made: dict[str, Floats], told: dict[Any, Floats], file: Path
-) -> None:
+def draw_all(land: Landscape, seed: int, made: dict[str, Floats], told: Told, file: Path) -> None:
     """The drift over the landscape with trajectories in one plane, and m over ηγt."""
     figure = new_figure(10.5, 4.6)
     left, right = figure.subplots(1, 2)
@@ -177,9 +180,7 @@ def draw_all(
     save(figure, file, overwrite=True)
 
 
-def plane(
-    ax: Axes, land: Landscape, system: System, made: dict[str, Floats], told: dict[Any, Floats], seed: int
-) -> None:
+def plane(ax: Axes, land: Landscape, system: System, made: dict[str, Floats], told: Told, seed: int) -> None:
     """Arrows of decay's drift at γ = 3e-3, η_R/η_D = 0.1, over the training loss."""
     assert system.surface.drift is not None
     loss = np.log10(land["train_loss"].values[0, 0, -1])
