@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 _STEPS = 400  # in u over the whole domain
 _ROWS = 200  # in m along the wall
 _HALVINGS = 30
+_FELT = 0.01
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,19 @@ class Way:
         return bool(self._wins(np.array([u]), np.array([m]))[0] > 0)
 
     def _wins(self, u: Floats, m: Floats) -> Floats:
-        """Above 0 where the loss outweighs decay: it falls along the flow (there, -dl/dτ)."""
+        """Above 0 where decay alone would raise the loss, and the loss outweighs that: there, -dl/dτ. A loss
+        that moves neither u nor m by a hundredth of what decay does, or of the domain in τ = 1, is no
+        wall."""
         _, lu, lm, *_ = self.surface.derivatives(u, m, second=False)
         a, b, mu = self._terms(u, m)[:, 0]
         shrink = np.exp(-2 * u)
-        force = (a * lu * lu + 2 * b * lu * lm) * shrink + mu * lm * lm
-        return np.asarray(np.where(lu < 0, force + self.gamma * (a * lu + b * lm), -1.0))
+        raised = a * lu + b * lm
+        push_u, push_m = (a * lu + b * lm) * shrink, b * lu * shrink + mu * lm
+        height = np.maximum(np.abs(b), self.domain.m_high - self.domain.m_low)
+        least = _FELT * self.gamma
+        felt = (np.abs(push_u) > least * a) | (np.abs(push_m) > least * height)
+        wall = (lu < 0) & (raised < 0) & felt
+        return np.asarray(np.where(wall, lu * push_u + lm * push_m + self.gamma * raised, -1.0))
 
     def _terms(self, u: Floats, m: Floats) -> Floats:
         each = np.ones_like(u)

@@ -199,7 +199,10 @@ def _read_seed(
             norm[k] = float(np.exp(trajectory.at(out["t_grok"][k] * eta_d[k])[0][0]))
     waits = np.isfinite(out["t_grok"]) & (out["status"] != Status.ALREADY)
     out |= {"details": details, "norm": norm}
-    out |= {name: np.where(waits, each[place] / eta_d, np.nan) for name, each in more.items()}
+    # on another metric a network may get there that does not by Eq. 6
+    of_drift = known & (out["status"] != Status.ALREADY)
+    for name, each in more.items():
+        out[name] = np.where(waits if name == TURNING else of_drift, each[place] / eta_d, np.nan)
     return out | dict(zip(FORMS, forms.T, strict=True))
 
 

@@ -26,6 +26,7 @@ from groktime.recipes.shared.tables import number, table
 from groktime.reduced.figures.file import save
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE, VERMILLION, new_figure
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.prediction import predict
 from groktime.reduced.system import System, systems
 
 Floats = NDArray[np.float64]
@@ -110,11 +111,11 @@ def rows_of(
 @recipe("drift_addition", "toy addition by a landscape with drift", seeds=3, minutes=30)
 def run(out: Path, seeds: int) -> None:
     chosen = list(range(min(seeds, 4)))
-    made, initial, lands = {}, {}, {}
+    made, lands = {}, {}
     told: Told = {}
     for seed in chosen:
         lands[seed] = land_of(out, seed)
-        made[seed], initial[seed] = runs_of(out, seed, FIT), runs_of(out, seed, 0)
+        made[seed] = runs_of(out, seed, FIT)
         (system,) = systems(lands[seed], seed=seed, metric="loss", threshold=NEVER)
         for k, one in enumerate(RUNS):
             for drift in (True, False):
@@ -124,8 +125,12 @@ def run(out: Path, seeds: int) -> None:
     table(head, [row for k in range(len(RUNS)) for row in rows_of(k, chosen, made, told)], "messiness")
     print("\n## ln(w/w(0)) at ηγt = 0.2; medians over the seeds")
     table(["network", "trained", "drift", "Eq. 6 in the valley"], norms(chosen, made, told), "norm")
-    print("\n## From the initial weights")
-    table(head, [row for k in range(2) for row in rows_of(k, chosen, initial, told)], "initial")
+    print("\n## ηγt to the test loss halfway down the landscape, by seed; errors in %")
+    forms = ["drift", "its closed form", "Eq. 6", "corrected", "as printed"]
+    table(["network", "trained", *forms], times(chosen, made, lands), "times")
+    print(f"\n## From the initial weights, seed {chosen[0]}")
+    initial = {chosen[0]: runs_of(out, chosen[0], 0)}
+    table(head, [row for k in range(2) for row in rows_of(k, chosen[:1], initial, told)], "initial")
     print("\n## What the landscapes hold at η_R/η_D = 0.1, medians over α and the seeds")
     weighs = ["what m weighs over u", "in Eq. 6"]
     table(["m", "γ", "normal", "overlap", "turn", *weighs, "b/m"], cells(lands), "cells")
@@ -142,6 +147,46 @@ def norms(seeds: Sequence[int], made: dict[int, dict[str, Floats]], told: Told) 
         drift = [told[s, k, True][0, at] for s in seeds]
         name = f"γ = {one.gamma:g}, η_R/η_D = {one.ratio:g}"
         rows.append([name, f"{np.median(trained):.3f}", f"{np.median(drift):.3f}", f"{-TAUS[at]:.3f}"])
+    return rows
+
+
+def halfway(land: Landscape) -> float:
+    """The test loss halfway from the landscape's at the start to its least: chosen without the runs."""
+    loss = land["test_loss"].values[0, 0, -1]
+    start = np.interp(M, land.m, loss[:, -1])
+    return float((start + loss.min()) / 2)
+
+
+def times(
+    seeds: Sequence[int], made: dict[int, dict[str, Floats]], lands: dict[int, Landscape]
+) -> list[list[str]]:
+    """ηγt to that test loss by seed: trained, and how far the forms are off, %."""
+    rows = []
+    for k, one in enumerate(RUNS):
+        trained, told = [], []
+        for seed in seeds:
+            limit, loss = halfway(lands[seed]), made[seed]["test_loss"][k]
+            below = np.flatnonzero(loss <= limit)
+            at = int(below[0]) if len(below) else 0
+            share = (loss[at - 1] - limit) / (loss[at - 1] - loss[at])
+            trained.append(TAUS[at - 1] + share * (TAUS[at] - TAUS[at - 1]) if at else np.nan)
+            p = predict(
+                lands[seed], gamma=one.gamma, eta_d=one.rate, eta_r=one.rate * one.ratio, alpha=ALPHA, m=M,
+                metric="loss", threshold=limit,
+            )  # fmt: skip
+            per = one.gamma * one.rate
+            forms = (
+                p.forms["drift"],
+                p.forms["drift_closed"],
+                p.t_grok,
+                p.forms["corrected"],
+                p.forms["printed"],
+            )
+            told.append([per * t for t in forms])
+        off = np.array(told) / np.array(trained)[:, None] - 1
+        shown = [", ".join("–" if np.isnan(x) else f"{100 * x:+.0f}" for x in each) for each in off.T]
+        name = f"γ = {one.gamma:g}, η_R/η_D = {one.ratio:g}"
+        rows.append([name, ", ".join("–" if np.isnan(x) else f"{x:.3f}" for x in trained), *shown])
     return rows
 
 
@@ -197,4 +242,4 @@ def plane(ax: Axes, land: Landscape, system: System, made: dict[str, Floats], to
         way = told[seed, 0, drift]
         ax.plot(ALPHA * np.exp(way[0]), M * way[1], style, color=BLUE, label=name, linewidth=2)
     ax.set(xlabel=r"$\alpha = w/w_0$", ylabel="m", title="drift of decay, γ = 0.003, η_R/η_D = 0.1")
-    ax.legend(frameon=True, fontsize="small", loc="upper left")
+    ax.legend(frameon=True, fontsize="small", loc="lower right")
