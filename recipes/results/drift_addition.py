@@ -108,7 +108,7 @@ def rows_of(
     return rows
 
 
-@recipe("drift_addition", "toy addition by a landscape with drift", seeds=3, minutes=30)
+@recipe("drift_addition", "toy addition by a landscape with drift", seeds=3, minutes=35)
 def run(out: Path, seeds: int) -> None:
     chosen = list(range(min(seeds, 4)))
     made, lands = {}, {}
