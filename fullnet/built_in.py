@@ -68,8 +68,16 @@ BUILT_IN = {
         {
             "variant": _VARIANT,
             "dim": Setting("dimensions of the representation", int, "1; official: 2"),
+            "p": Setting("how many symbols", int, 10),
+            "n_test": Setting("test pairs, of sums that occur in training; 0: all that are left", int, 0),
         },
-        presets={"official": {"variant": "official"}, "sizes": {"variant": "official", "n_train": 54}},
+        presets={
+            "official": {"variant": "official"},
+            "sizes": {"variant": "official", "n_train": 54},
+            # enough test pairs for an accuracy, and none that no network could know
+            "p30": {"variant": "official", "p": 30, "n_train": 300, "n_test": 150},
+            "p50": {"variant": "official", "p": 50, "n_train": 800, "n_test": 400},
+        },
         figures="P Fig. 6",
         run="sample addition --preset official --alpha 2.5:4:21:lin --m 0:0.1:21 --seeds 4",
         member_steps=26_460_000,

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.blame import told
-from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.find import task_of
-from groktime.fullnet.job import Output, output, run
+from groktime.fullnet.job import output
 from groktime.fullnet.machine import Machine, machine_of
-from groktime.fullnet.members import Setup, norm_at_start
-from groktime.fullnet.procedures.sphere import METRICS, STOP_RULE, Cell, Spheres
-from groktime.fullnet.settings import Out, WriteSettings, check_names, check_sizes, seeds_of, setup_of
+from groktime.fullnet.sampled_grid import Grid, assembled
+from groktime.fullnet.settings import Out, SampleSettings, check_names, check_sizes, seeds_of, setup_of
 from groktime.fullnet.task import Task
-from groktime.reduced.arguments import check_count, choice, numbers, shown, whole_number, whole_numbers
-from groktime.reduced.boundary import bracket
+from groktime.reduced.arguments import choice, flag, numbers, whole_number, whole_numbers
+from groktime.reduced.drift import CUTOFFS
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.starts import SETTINGS
@@ -45,7 +41,7 @@ def sample(
     refine: int = 0,
     out: Out = None,
     machine: Machine | None = None,
-    **settings: Unpack[WriteSettings],
+    **settings: Unpack[SampleSettings],
 ) -> Landscape:
     """Sample the reduced train and test losses of a task on a grid of (w, m), one a seed.
 
@@ -63,6 +59,12 @@ def sample(
         of about -d ln(alpha)/(steps * rate), d ln(alpha) the grid's.
     refine : rounds of bisection along alpha, after the grid, of the cell in which the foot of the
         wall lies; each halves `foot_low`..`foot_high` of the landscape.
+    drift : measure in every cell how decay moves (w, m), for all eta_r/eta_d (see `reduced.drift`): at the
+        default weight decays (True), or at these, ascending. Cells are then not done before their budget.
+        With start = "above" they are fitted on the largest sphere for `fit_steps` (default: the task's
+        steps), and go down from there at the rate with which the task's schedule ends the fit.
+    along_m (False) : fit them at the largest m, instead of at their own, and bring them along the largest
+        sphere to theirs. Networks remember the m that they were fitted at: this is the other way round.
     machine : where, and how many cells at once; see `Machine`.
     dtype, check : as in `train`.
     out : the file (default: none, the landscape is only returned). It appears at the end; until then
@@ -73,12 +75,12 @@ def sample(
     ------
     InputError : on axes out of order, an unknown option, or an output that exists.
     """
-    check_names("sample", settings, WriteSettings)
+    check_names("sample", settings, SampleSettings)
     task, machine = task_of(task, n_train), machine_of(machine)
     steps = whole_number("steps", task.steps if steps is None else steps, 1)
     thirds = sorted({steps // 3, 2 * steps // 3, steps} - {0})
     chosen = seeds_of(task, seeds)
-    grid = _Grid(
+    grid = Grid(
         setup=setup_of(task, machine, settings, chosen[0]),
         alpha=_axis("alpha", alpha),
         m=_axis("m", m),
@@ -88,188 +90,27 @@ def sample(
         gradient=choice("gradient", gradient, ("tangent", "full")),
         start=choice("start", start, ("fresh", "above")),
         refine=whole_number("refine", refine, 0, _MOST_ROUNDS),
+        cutoffs=_cutoffs(settings.get("drift", False)),
+        along_m=flag("along_m", settings.get("along_m", False)),
+        fit_steps=whole_number("fit_steps", settings.get("fit_steps") or task.steps, 1),
     )
     grid.check()
     with output(out, grid.configuration(), settings.get("overwrite", False)) as where:
-        where.rehearse(lambda: _assembled(grid, grid.blank()))
+        where.rehearse(lambda: assembled(grid, grid.blank()))
         found = (grid.from_above if start == "above" else grid.fresh)(machine, where)
         if refine:
             found |= grid.refined(found["train_loss"][:, :, -1], machine, where)
-        return where.finish(_assembled(grid, found))
+        return where.finish(assembled(grid, found))
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """The cells of a landscape, and how they are sampled."""
-
-    setup: Setup
-    alpha: Floats
-    m: Floats
-    seeds: tuple[int, ...]
-    n_train: tuple[int, ...]
-    budgets: tuple[int, ...]
-    gradient: str
-    start: str
-    refine: int
-
-    def check(self) -> None:
-        self.setup.check_names(min(self.seeds, default=0))
-        if self.start == "above" and self.refine:
-            raise InputError("refine: bisects with fresh networks; expected 0 with start = 'above'")
-        for name in ("seeds", "n_train", "budgets"):
-            values = getattr(self, name)
-            if list(values) != sorted(set(values)):
-                raise InputError(f"{name} = {shown(values)}: expected an ascending list without repetition")
-        if len(self.alpha) < 4:
-            raise InputError(f"alpha: expected at least 4 values, not {len(self.alpha)}")
-        if len(self.m) in (2, 3):
-            raise InputError(f"m: expected one value, or at least 4, not {len(self.m)}")
-        if not self.setup.task.messiness and self.m.tolist() != [1.0]:
-            raise InputError(f"m: {self.setup.task.name} has no messiness")
-        check_count("the cells", self.shape)
-
-    def configuration(self) -> dict[str, Any]:
-        """Everything that the numbers depend on."""
-        adam, sampling = self.setup.task.optimizer, self.setup.task.optimizer.sampling
-        drops = sampling.shape == "step"
-        made = {"rate": adam.rate, "betas": adam.betas, "factor": sampling.factor if drops else 1.0}
-        made |= {"every": sampling.steps if drops else 0}
-        if not (drops or sampling.constant) or sampling.warmup > 1:
-            made["schedule"] = sampling.to_dict()
-        return {
-            "task": self.setup.task.name,
-            "settings": dict(self.setup.task.settings),
-            "optimizer": {"name": "Adam", **made},
-            **self.setup.task.handling,
-            "gradient": self.gradient,
-            **({"start": self.start} if self.start != "fresh" else {}),
-            "stop_loss": self.setup.task.stop_loss,
-            "alpha": self.alpha.tolist(),
-            "m": self.m.tolist(),
-            "seeds": list(self.seeds),
-            "n_train": list(self.n_train),
-            "budgets": list(self.budgets),
-            "refine": self.refine,
-            "dtype": self.setup.dtype,
-            "compiled": self.setup.compiled,
-        }
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """[seed, n_train, m, alpha]"""
-        return len(self.seeds), len(self.n_train), len(self.m), len(self.alpha)
-
-    def blank(self) -> Arrays:
-        """What is found in the end, with a number in every place."""
-        seeds, sizes, *plane = self.shape
-        cells = np.ones((seeds, sizes, len(self.budgets), *plane))
-        feet = {"foot_low", "foot_high"} if self.refine else set()
-        return dict.fromkeys(METRICS, cells) | dict.fromkeys(feet, np.ones(self.shape[:3]))
-
-    def cells(self, alpha: Sequence[float]) -> list[Cell]:
-        """One for each seed, n_train, m and alpha."""
-        axes = itertools.product(self.seeds, self.n_train, self.m.tolist(), alpha)
-        return [Cell(*place) for place in axes]
-
-    def fresh(self, machine: Machine, where: Output) -> Arrays:
-        """Every cell from its initial weights: the metrics [seed, n_train, budget, m, alpha]."""
-        cells = self.cells(self.alpha.tolist())
-        found = self._run(cells, machine, where, key=lambda c: (c.n_train, c.alpha, c.seed, c.m))
-        return {k: v[:, 0].reshape(*self.shape, -1).transpose(0, 1, 4, 2, 3) for k, v in found.items()}
-
-    def from_above(self, machine: Machine, where: Output) -> Arrays:
-        """The same from the largest alpha down, each cell from the solution on the sphere above."""
-        down = self.alpha[::-1].tolist()
-        shrink = tuple(b / a for a, b in itertools.pairwise(down))
-        found = self._run(self.cells(down[:1]), machine, where, "above", shrink=shrink)
-        whole = {k: v.reshape(*self.shape[:3], *v.shape[1:])[:, :, :, ::-1] for k, v in found.items()}
-        each = {k: v.transpose(0, 1, 4, 2, 3) for k, v in whole.items() if k != "straight"}
-        # per ln w: from the next larger sphere, which the largest has not
-        per = np.append(np.diff(np.log(self.alpha)), np.nan)
-        return each | {"turning": each.pop("turned") / per**2, "turning_cosine": whole["straight"]}
-
-    def refined(self, train_loss: Floats, machine: Machine, where: Output) -> Arrays:
-        """Narrow the cell that holds the foot of the wall; [seed, n_train, m] low and high alpha."""
-        low, high, level = self._feet(train_loss)
-        rows = [tuple(int(k) for k in row) for row in np.argwhere(np.isfinite(low) & np.isfinite(high))]
-        for turn in range(self.refine if rows else 0):
-            middle = np.sqrt(low * high)
-            cells = [
-                Cell(self.seeds[s], self.n_train[n], float(self.m[j]), float(middle[s, n, j]))
-                for s, n, j in rows
-            ]
-            title = f"refining the wall, round {turn + 1} of {self.refine}"
-            loss = self._run(cells, machine, where, f"refine{turn}", title)["train_loss"][:, 0, -1]
-            for (s, n, j), value in zip(rows, loss, strict=True):
-                side = low if value > level[s, n] else high
-                side[s, n, j] = middle[s, n, j]
-        return {"foot_low": low, "foot_high": high}
-
-    def _feet(self, train_loss: Floats) -> tuple[Floats, Floats, Floats]:
-        """The grid's alpha below and above the foot [seed, n_train, m], and its level [seed, n_train]."""
-        low, high = np.full((2, *self.shape[:3]), np.nan)
-        level = np.full(self.shape[:2], np.nan)
-        for s, n in np.ndindex(level.shape):
-            if not np.isfinite(train_loss[s, n]).all():
-                continue  # a network diverged: there is no telling where the wall is
-            found = bracket(self.alpha, train_loss[s, n])
-            low[s, n], high[s, n], level[s, n] = found.low, found.high, found.level
-        return low, high, level
-
-    def _run(
-        self,
-        cells: Sequence[Cell],
-        machine: Machine,
-        where: Output,
-        name: str = "grid",
-        title: str = "",
-        shrink: tuple[float, ...] = (),
-        key: Callable[[Cell], tuple[Any, ...]] = lambda c: (c.n_train,),
-    ) -> Arrays:
-        """The metrics [cell, sphere, budget] of cells that shrink so to further spheres."""
-        return run(
-            Spheres(self.setup, self.budgets, self.gradient, shrink), cells, machine, where,
-            steps=(1 + len(shrink)) * self.budgets[-1], title=title or f"sampling {self.setup.task.name}",
-            name=name, key=key,
-        )  # fmt: skip
-
-
-def _assembled(grid: _Grid, found: Arrays) -> Landscape:
-    task = grid.setup.task
-    return Landscape.assemble(
-        **_flagged(found),
-        coords={
-            "seed": grid.seeds,
-            "n_train": grid.n_train,
-            "budget": grid.budgets,
-            "m": grid.m if task.messiness else None,
-            "alpha": grid.alpha,
-        },
-        w0=np.array([norm_at_start(task, s) for s in grid.seeds]),
-        delta_norm=np.array([_delta_norm(grid, s) for s in grid.seeds]) if task.messiness else None,
-        task=task.name,
-        loss=task.loss_name,
-        threshold=task.threshold,
-        threshold_relative=task.relative,
-        stop_rule=STOP_RULE,
-        law=task.law("adam"),
-        configuration=grid.configuration(),
-    )
-
-
-def _delta_norm(grid: _Grid, seed: int) -> float | None:
-    return grid.setup.task.problem(seed, grid.n_train[0]).delta_norm
-
-
-def _flagged(found: Arrays) -> Arrays:
-    """Cells whose networks diverged, as NaN and marked as such; without any, as they are."""
-    train, test = found["train_loss"], found["test_loss"]
-    tested = ~np.isnan(test).all(axis=(-2, -1), keepdims=True)
-    diverged = ~np.isfinite(train) | (tested & ~np.isfinite(test))
-    if not diverged.any():
-        return found
-    cells = {k: np.where(diverged, np.nan, found[k]) for k in METRICS if k != "converged"}
-    return found | cells | {"converged": found["converged"] & ~diverged, "diverged": diverged}
+def _cutoffs(drift: bool | Sequence[float]) -> tuple[float, ...]:
+    """The weight decays at which the drift is measured."""
+    if isinstance(drift, bool | np.bool_):
+        return CUTOFFS if drift else ()
+    values = numbers("drift", drift, *SETTINGS["gamma"])
+    if len(values) < 2 or np.any(np.diff(values) <= 0) or values[0] <= 0:
+        raise InputError("drift: expected True, False, or two or more ascending weight decays above 0")
+    return tuple(values.tolist())
 
 
 def _axis(name: str, values: Any) -> Floats:

@@ -35,6 +35,14 @@ class WriteSettings(TypedDict, total=False):
     check: bool
 
 
+class SampleSettings(WriteSettings, total=False):
+    """More settings of `sample`."""
+
+    drift: bool | Sequence[float]
+    fit_steps: int | None
+    along_m: bool
+
+
 class StartSettings(WriteSettings, total=False):
     """Where members start."""
 

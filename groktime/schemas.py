@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from groktime.fullnet.runs import RUNS
 from groktime.reduced.decay_path import PATH
 from groktime.reduced.forecast import FORECAST
-from groktime.reduced.landscape import LANDSCAPE
+from groktime.reduced.landscape_schema import LANDSCAPE
 from groktime.reduced.schema import Attribute, Axis, Column, Schema
 from groktime.validation.formats import COMPARISON
 

@@ -6,7 +6,7 @@ in u = ln w and s = η_D t, in which only γ and ρ = η_R/η_D are left:
 
     du/ds = -(∂l/∂u / w² + γ)         dm/ds = -ρ ∂l/∂m
 
-Where the direction of the weights turns on the way (`reduced.turning`), du/ds is divided by 1 + κ(u, m).
+Where the direction of the weights turns on the way, they move as `reduced.turning` or `reduced.drift` says.
 Every lane has its own γ, ρ, start and step size, and is retired when it is done.
 """
 
@@ -19,9 +19,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced import drift
 from groktime.reduced.rosenbrock import ORDER, Step, rosenbrock_step
 from groktime.reduced.surface import Domain, LossSurface
-from groktime.reduced.turning import Turning
 
 Floats = NDArray[np.float64]
 Test = Callable[[Floats, Floats], Floats]  # points (u, m) -> a number that is >= 0 where passed
@@ -102,7 +102,7 @@ def integrate(
     tolerance: ArrayLike = 1e-6,
     largest_move: tuple[float, float] = (0.02, 0.02),
     record: bool = False,
-    turning: Turning | None = None,
+    mobility: drift.Mobility | None = None,
 ) -> FlowResult:
     """Integrate Eq. 6 for all lanes until each generalizes, comes to rest or leaves the domain.
 
@@ -116,14 +116,14 @@ def integrate(
     tolerance : error of a step in u, and in m, [lane] or scalar.
     largest_move : the largest change of u and of m in a step; half a grid cell for a sampled surface.
     record : keep each lane's continuous solution.
-    turning : how much the direction turns; None: not at all, which is Eq. 6.
+    mobility : how u and m move; None: as if nothing else had to, which is Eq. 6.
 
     m is a share: where the domain reaches m = 0 or m = 1, the flow is held at that end and goes on
     along it.
     """
     lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m, wall, tolerance)))
     each = tuple(x.ravel().astype(float) for x in lanes)
-    run = _Run(surface, domain, each, (generalized, memorized), largest_move, record, turning)
+    run = _Run(surface, domain, each, (generalized, memorized), largest_move, record, mobility)
     # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while len(run.active):
@@ -140,13 +140,13 @@ class _Run:
         tests: tuple[Test, Test],
         largest_move: tuple[float, float],
         record: bool,
-        turning: Turning | None,
+        mobility: drift.Mobility | None,
     ) -> None:
         gamma, ratio, u, m, wall, tolerance = lanes
         generalized, memorized = tests
         n = len(u)
         u, m = domain.snapped(u, m)
-        self.surface, self.domain, self.turning = surface, domain, turning
+        self.surface, self.domain, self.mobility = surface, domain, mobility
         self.generalized, self.memorized = generalized, memorized
         self.largest = np.array(largest_move)[:, None]
         self.status = np.full(n, Status.NEVER, dtype=object)
@@ -186,37 +186,62 @@ class _Run:
     def _velocity(self, state: Floats) -> Floats:
         u, m = state
         _, lu, lm, *_ = self.surface.derivatives(u, m, second=False, wall=self.wall)
-        flow = self._flow(u, lu, lm)
-        if self.turning is not None:
-            flow[0] /= 1 + self.turning.derivatives(u, m)[0]
-        return flow
+        return self._flow(u, lu, lm, self._terms(u, m))
 
-    def _flow(self, u: Floats, lu: Floats, lm: Floats) -> Floats:
-        """Eq. 6 itself, of a direction that does not turn."""
-        du = -(lu * np.exp(-2 * u) / self.gamma + 1)
-        dm = np.where(self.held, 0.0, -self.ratio / self.gamma * lm)
-        return np.stack([du, dm])
+    def _terms(self, u: Floats, m: Floats) -> Floats | None:
+        """What u and m move by, where not as in Eq. 6."""
+        if self.mobility is None:
+            return None
+        terms = self.mobility.terms(u, m, self.gamma, self.ratio)
+        return np.where(self.held, drift.held(terms, u), terms) if self.held.any() else terms
+
+    def _flow(self, u: Floats, lu: Floats, lm: Floats, terms: Floats | None) -> Floats:
+        """du and dm in γ s, [2, lane]; of Eq. 6 itself without `terms`."""
+        shrink = np.exp(-2 * u) / self.gamma
+        pull = lu * shrink + 1
+        if terms is None:
+            return np.stack([-pull, np.where(self.held, 0.0, -self.ratio / self.gamma * lm)])
+        a, b, mu = terms[:, 0]
+        return np.stack([-(a * pull + b * lm * shrink), -(b * pull + mu * lm / self.gamma)])
 
     def _look(self) -> None:
         """Velocity and Jacobian at the present state; whether an end of m holds it there."""
         u, m = self.state
         loss, lu, lm, luu, lum, lmm = self.here
-        low = (m <= self.domain.m_low) & (self.domain.m_low == 0) & (lm >= 0)
-        high = (m >= self.domain.m_high) & (self.domain.m_high == 1) & (lm <= 0)
+        self.held = np.zeros(len(u), bool)
+        falls = self._flow(u, lu, lm, self._terms(u, m))[1]
+        low = (m <= self.domain.m_low) & (self.domain.m_low == 0) & (falls <= 0)
+        high = (m >= self.domain.m_high) & (self.domain.m_high == 1) & (falls >= 0)
         self.held = low | high
         # A loss that could not move the lane by a hundredth of decay over a step may change at will.
         in_u = np.exp(2 * u) * self.largest[0]
         in_m = self.largest[1] / np.maximum(self.ratio, 1e-300)
         self.negligible = 0.01 * self.gamma * np.minimum(in_u, in_m)
         self.log_loss = np.log(loss + self.negligible)
-        self.velocity = self._flow(u, lu, lm)
+        terms = self._terms(u, m)
+        self.velocity = self._flow(u, lu, lm, terms)
         shrink = np.exp(-2 * u) / self.gamma
-        push = np.where(self.held, 0.0, self.ratio / self.gamma)
-        self.jacobian = np.array([[-shrink * (luu - 2 * lu), -shrink * lum], [-push * lum, -push * lmm]])
-        if self.turning is not None:
-            kappa, *slopes = self.turning.derivatives(u, m)
-            self.velocity[0] /= 1 + kappa
-            self.jacobian[0] = (self.jacobian[0] - self.velocity[0] * np.stack(slopes)) / (1 + kappa)
+        pull_u, pull_m = shrink * (luu - 2 * lu), shrink * lum
+        if terms is None:
+            push = np.where(self.held, 0.0, self.ratio / self.gamma)
+            self.jacobian = np.array([[-pull_u, -pull_m], [-push * lum, -push * lmm]])
+            return
+        (a, *a_), (b, *b_), (mu, *mu_) = terms
+        pull, push_m = lu * shrink + 1, lm * shrink
+        steep = (
+            (pull_u, pull_m),
+            (shrink * (lum - 2 * lm), shrink * lmm),
+            (lum / self.gamma, lmm / self.gamma),
+        )
+        self.jacobian = -np.array(
+            [
+                [a_[k] * pull + a * steep[0][k] + b_[k] * push_m + b * steep[1][k] for k in (0, 1)],
+                [
+                    b_[k] * pull + b * steep[0][k] + (mu_[k] * lm / self.gamma + mu * steep[2][k])
+                    for k in (0, 1)
+                ],
+            ]
+        )
 
     # --- one step of every lane --------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.reduced import closed_form, remarks
+from groktime.reduced.drift_form import Way
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status, Trajectory
 from groktime.reduced.geometry import Geometry, Sheet, critical_norm, on_balance, on_level
@@ -27,7 +28,8 @@ FORMS = ("printed", "corrected")
 # 1.25 times the mean error on 450 teacher-student networks, each from the landscape of its own seed. Where
 # fit or direction are not fast it is off by more, which no interval holds.
 EQ6_ERROR = {"fresh": 0.1, "above": 0.05}
-TURNING = "turning"  # a further form, of landscapes that recorded how much the direction turns
+# Further forms, of landscapes that recorded how much the direction turns, or measured how decay moves (w, m).
+TURNING, DRIFT, DRIFT_CLOSED = "turning", "drift", "drift_closed"
 _CHOOSE = ("seed", "n_train", "sampled_steps", "threshold", "metric")
 
 
@@ -104,8 +106,12 @@ class FlowSource:
             _read_seed(s, lanes, rate_of_m(s, 1.0, m_rate) * eta_r, m, wall, level if detail else None)
             for s in chosen
         ]
-        turns = any(s.surface.turning is not None for s in chosen)
-        forms = (*FORMS, *([TURNING] if turns else [])) if detail else ()
+        further = {
+            TURNING: any(s.surface.turning is not None for s in chosen),
+            DRIFT: any(s.surface.drift is not None for s in chosen),
+        }
+        further[DRIFT_CLOSED] = further[DRIFT]
+        forms = (*FORMS, *(name for name, known in further.items() if known)) if detail else ()
         turning = np.stack([p[TURNING] / p["t_grok"] for p in parts]) if TURNING in forms else None
         names = ("status", "t_grok", "t_mem", "low", "high")
         each: dict[str, Any] = {k: np.stack([p[k] for p in parts]) for k in names}
@@ -174,10 +180,7 @@ def _read_seed(
     }
     if level is None:
         return out
-    turned = np.full(len(first), np.nan)
-    if system.surface.turning is not None:
-        slowed, *_ = system.flow(gamma=g, ratio=r, u=u, m=start, wall=False, turning=True)
-        turned = slowed.generalized
+    more = _further(system, g, r, u, start)
     shapes = [_shapes(system, each[:, k], level) for k in first]
     details = np.empty(len(lanes), object)
     forms = np.full((len(lanes), len(FORMS)), np.nan)
@@ -197,8 +200,33 @@ def _read_seed(
         if trajectory is not None and np.isfinite(out["t_grok"][k]):
             norm[k] = float(np.exp(trajectory.at(out["t_grok"][k] * eta_d[k])[0][0]))
     waits = np.isfinite(out["t_grok"]) & (out["status"] != Status.ALREADY)
-    out |= {"details": details, "norm": norm, TURNING: np.where(waits, turned[place] / eta_d, np.nan)}
+    out |= {"details": details, "norm": norm}
+    # on another metric a network may get there that does not by Eq. 6
+    of_drift = known & (out["status"] != Status.ALREADY)
+    for name, each in more.items():
+        out[name] = np.where(waits if name == TURNING else of_drift, each[place] / eta_d, np.nan)
     return out | dict(zip(FORMS, forms.T, strict=True))
+
+
+def _further(system: System, gamma: Floats, ratio: Floats, u: Floats, m: Floats) -> dict[str, Floats]:
+    """s = η_D t by the further forms, NaN where what they need was not measured: Eq. 6 with the clock of a
+    turning direction, and on the network's own metric, integrated and in closed form."""
+    surface = system.surface
+    lanes: dict[str, Any] = {"gamma": gamma, "ratio": ratio, "u": u, "m": m, "wall": False}
+    out = dict.fromkeys((TURNING, DRIFT, DRIFT_CLOSED), np.full(len(gamma), np.nan))
+    if surface.turning is not None:
+        out[TURNING] = system.flow(**lanes, mobility=surface.turning)[0].generalized
+    if surface.drift is not None:
+        out[DRIFT] = system.flow(**lanes, mobility=surface.drift)[0].generalized
+        ways = [
+            Way(surface, surface.domain, surface.drift, system.generalized, float(g), float(r)).tau(
+                *map(float, surface.domain.snapped(start, at))
+            )
+            for g, r, start, at in zip(gamma, ratio, u, m, strict=True)
+        ]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out[DRIFT_CLOSED] = np.array(ways) / gamma
+    return out
 
 
 def _shapes(system: System, lane: Floats, level: float) -> tuple[Geometry, Geometry]:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from groktime.reduced.flow import Status
-from groktime.reduced.flow_source import TURNING
+from groktime.reduced.flow_source import DRIFT, DRIFT_CLOSED, TURNING
 from groktime.reduced.phases import points
 from groktime.reduced.report import INDENT, number, of_seeds, plain, steps
 from groktime.reduced.system import DEEP, LEVEL
@@ -89,6 +89,7 @@ def _three(p: Prediction) -> list[str]:
             f"ln(w_start/w_c)/(eta_D gamma), w_c = {w_c}",
             f"  flow, Eq. 6  {steps(p.t_grok):>12}  {_flow_seeds(p)}; other where the loss holds the norm up",
             *_turning(p),
+            *_drift(p),
         ]
     printed, corrected = (steps(p.forms[name]) for name in ("printed", "corrected"))
     theta, theta_b = math.degrees(g.theta), math.degrees(b.theta)
@@ -100,6 +101,7 @@ def _three(p: Prediction) -> list[str]:
         "metric 1/w^2, rates, where decay and loss balance",
         f"  flow, Eq. 6  {steps(p.t_grok):>12}  {_flow_seeds(p)}; integrated, no contour is assumed",
         *_turning(p),
+        *_drift(p),
         f"Why they differ, for seed {p.typical.seed}",
         f"  contour      printed: L = {number(g.L, '.3f')}, h = {number(g.h, '.4f')}, "
         f"theta = {number(theta, '.1f')} deg; balance: L = {number(b.L, '.3f')}, "
@@ -112,6 +114,18 @@ def _three(p: Prediction) -> list[str]:
 def _flow_seeds(p: Prediction) -> str:
     """How many seeds have a time; in the median the others count as infinite."""
     return f"{sum(math.isfinite(q.t_grok) for q in p.seeds)} of {len(p.seeds)} seeds"
+
+
+def _drift(p: Prediction) -> list[str]:
+    """The times on the network's own metric."""
+    if DRIFT not in p.forms:
+        return []
+    times = (f"{steps(p.forms[name]):>12}  {of_seeds(p, name)}" for name in (DRIFT, DRIFT_CLOSED))
+    on, closed = times
+    return [
+        f"  drift        {on}; Eq. 6 on the network's own metric",
+        f"  {'':<12} {closed}; its closed form",
+    ]
 
 
 def _turning(p: Prediction) -> list[str]:

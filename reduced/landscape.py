@@ -2,7 +2,7 @@
 
 A landscape has dims `seed, n_train, budget, m, alpha`, each of length 1 where it was not scanned, so
 that landscapes of w alone and of (w, m) are one thing. It is stored as NetCDF-4 and opens in plain
-xarray; `reduced.stored` says what all files have, `LANDSCAPE` what is in this one.
+xarray; `reduced.stored` says what all files have, `reduced.landscape_schema` what is in this one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from groktime.reduced import json_text
 from groktime.reduced.arguments import number, text
 from groktime.reduced.arrays import Arrays, unmasked
 from groktime.reduced.errors import InputError
-from groktime.reduced.law import LAW, DecayLaw, law_is_one, law_of, stored
-from groktime.reduced.schema import FROM_ZERO, SIZE, UNIT, Attribute, Axis, Checked, Column, Range, Schema
+from groktime.reduced.landscape_schema import LANDSCAPE
+from groktime.reduced.law import DecayLaw, law_of, stored
 from groktime.reduced.stored import Gridded
 
 if TYPE_CHECKING:
@@ -28,70 +28,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-SCHEMA = "groktime-landscape/1"
 _LARGEST = 1e100  # of a loss, whose square and its derivatives are still numbers
-DIMS = ("seed", "n_train", "budget", "m", "alpha")
-APART = 1e-6  # of an axis; points that are nearer have no slope between them that could be believed
-_CELLS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
-_FOOT = ("seed", "n_train", "m")
-
-
-def _cells_are_finite(checked: Checked) -> None:
-    """A cell is NaN where its network `diverged`; what was not measured, throughout m and alpha."""
-    arrays, ranges = checked.arrays, {c.name: c.range for c in checked.schema.columns}
-    diverged = arrays["diverged"].values.astype(bool) if "diverged" in arrays else False
-    for name in _CELLS:
-        values = np.asarray(arrays[name].values, float)
-        known = np.isfinite(values)
-        never = np.isnan(values).all((-2, -1), keepdims=True) & (name != "train_loss")
-        unknown = ~known & ~never & ~(np.isnan(values) & diverged)
-        checked.nowhere(name, unknown, f"expected a number {ranges[name]}")
-
-
-LANDSCAPE = Schema(
-    SCHEMA,
-    "a groktime landscape",
-    axes=(
-        Axis("seed", "random seed", kind="integer"),
-        Axis("n_train", "training-set size", "samples", "integer", FROM_ZERO),
-        Axis("budget", "steps of sampling", "optimizer steps", "integer", FROM_ZERO),
-        Axis("m", "messiness", range=UNIT, least=4, single=True, apart=APART),
-        Axis("alpha", "weight norm relative to initialization", "w / w0", range=SIZE, least=4,
-             apart=APART, logarithmic=True),
-    ),
-    columns=(
-        Column("train_loss", DIMS, "reduced training loss", range=FROM_ZERO, missing="ruled", packed=True),
-        Column("test_loss", DIMS, "reduced test loss", range=FROM_ZERO, missing="ruled", packed=True),
-        Column("train_accuracy", DIMS, "training accuracy", range=UNIT, missing="ruled", packed=True),
-        Column("test_accuracy", DIMS, "test accuracy", range=UNIT, missing="ruled", packed=True),
-        Column("converged", DIMS, "whether the stop rule ended the cell", kind="flag", packed=True),
-        Column("diverged", DIMS, "whether the network diverged", kind="flag", required=False, packed=True),
-        Column("turning", DIMS, "|dŵ/du|², ŵ the direction of the weights and u = ln w: from the next larger "
-               "sphere", range=FROM_ZERO, required=False, missing="somewhere", packed=True),
-        Column("turning_cosine", ("seed", "n_train", "m", "alpha"), "cosine between this turn and the one "
-               "before: 1 along a smooth path, 0 of a random walk, -1/2 of jitter", range=Range(-1, 1),
-               required=False, missing="somewhere", packed=True),
-        Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=SIZE,
-               missing="somewhere"),
-        Column("delta_norm", ("seed",), "||R_random - R_linear||", range=FROM_ZERO, required=False,
-               missing="somewhere"),
-        Column("foot_low", _FOOT, "lower end of the cell that holds the wall's foot", "w / w0",
-               range=SIZE, required=False, missing="somewhere"),
-        Column("foot_high", _FOOT, "upper end of the cell that holds the wall's foot", "w / w0",
-               range=SIZE, required=False, missing="somewhere"),
-    ),
-    attributes=(
-        Attribute("task", "text", "name of the task"),
-        Attribute("loss", "text", "what the losses are"),
-        Attribute("accuracy_threshold", "number", "test accuracy that counts as generalized",
-                  Range(0, 1, open_low=True)),
-        Attribute("threshold_relative", "flag", "whether the threshold is a fraction of the ceiling"),
-        Attribute("stop_rule", "text", "when a cell was done"),
-        LAW,
-        Attribute("configuration", "json", "settings of the sampler"),
-    ),
-    rules=(_cells_are_finite, law_is_one),
-)  # fmt: skip
 
 
 class Landscape(Gridded):

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.boundary import Boundary, fit_boundary
+from groktime.reduced.drift import Drift
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.spline import (
@@ -129,7 +130,7 @@ class Field:
 class Surface:
     """The landscape of one seed as smooth fields over (u = ln w, m), all on one boundary.
 
-    `turning` is None where it was not recorded.
+    `turning` and `drift` are None where they were not measured.
     """
 
     train_loss: Field
@@ -140,6 +141,7 @@ class Surface:
     domain: Domain
     two_dimensional: bool
     turning: Turning | None
+    drift: Drift | None
 
     def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
         """The reduced training loss and its derivatives (the flow's `LossSurface`)."""
@@ -193,6 +195,7 @@ def fit_surface(one: Arrays | xr.Dataset, source: str = "landscape") -> Surface:
         domain=Domain(float(u[0]), float(u[-1]), float(m[0]), float(m[-1])),
         two_dimensional=len(m) > 1,
         turning=Turning.read(one, u, m),
+        drift=Drift.read(one, u, m),
     )
 
 

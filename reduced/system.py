@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced.arrays import Arrays
+from groktime.reduced.drift import Mobility
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import FlowResult, Test, integrate
 from groktime.reduced.landscape import Landscape
@@ -64,13 +65,13 @@ class System:
         m: ArrayLike,
         wall: bool,
         record: bool = False,
-        turning: bool = False,
+        mobility: Mobility | None = None,
     ) -> tuple[FlowResult, Floats, Floats]:
         """Eq. 6 for all lanes, and the s = η_D t within which each generalizes, infinite where it does not.
 
         With `wall`, those are the ends that the wall's uncertainty makes (90 %): the lanes are integrated
         with the wall at its place and at either end of it, side by side. A path is recorded of the first.
-        With `turning`, u falls as slowly as the turning direction has it, where that is known.
+        `mobility`: how u and m move, where not as in Eq. 6: the surface's `turning` or `drift`.
         """
         places = [0.0]
         if wall and self.surface.two_dimensional:
@@ -96,7 +97,7 @@ class System:
             tolerance=np.where(shift == 0, 1e-6, 1e-4),
             largest_move=self.move,
             record=record,
-            turning=self.surface.turning if turning else None,
+            mobility=mobility,
         )
         when = result.generalized.reshape(len(places), count)
         ends = np.where(np.isnan(when), np.inf, when)

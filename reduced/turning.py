@@ -69,6 +69,13 @@ class Turning:
         (low, low_u), (high, high_u) = self._row(j, i, t), self._row(j + 1, i, t)
         return low + share * (high - low), (low_u + share * (high_u - low_u)) / h, (high - low) / width
 
+    def terms(self, u: Floats, m: Floats, gamma: Floats, ratio: Floats) -> Floats:
+        """See `reduced.drift.Mobility`: u is slower by 1 + κ, and m moves as in Eq. 6."""
+        kappa, *slopes = self.derivatives(u, m)
+        a, nothing = 1 / (1 + kappa), np.zeros_like(u)
+        in_u, in_m = (-a * a * slope for slope in slopes)
+        return np.array([[a, in_u, in_m], [nothing] * 3, [ratio, nothing, nothing]])
+
     def range(self, low: float, high: float) -> tuple[float, float]:
         """Least and greatest mean over the cells, of all rows, that lie between two u at least in part."""
         met = self.mean[:, (self.u[1:] > low) & (self.u[:-1] < high)]

@@ -82,21 +82,25 @@ class Ensemble:
     def adopt(self, flat: Tensor, slow: Tensor, rows: Tensor | None = None) -> None:
         """Work on other buffers, of the members `rows` alone where others were retired."""
         self.flat = flat
-        self._views = {k: v.requires_grad_() for k, v in self._unstack(flat).items()}
+        self._views = {k: v.requires_grad_() for k, v in self.unstack(flat).items()}
         self._gradient = torch.empty_like(flat)
-        self._gradient_views = self._unstack(self._gradient)
+        self._gradient_views = self.unstack(self._gradient)
         self._slow = slow.detach().requires_grad_(self.representation.trained)
         if rows is not None and self._fresh:
             self._fresh = [self._fresh[k] for k in rows.tolist()]
             self._own = {k: v[rows] for k, v in self._own.items()}
 
-    def _unstack(self, flat: Tensor) -> dict[str, Tensor]:
+    def unstack(self, flat: Tensor) -> dict[str, Tensor]:
+        """Views of stacked parameters by name, [member, ...]."""
         pieces = torch.split(flat.detach(), self._sizes, dim=1)
         shapes = [(len(flat), *shape) for shape in self._shapes]
         return {n: p.view(s) for n, p, s in zip(self._names, pieces, shapes, strict=True)}
 
-    def _mapped(self, samples: Samples, of_one: OfOne) -> Tensor:
-        """A tensor of each member, all as one program, [member, ...]."""
+    def mapped(
+        self, samples: Samples, of_one: OfOne, views: Named | None = None, slow: Tensor | None = None
+    ) -> Tensor:
+        """A tensor of each member, all as one program, [member, ...]; with other weights than the buffer's,
+        or other slow variables, where they are given."""
 
         def one(
             parameters: Named, own: Named, slow: Tensor, inputs: Named, targets: Named, common: Named
@@ -108,15 +112,16 @@ class Ensemble:
         of_samples = 0 if samples.mapped else None
         axes = (0, 0, 0, of_samples, of_samples, of_samples)
         mapped = vmap(one, in_dims=axes, randomness="different")
+        views, slow = self._views if views is None else views, self._slow if slow is None else slow
         with unfused():
-            return mapped(self._views, self._own, self._slow, samples.inputs, samples.targets, samples.common)
+            return mapped(views, self._own, slow, samples.inputs, samples.targets, samples.common)
 
     def _of_each(self, samples: Samples, of_one: OfOne) -> Tensor:
         """The same, one after the other where they cannot be mapped; without gradients."""
         reason = ""
         if not self.alone:
             try:
-                return self._mapped(samples, of_one)
+                return self.mapped(samples, of_one)
             except Exception as error:
                 reason = _reason(error)
         each = []
@@ -189,7 +194,7 @@ class Ensemble:
         return found
 
     def _by_mapping(self, samples: Samples) -> tuple[Tensor, Tensor | None]:
-        loss = self._mapped(samples, lambda out, y: self.task.loss(out, y).mean())
+        loss = self.mapped(samples, lambda out, y: self.task.loss(out, y).mean())
         slow = [self._slow] if self.representation.trained else []
         gradients = torch.autograd.grad(loss.sum(), [*self._views.values(), *slow])
         self._keep(gradients)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from groktime.fullnet.engine.optimizer import Setting, project, tangent, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
+from groktime.fullnet.engine.valley import valley
 from groktime.fullnet.job import drive
 from groktime.fullnet.members import Bools, Floats, Members, Setup
 from groktime.fullnet.task import Task
@@ -28,6 +29,8 @@ STOP_RULE = (
 METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "converged")
 # Of cells that go on to further spheres: how their directions turned.
 TURNS = ("turned", "straight")
+# Of cells whose drift is asked for: see `fullnet.engine.valley`.
+DRIFTS = ("normal", "overlap", "turn")
 # Cells below stop_loss are looked for, and the batch compacted, once in so many steps.
 _LOOK_EVERY = 100
 
@@ -48,13 +51,15 @@ class SphereState:
 
     `turned` [cell, sphere, budget] : squared angle (radians) from the direction with which a cell came to the
         sphere; `straight` [cell, sphere] : cosine between the turn to the sphere and the one before.
-    `came`, `turn` [row, parameter] : that direction, and the turn that led to it; empty without `shrink`.
+    `came`, `way` [row, parameter] : that direction, and the turn that led to it; empty without `shrink`.
+    `normal`, `overlap`, `turn` [cell, sphere, cutoff] : how decay moves (w, m) there, at the end of the
+    budget.
     """
 
     members: Members
     history: Tensor
     came: Tensor
-    turn: Tensor
+    way: Tensor
     train_loss: Floats
     test_loss: Floats
     train_accuracy: Floats
@@ -62,6 +67,9 @@ class SphereState:
     converged: Bools
     turned: Floats
     straight: Floats
+    normal: Floats
+    overlap: Floats
+    turn: Floats
 
 
 @dataclass(frozen=True)
@@ -79,12 +87,34 @@ class Spheres:
     `shrink`: where cells go on to further spheres, as weight decay would bring them there, what the norm is
     multiplied by each time. Such a cell starts on a sphere with the solution on the one before, Adam's
     moments with it, and never stops before its budget. How far its direction turns is kept, too.
+
+    `along`: values of m, descending, by way of which cells come to their own on their first sphere, likewise;
+    a cell whose own is larger stays there. The first is there as often as the fit takes, under the task's own
+    schedule, which then goes no further: the optimizer would kick the cell off its valley.
+
+    `cutoffs`: weight decays, ascending, at which the drift of (w, m) is measured; none: it is not.
     """
 
     setup: Setup
     budgets: tuple[int, ...]
     gradient: str = "tangent"
     shrink: tuple[float, ...] = ()
+    along: tuple[float, ...] = ()
+    cutoffs: tuple[float, ...] = ()
+
+    @property
+    def stages(self) -> int:
+        """How often a cell is minimized."""
+        return max(len(self.along), 1) + len(self.shrink)
+
+    @property
+    def _goes_on(self) -> bool:
+        return bool(self.shrink or self.along or self.cutoffs)
+
+    def _scheduled(self, step: int) -> int:
+        """The step of the schedule: of each stage, or of the fit, and then its last."""
+        fit = self.along.count(self.along[0]) if self.along else 0
+        return min(step, fit * self.budgets[-1] - 1) if fit else step % self.budgets[-1]
 
     def init(self, members: Sequence[Cell]) -> SphereState:
         adam = self.setup.task.optimizer
@@ -94,38 +124,57 @@ class Spheres:
         history = some.flat.new_full((len(members), self.budgets[-1]), torch.nan)
         shape = (len(members), 1 + len(self.shrink), len(self.budgets))
         a, b, c, d, turned = np.full((5, *shape), np.nan)
-        came, turn = some.flat.new_zeros((2, *(some.flat.shape if self.shrink else (0,))))
+        came, way = some.flat.new_zeros((2, *(some.flat.shape if self.shrink else (0,))))
         found = (a, b, c, d, np.zeros(shape, bool), turned, np.full(shape[:2], np.nan))
-        return SphereState(some, history, came, turn, *found)
+        drifts = np.full((3, *shape[:2], len(self.cutoffs)), np.nan)
+        return SphereState(some, history, came, way, *found, *drifts)
 
     def step(self, state: SphereState) -> int:
-        some, (sphere, done) = state.members, divmod(state.members.step, self.budgets[-1])
+        some, (stage, done) = state.members, divmod(state.members.step, self.budgets[-1])
+        if not done:
+            self._begin(state, stage)
         assert some.norm is not None
-        if sphere and not done:
-            some.norm = some.norm * self.shrink[sphere - 1]
-            project(some.flat, some.norm, some.decays)
-            state.history.fill_(torch.nan)
         loss, gradient, _ = some.gradient()
         if self.gradient == "tangent":
             tangent(gradient, some.flat, some.norm, some.decays)
-        some.advance(gradient, factor=self.setup.task.optimizer.sampling.at(done))
+        some.advance(gradient, factor=self.setup.task.optimizer.sampling.at(self._scheduled(some.step)))
         state.history[:, done] = loss
         return len(some.rows)
+
+    def _begin(self, state: SphereState, stage: int) -> None:
+        """Bring the cells to the m and the sphere of a stage."""
+        some, on_first = state.members, max(len(self.along), 1)
+        assert some.norm is not None
+        if stage < len(self.along):
+            own = torch.tensor([some.starts[row].m for row in some.rows.tolist()])
+            with torch.no_grad():
+                some.slow[:, 0] = own.clamp(min=self.along[stage]).to(some.slow)
+        if stage >= on_first:
+            some.norm = some.norm * self.shrink[stage - on_first]
+            project(some.flat, some.norm, some.decays)
+        state.history.fill_(torch.nan)
 
     def record(self, state: SphereState) -> None:
         some, last = state.members, self.budgets[-1]
         if not some.step:
             return
-        sphere, done = (some.step - 1) // last, (some.step - 1) % last + 1
+        sphere, done = divmod(some.step - 1, last)
+        sphere, done = sphere + 1 - max(len(self.along), 1), done + 1
+        if sphere < 0:
+            return
         if done in self.budgets:
             at = self.budgets.index(done)
             everyone = np.ones(len(some.rows), bool)
             self._write(state, everyone, sphere, slice(at, at + 1), self._settled(state, done))
             if self.shrink:
                 self._turn(state, sphere, done)
+        if done == last and self.cutoffs:
+            found = valley(some, self.cutoffs)
+            for name in DRIFTS:
+                getattr(state, name)[some.rows.numpy(), sphere] = getattr(found, name)
         if done == last and sphere == len(self.shrink):
             some.retire(np.ones(len(some.rows), bool))
-        elif not self.shrink and self.setup.task.stop_loss and done % _LOOK_EVERY == 0:
+        elif not self._goes_on and self.setup.task.stop_loss and done % _LOOK_EVERY == 0:
             self._retire_fitted(state, done)
 
     def _turn(self, state: SphereState, sphere: int, done: int) -> None:
@@ -142,9 +191,9 @@ class Spheres:
             state.turned[cells, sphere, at] = 4 * np.arcsin(np.minimum(chord / 2, 1)) ** 2
         if done == self.budgets[-1]:
             if sphere > 1:
-                state.straight[cells, sphere] = _cosine(turn, state.turn)
+                state.straight[cells, sphere] = _cosine(turn, state.way)
             state.came.copy_(direction)
-            state.turn.copy_(turn)
+            state.way.copy_(turn)
 
     def _retire_fitted(self, state: SphereState, done: int) -> None:
         fitted = (state.history[:, done - 1] < self.setup.task.stop_loss).cpu().numpy()
@@ -176,7 +225,8 @@ class Spheres:
         state.converged[cells, sphere, budgets] = converged[chosen, None]
 
     def result(self, state: SphereState) -> Arrays:
-        return {name: getattr(state, name) for name in METRICS + (TURNS if self.shrink else ())}
+        names = METRICS + (TURNS if self.shrink else ()) + (DRIFTS if self.cutoffs else ())
+        return {name: getattr(state, name) for name in names}
 
 
 def _cosine(one: Tensor, other: Tensor) -> Floats:

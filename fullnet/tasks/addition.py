@@ -14,19 +14,23 @@ from groktime.fullnet.networks import WIDEST
 from groktime.fullnet.seeding import generator
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.reduced.arguments import choice, whole_number
+from groktime.reduced.errors import InputError
 from groktime.reduced.law import Schedule
 
 _TARGET_DIMENSION = 30
 _HIDDEN = 200
 
 
-def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: str = "paper") -> Task:
+def addition(
+    p: int = 10, n_train: int = 45, dim: int | None = None, variant: str = "paper", n_test: int = 0
+) -> Task:
     """Toy addition as in the paper ("paper") or as in the authors' notebook ("official").
 
     paper: 2p - 1 classes (the sum), `dim` = 1, R_linear standardised, R_random ~ N(0, 1), ReLU,
-    Adam 1e-3 for 10,000 steps. official: p classes (the sum mod p), `dim` = 2, R_linear =
-    linspace(-1, 1) in the first coordinate and uniform ±0.3 in the others, R_random uniform
-    (-1, 1), LeakyReLU(0.2), Adam 1e-2 (x 0.2 every 5,000) for 15,000 steps.
+    Adam 1e-3 for 10,000 steps. `n_test`: test pairs, of those whose sum occurs in training, which alone can
+    be right; 0: all pairs that are left. official: p classes (the sum mod p), `dim` = 2, R_linear =
+    linspace(-1, 1) in the first coordinate and uniform ±0.3 in the others, R_random uniform (-1, 1),
+    LeakyReLU(0.2), Adam 1e-2 (x 0.2 every 5,000) for 15,000 steps.
     """
     variant = choice("variant", variant, ("paper", "official"))
     official = variant == "official"
@@ -34,7 +38,9 @@ def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: st
     p = whole_number("p", p, 2, 1000)
     pairs = torch.tensor([(i, j) for i in range(p) for j in range(i, p)])
     n_train = whole_number("n_train", n_train, 1, len(pairs), f"the pairs of {p} symbols")
+    n_test = whole_number("n_test", n_test, 0, len(pairs) - n_train, "the pairs that are left")
     classes = p if official else 2 * p - 1
+    labels = pairs.sum(1) % classes
 
     def representations(seed: int) -> tuple[Tensor, Tensor]:
         g = generator(seed, "representation")
@@ -54,13 +60,22 @@ def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: st
 
         def split(rows: Tensor) -> Split:
             i, j = pairs[rows].unbind(1)
-            label = (i + j) % classes
+            label = labels[rows]
             targets = {"vector": codebook[label], "label": label, "codebook": codebook}
             inputs, ordered = random[i] + random[j], linear[i] + linear[j]
             return Split(inputs, targets, ordered, pairs[rows], common=frozenset({"codebook"}))
 
+        train, rest = order[:n_train], order[n_train:]
+        if n_test:
+            rest = rest[torch.isin(labels[rest], labels[train])]
+            if len(rest) < n_test:
+                raise InputError(
+                    f"n_test = {n_test}: seed {seed} leaves {len(rest)} pairs whose sum occurs in training; "
+                    "expected no more"
+                )
+            rest = rest[:n_test]
         delta = float(torch.linalg.vector_norm(random - linear))
-        return Problem(split(order[:n_train]), split(order[n_train:]), delta, (random, linear))
+        return Problem(split(train), split(rest), delta, (random, linear))
 
     def network() -> nn.Module:
         activation = (lambda: nn.LeakyReLU(0.2)) if official else nn.ReLU
@@ -86,7 +101,7 @@ def addition(p: int = 10, n_train: int = 45, dim: int | None = None, variant: st
         relative=True,
         messiness=True,
         stop_loss=1e-5,
-        settings={"p": p, "dim": dim, "variant": variant},
+        settings={"p": p, "dim": dim, "variant": variant, **({"n_test": n_test} if n_test else {})},
     )
 
 

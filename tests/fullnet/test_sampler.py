@@ -22,7 +22,8 @@ from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition
 from groktime.reduced.boundary import bracket
 from groktime.reduced.errors import InputError
-from groktime.reduced.landscape import DIMS, SCHEMA, open_landscape
+from groktime.reduced.landscape import open_landscape
+from groktime.reduced.landscape_schema import DIMS, SCHEMA
 
 QUIET = Machine(progress=False)
 

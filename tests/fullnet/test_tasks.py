@@ -94,6 +94,29 @@ def test_the_activation_is_that_of_the_variant() -> None:
     assert answers == pytest.approx({"paper": 0.0, "official": -0.04})
 
 
+@pytest.mark.parametrize(("p", "n_train", "n_test"), [(30, 300, 150), (50, 800, 400), (10, 25, 9)])
+def test_pairs_are_tested_whose_sum_is_known(p: int, n_train: int, n_test: int) -> None:
+    """They are among those that are left, and of one number for all seeds; training pairs are as without."""
+    task, plain = (addition(p, n_train, variant="paper", n_test=n) for n in (n_test, 0))
+    for seed in range(3):
+        one, other = (t.problem(seed, n_train) for t in (task, plain))
+        assert torch.equal(one.train.inputs, other.train.inputs)
+        assert len(one.test) == n_test
+        assert set(one.test.targets["label"].tolist()) <= set(one.train.targets["label"].tolist())
+        left = (
+            {tuple(pair) for pair in other.test.symbols.tolist()} if other.test.symbols is not None else set()
+        )
+        assert one.test.symbols is not None and {tuple(x) for x in one.test.symbols.tolist()} <= left
+    assert "n_test" not in plain.settings
+
+
+def test_more_known_sums_than_there_are_is_told() -> None:
+    with pytest.raises(InputError, match=r"n_test = 30: seed 0 leaves .* expected no more"):
+        addition(10, 25, variant="paper", n_test=30).problem(0, 25)
+    with pytest.raises(InputError, match="n_test = 31: expected a whole number, 0 to 30"):
+        addition(10, 25, n_test=31)
+
+
 def test_the_ordered_representation_of_the_paper_is_the_standardised_sum() -> None:
     whole = everything(addition().problem(4, 45))
     assert whole.ordered is not None

@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 
 from groktime.cli import main
-from groktime.reduced.landscape import DIMS, Landscape
+from groktime.reduced.landscape import Landscape
+from groktime.reduced.landscape_schema import DIMS
 
 Change = Callable[[xr.Dataset], xr.Dataset]
 

@@ -16,7 +16,8 @@ import xarray as xr
 from groktime.fullnet.runs import RUNS, Runs, open_runs
 from groktime.reduced import heaps, json_text, netcdf
 from groktime.reduced.errors import InputError
-from groktime.reduced.landscape import LANDSCAPE, Landscape, open_landscape
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.landscape_schema import LANDSCAPE
 from groktime.reduced.sources import open_value
 
 CELLS = ("seed", "n_train", "budget", "m", "alpha")

@@ -12,7 +12,8 @@ import xarray as xr
 
 from groktime.reduced.arrays import unmasked
 from groktime.reduced.errors import InputError
-from groktime.reduced.landscape import DIMS, SCHEMA, Landscape, open_landscape
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.landscape_schema import DIMS, SCHEMA
 from groktime.reduced.prediction import predict
 from groktime.reduced.shipped import shipped
 from groktime.reduced.surface import surface_of

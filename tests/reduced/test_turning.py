@@ -154,7 +154,7 @@ def test_the_flow_with_it_is_scipys() -> None:
     settings: dict[str, Any] = {
         "gamma": gamma, "ratio": ratio, "u": start[0], "m": start[1], "generalized": at, "memorized": at,
     }  # fmt: skip
-    found = integrate(wall, domain, **settings, turning=turning)
+    found = integrate(wall, domain, **settings, mobility=turning)
     assert found.status[0] is Status.GENERALIZES
     assert found.generalized[0] == pytest.approx(exact.t_events[0][0], rel=1e-4)
     plain = integrate(wall, domain, **settings)
