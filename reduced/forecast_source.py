@@ -25,6 +25,7 @@ AXES = ("gamma", "eta_d", "alpha")
 # 18 teacher-student networks, 2.8 % on 6 small MLPs and 3.5 % on 4 small transformers on a + b, those that
 # the scheme was chosen on (docs/forecast.md).
 FORECAST_ERROR = 0.03
+_RECORD = 0.015  # half of what records are apart, in ln of the time since the start (`fullnet.forecast`)
 _NEAR = 1e-9  # in ln: a setting that was forecast is read as such
 _WORSE = (*ORDER, Status.UNFITTED)  # what can become of a network, the worse the later
 
@@ -121,6 +122,8 @@ class ForecastSource:
         error = np.where(goes, found.error, np.nan)
         # what was trained without hastening is off by nothing
         own = np.where(error > 0, np.hypot(error, ndtri(1 - TAIL) * FORECAST_ERROR), error)
+        if forecast.start:  # the interval is the run's own: no seeds beside it hide how its time is read
+            own = np.maximum(own, _RECORD)
         nowhere = np.where(status == Status.OUTSIDE, np.nan, np.inf)
         steps = forecast.real_steps[rows]
         details = np.empty(time.shape, object)
