@@ -33,10 +33,10 @@ def test_a_cell_and_a_system_are_scored_by_hand() -> None:
     assert at_one.median == 112.5
     told = Told(t_grok=112.5, low=90.0, high=130.0, steps=45.0, seconds=3.0)
     row = line(at_one, told)
-    assert row[4:8] == ["3 of 4", "112", "112", "+0 %"]
+    assert row[4:9] == ["3 of 4", "1 (0)", "112", "112", "+0 %"]
     error = np.mean([112.5 / 80 - 1, 112.5 / 100 - 1, 1 - 112.5 / 125])
-    assert row[8] == f"{100 * error:.1f} %"
-    assert (row[10], row[13]) == ("67 %", "2.5")
+    assert row[9] == f"{100 * error:.1f} %"
+    assert (row[11], row[14]) == ("67 %", "2.5")
     found = total("modular-mlp", [(at_one, told), (weak, Told(250.0, 180.0, 300.0, 100.0, 1.0))])
     assert found[2] == f"{100 * (0 + 250 / 225 - 1) / 2:.1f} %"
     assert found[5] == f"{100 * np.mean([225 / 200 - 1, 1 - 225 / 250]):.1f} %"  # 112.5 at γ = 1
