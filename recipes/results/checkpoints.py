@@ -94,12 +94,12 @@ def left(system: System, seed: int) -> tuple[float, list[Checkpoint]]:
     return t_grok, [min(held, key=lambda c: abs(c.step - share * t_grok)) for share in SHARES]
 
 
-def told(system: System, seed: int) -> Arrays:
+def told(system: System, seed: int, bare: bool) -> Arrays:
     """Step, t_grok, and of the forecasts with moments and without, [2, share]: t_grok, low, high, steps."""
     t_grok, starts = left(system, seed)
     found = np.full((2, len(starts), 4), np.nan)
     for k, start in enumerate(starts):
-        for known in (True, False):
+        for known in (True, False)[: 1 + bare]:
             begun = start if known else replace(start, moments=None, updates=0)
             made = forecast(
                 replace(system.task(), start=begun), gamma=system.gamma, seeds=[seed],
@@ -117,6 +117,7 @@ def run(
     *,
     systems: Annotated[tuple[str, ...], f"which of {', '.join(SYSTEMS)} (all)"] = tuple(SYSTEMS),
     first: Annotated[int, "the first seed (95)"] = 95,
+    bare: Annotated[bool, "forecast without the optimizer's moments, too"] = False,
 ) -> None:
     check_systems(systems, SYSTEMS)
     out.mkdir(parents=True, exist_ok=True)
@@ -124,7 +125,7 @@ def run(
     for name in systems:
         files = [out / f"{name}-{seed}.npz" for seed in range(first, first + seeds)]
         every = [
-            kept(file, lambda name=name, seed=seed: told(SYSTEMS[name], seed))  # type: ignore[misc]
+            kept(file, lambda name=name, seed=seed: told(SYSTEMS[name], seed, bare))  # type: ignore[misc]
             for seed, file in enumerate(files, first)
         ]
         rows += scored(SYSTEMS[name].name, every)
@@ -149,7 +150,7 @@ def scored(name: str, every: Sequence[Arrays]) -> list[list[str]]:
                 name, f"{100 * share:.0f} %", f"{np.median(t_grok):,.0f}", f"{np.median(to_go):,.0f}",
                 _error(error[:, 0]), f"{100 * np.mean(np.abs(found[:, 0, 0] / t_grok - 1)):.1f} %",
                 f"{int(((low <= t_grok) & (t_grok <= high)).sum())} of {len(t_grok)}",
-                f"{np.median(found[:, 0, 3] / to_go):.2f}", _error(error[:, 1]),
+                f"{np.median(found[:, 0, 3] / to_go):.2f}", _error(error[:, 1]) if np.isfinite(error[:, 1]).any() else "–",
             ]
         )  # fmt: skip
     return rows
