@@ -150,7 +150,8 @@ def scored(name: str, every: Sequence[Arrays]) -> list[list[str]]:
                 name, f"{100 * share:.0f} %", f"{np.median(t_grok):,.0f}", f"{np.median(to_go):,.0f}",
                 _error(error[:, 0]), f"{100 * np.mean(np.abs(found[:, 0, 0] / t_grok - 1)):.1f} %",
                 f"{int(((low <= t_grok) & (t_grok <= high)).sum())} of {len(t_grok)}",
-                f"{np.median(found[:, 0, 3] / to_go):.2f}", _error(error[:, 1]) if np.isfinite(error[:, 1]).any() else "–",
+                f"{np.median(found[:, 0, 3] / to_go):.2f}",
+                _error(error[:, 1]) if np.isfinite(error[:, 1]).any() else "–",
             ]
         )  # fmt: skip
     return rows
