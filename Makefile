@@ -1,12 +1,13 @@
 # make run   predict when networks grok, train eight that the landscape has not seen, compare
 # make test  run the tests
 # make coverage  the same, with the lines that no test runs
+# make docs  build the site of the documentation into site/
 # Each makes its own virtual environment in .venv; both need torch, for which constraints.txt names a version.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test coverage lint clean
+.PHONY: run test coverage lint docs clean
 
 # The landscape holds seeds 0 to 7: the networks of seeds 100 to 103 are new to it.
 run: .venv/train
@@ -37,6 +38,9 @@ lint: .venv/test
 	$(BIN)/mypy
 	$(BIN)/mypy tests benchmarks/house.py
 
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 .venv/train: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
@@ -47,5 +51,10 @@ lint: .venv/test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@ .venv/train
 
+.venv/docs: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@ .venv/train
+
 clean:
-	rm -rf .venv out
+	rm -rf .venv out site
