@@ -41,7 +41,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """LaTeX becomes MathML, which browsers show by themselves."""
+    """LaTeX becomes MathML, which browsers show by themselves; a prompt is style, so that it is not copied."""
+    content = content.replace('<span class="gp">$ </span>', '<span class="gp"></span>')
     return re.sub(
         r'<span class="arithmatex">\\\((.*?)\\\)</span>',
         lambda found: str(convert(html.unescape(found[1]))),
