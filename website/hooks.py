@@ -41,7 +41,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """LaTeX becomes MathML, which browsers show by themselves; a prompt is style, so that it is not copied."""
+    """LaTeX becomes MathML, which browsers show by themselves; a prompt is style, and so not copied."""
     content = content.replace('<span class="gp">$ </span>', '<span class="gp"></span>')
     return re.sub(
         r'<span class="arithmatex">\\\((.*?)\\\)</span>',
