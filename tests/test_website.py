@@ -10,7 +10,7 @@ import pytest
 
 import groktime
 from groktime.recipes.registry import catalogue
-from website import gallery, reference
+from website import gallery, notebooks, reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -86,3 +86,15 @@ def test_types_of_attributes_end_a_sentence() -> None:
         "- `rule`: what trains it",
         "    by default.",
     ]
+
+
+def test_a_notebook_is_a_page_with_its_pictures() -> None:
+    made = notebooks.pages(ROOT / "notebooks")
+    for name, page in made.items():
+        if isinstance(page, bytes):
+            assert page.startswith(b"\x89PNG")
+        else:
+            assert page.startswith("# ") and name in (ROOT / "mkdocs.yml").read_text()
+            for picture in re.findall(r"!\[[^]]*\]\((.*?)\)", page):
+                assert f"notebooks/{picture}" in made
+    assert sum(isinstance(page, str) for page in made.values()) == 3

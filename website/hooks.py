@@ -12,7 +12,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from website import gallery, reference
+from website import gallery, notebooks, reference
 
 ROOT = Path(__file__).parents[1]
 # Files at the root, which GitHub shows there, and their pages.
@@ -25,23 +25,25 @@ OF_ROOT = {
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Pages of the files at the root, the gallery and the reference."""
-    made = {page: _of_root(name) for name, page in OF_ROOT.items()}
+    """Pages of the files at the root, the gallery, the reference and the notebooks."""
+    made: dict[str, str | bytes] = {page: _of_root(name) for name, page in OF_ROOT.items()}
     made |= {"gallery.md": gallery.page(ROOT / "docs"), **reference.pages()}
+    made |= notebooks.pages(ROOT / "notebooks")
     for page, text in made.items():
         files.append(File.generated(config, page, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links from docs/ to the files at the root lead to their pages."""
+    """Links from docs/ to the files at the root and to notebooks lead to their pages."""
     for name, made in OF_ROOT.items():
         markdown = re.sub(rf"\]\((\.\./)+{re.escape(name)}", f"](/{made}", markdown)
-    return markdown
+    return re.sub(r"\]\((?:\.\./)+notebooks/(\S+)\.ipynb\)", r"](/notebooks/\1.md)", markdown)
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """LaTeX becomes MathML, which browsers show by themselves."""
+    """LaTeX becomes MathML, which browsers show by themselves; a prompt is style, and so not copied."""
+    content = content.replace('<span class="gp">$ </span>', '<span class="gp"></span>')
     return re.sub(
         r'<span class="arithmatex">\\\((.*?)\\\)</span>',
         lambda found: str(convert(html.unescape(found[1]))),
