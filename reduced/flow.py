@@ -131,6 +131,27 @@ def integrate(
     return run.result()
 
 
+@dataclass(frozen=True)
+class _Crossing:
+    """Lanes that pass a test within a step that starts at `time` (in γ s) and is h long, up to the share
+    `last` of it; [lane] each."""
+
+    lane: NDArray[np.intp]
+    step: Step
+    last: Floats
+    time: Floats
+    h: Floats
+
+    @staticmethod
+    def joined(each: list[_Crossing]) -> _Crossing:
+        """All of them, one after another."""
+        return _Crossing(
+            np.concatenate([x.lane for x in each]),
+            Step.joined([x.step for x in each]),
+            *(np.concatenate([getattr(x, name) for x in each]) for name in ("last", "time", "h")),
+        )
+
+
 class _Run:
     def __init__(
         self,
@@ -150,21 +171,22 @@ class _Run:
         self.generalized, self.memorized = generalized, memorized
         self.largest = np.array(largest_move)[:, None]
         self.status = np.full(n, Status.NEVER, dtype=object)
-        self.t_generalized, self.t_memorized = np.full((2, n), np.nan)
+        self.times = np.full((2, n), np.nan)  # s of memorized and of generalized
+        self.crossings: tuple[list[_Crossing], list[_Crossing]] = ([], [])
         self.end = np.stack([u, m])
         self.steps = np.zeros(n, np.intp)
         self.record = record
         self.trail: list[list[tuple[float, float, float, Step]]] = [[] for _ in range(n if record else 0)]
-        self.all_gamma = gamma[: len(self.trail)]
+        self.all_gamma = gamma
 
         inside = domain.contains(u, m)
         self.status[~inside] = Status.OUTSIDE
         ready = np.zeros(n, bool)
         ready[inside] = generalized(u[inside], m[inside]) >= 0
-        self.status[ready], self.t_generalized[ready] = Status.ALREADY, 0.0
+        self.status[ready], self.times[1, ready] = Status.ALREADY, 0.0
         fitted = np.zeros(n, bool)
         fitted[inside] = memorized(u[inside], m[inside]) >= 0
-        self.t_memorized[fitted] = 0.0
+        self.times[0, fitted] = 0.0
 
         # the lanes still in motion, and their state
         self.active = np.flatnonzero(inside & ~ready & (gamma > 0))
@@ -273,7 +295,7 @@ class _Run:
 
     def _accept(self, step: Step, k: NDArray[np.intp], h: Floats) -> NDArray[np.bool_]:
         """Take the step for the lanes k: find its events in order; which of the lanes are done."""
-        domain, lane, gamma = self.domain, self.active[k], self.gamma[k]
+        domain, lane = self.domain, self.active[k]
         bounds = (domain.u_low, domain.u_high, domain.m_low, domain.m_high)
 
         def inside(u: Floats, m: Floats) -> Floats:
@@ -286,16 +308,18 @@ class _Run:
         last[off] = _first(lambda u, m: -inside(u, m), step.lanes(off), last[off])
         end = step.at(last)
 
-        for test, when in ((self.memorized, self.t_memorized), (self.generalized, self.t_generalized)):
+        for which, test in enumerate((self.memorized, self.generalized)):
+            when = self.times[which]
             crossed = np.isnan(when[lane])
-            if not crossed.any():
-                continue
-            crossed[crossed] = test(*end[:, crossed]) >= 0
-            share = _first(test, step.lanes(crossed), last[crossed])
-            when[lane[crossed]] = (self.time[k][crossed] + share * h[crossed]) / gamma[crossed]
-        grown = ~np.isnan(self.t_generalized[lane])
-        last[grown] = (self.t_generalized[lane][grown] * gamma[grown] - self.time[k][grown]) / h[grown]
-        end[:, grown] = step.at(last)[:, grown]
+            if crossed.any():
+                crossed[crossed] = test(*end[:, crossed]) >= 0
+            if crossed.any():
+                when[lane[crossed]] = np.inf  # when in this step, is looked for in `_locate`
+                at = _Crossing(
+                    lane[crossed], step.lanes(crossed), last[crossed], self.time[k[crossed]], h[crossed]
+                )
+                self.crossings[which].append(at)
+        grown = ~np.isnan(self.times[1][lane])
 
         u, m = step.end
         end_of_share = off & (((m < bounds[2]) & (bounds[2] == 0)) | ((m > bounds[3]) & (bounds[3] == 1)))
@@ -328,7 +352,31 @@ class _Run:
         self.state, self.time, self.h = self.state[:, stay], self.time[stay], self.h[stay]
         self.here = self.here[:, stay]
 
+    def _locate(self) -> None:
+        """When within their steps the lanes crossed, and where those that generalized ended: of all at once,
+        since a bisection costs as many calls for one lane as for all."""
+        for which, test in enumerate((self.memorized, self.generalized)):
+            if not self.crossings[which]:
+                continue
+            at = _Crossing.joined(self.crossings[which])
+            gamma = self.all_gamma[at.lane]
+            when = (at.time + _first(test, at.step, at.last) * at.h) / gamma
+            self.times[which, at.lane] = when
+            if which == 0:
+                continue
+            last = (when * gamma - at.time) / at.h
+            u, m = at.step.at(last)
+            low, high = self.domain.m_low, self.domain.m_high
+            over = at.step.end[1]  # held at an end of m that is an end of the share itself
+            m = np.where((over < low) & (low == 0), low, np.where((over > high) & (high == 1), high, m))
+            self.end[:, at.lane] = u, m
+            if self.record:
+                for number, share in zip(at.lane, last, strict=True):
+                    time, h, _, step = self.trail[number][-1]
+                    self.trail[number][-1] = time, h, share, step
+
     def result(self) -> FlowResult:
+        self._locate()
         trajectories = tuple(
             Trajectory(
                 np.array([t for t, *_ in trail]) / g,
@@ -336,10 +384,10 @@ class _Run:
                 (trail[-1][0] + trail[-1][1] * trail[-1][2]) / g if trail else 0.0,
                 tuple(step for *_, step in trail),
             )
-            for trail, g in zip(self.trail, self.all_gamma, strict=True)
+            for trail, g in zip(self.trail, self.all_gamma, strict=False)
         )
         u, m = self.end
-        return FlowResult(self.status, self.t_generalized, self.t_memorized, u, m, self.steps, trajectories)
+        return FlowResult(self.status, self.times[1], self.times[0], u, m, self.steps, trajectories)
 
 
 def _first(test: Test, step: Step, last: Floats) -> Floats:

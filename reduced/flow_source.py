@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any, Unpack
 
@@ -15,7 +16,7 @@ from groktime.reduced import closed_form, remarks
 from groktime.reduced.drift_form import Way
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status, Trajectory
-from groktime.reduced.geometry import Geometry, Sheet, critical_norm, on_balance, on_level
+from groktime.reduced.geometry import Geometry, contours, critical_norms
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.source import About, Lanes, Options, Readings, option
 from groktime.reduced.starts import check_option
@@ -38,13 +39,23 @@ class FlowDetail:
     """What is behind the times of one seed at one lane.
 
     `geometry` is that of the printed form, on the contour of its level; `balance` that of the corrected one.
-    `trajectory` is the integrated (u, m) in s = η_D t, None where nothing moves.
+    `lane` is (γ, η_R/η_D, u, m), None where decay takes w through 0 in a step.
     """
 
     geometry: Geometry
     balance: Geometry
-    trajectory: Trajectory | None
     system: System
+    lane: tuple[float, float, float, float] | None
+
+    @cached_property
+    def trajectory(self) -> Trajectory | None:
+        """The integrated (u, m) in s = η_D t, None where nothing moves: integrated when it is asked for, as
+        the times of many lanes need no paths."""
+        if self.lane is None:
+            return None
+        gamma, ratio, u, m = self.lane
+        result, *_ = self.system.flow(gamma=gamma, ratio=ratio, u=u, m=m, wall=False, record=True)
+        return result.trajectories[0] if result.trajectories[0].steps else None
 
 
 @dataclass(frozen=True)
@@ -161,7 +172,7 @@ def _read_seed(
     _, first, place = np.unique(keys, axis=1, return_index=True, return_inverse=True)
     place = place.ravel()
     g, r, u, start = each[:, first]
-    result, low, high = system.flow(gamma=g, ratio=r, u=u, m=start, wall=wall, record=level is not None)
+    result, low, high = system.flow(gamma=g, ratio=r, u=u, m=start, wall=wall)
     strong = gamma * eta_d >= 1  # a single step of decay takes w through 0: no flow describes it
     status = np.where(strong, Status.COLLAPSES, result.status[place])
     goes = (status == Status.GENERALIZES) | (status == Status.ALREADY)
@@ -181,25 +192,23 @@ def _read_seed(
     if level is None:
         return out
     more = _further(system, g, r, u, start)
-    shapes = [_shapes(system, each[:, k], level) for k in first]
+    shapes = _shapes(system, g, r, u, start, level)
     details = np.empty(len(lanes), object)
     forms = np.full((len(lanes), len(FORMS)), np.nan)
-    norm = np.full(len(lanes), np.nan)
-    for k, at in enumerate(place):
+    waits = ~strong & (out["status"] != Status.ALREADY) & (out["status"] != Status.UNFITTED)
+    for k, at in enumerate(place.tolist()):
         geometry, balance = shapes[at]
-        trajectory = result.trajectories[at] if result.trajectories[at].steps else None
         if strong[k]:
             line = _one_dimensional(level, geometry.w_start, float("nan"), geometry.m_start)
-            details[k] = FlowDetail(line, line, None, system)
+            details[k] = FlowDetail(line, line, system, None)
             continue
-        details[k] = FlowDetail(geometry, balance, trajectory, system)
-        if out["status"][k] in (Status.ALREADY, Status.UNFITTED):  # nothing to wait for, and no form of it
-            norm[k] = geometry.w_start
-            continue
-        forms[k] = _forms(system, geometry, balance, gamma[k], eta_d[k], eta_r[k])
-        if trajectory is not None and np.isfinite(out["t_grok"][k]):
-            norm[k] = float(np.exp(trajectory.at(out["t_grok"][k] * eta_d[k])[0][0]))
-    waits = np.isfinite(out["t_grok"]) & (out["status"] != Status.ALREADY)
+        details[k] = FlowDetail(geometry, balance, system, (g[at], r[at], u[at], start[at]))
+        if waits[k]:  # or else there is nothing to wait for, and no form of it
+            forms[k] = _forms(system, geometry, balance, gamma[k], eta_d[k], eta_r[k])
+    from_here = np.array([geometry.w_start for geometry, _ in shapes])[place]
+    norm = np.where(waits, np.exp(result.u[place]), from_here)
+    norm[strong | (waits & np.isnan(out["t_grok"]))] = np.nan
+    waits &= np.isfinite(out["t_grok"])
     out |= {"details": details, "norm": norm}
     # on another metric a network may get there that does not by Eq. 6
     of_drift = known & (out["status"] != Status.ALREADY)
@@ -229,21 +238,29 @@ def _further(system: System, gamma: Floats, ratio: Floats, u: Floats, m: Floats)
     return out
 
 
-def _shapes(system: System, lane: Floats, level: float) -> tuple[Geometry, Geometry]:
-    """The geometry on the contour of `level`, and on that on which decay and loss balance, of a lane
-    (γ, η_R/η_D, u, m)."""
-    surface, domain = system.surface, system.surface.domain
-    gamma, ratio = map(float, lane[:2])
-    u, m = (float(x) for x in domain.snapped(lane[2], lane[3]))
-    inside = bool(domain.contains(np.array(u), np.array(m)))
-    if surface.two_dimensional and inside:
-        sheet = Sheet.of(surface, domain, m)
-        geometry = on_level(surface, sheet, level, u, m, system.generalized)
-        balance = on_balance(surface, sheet, level, u, m, system.generalized, gamma, ratio)
-        return geometry, balance
-    end = critical_norm(domain, u, m, system.generalized) if inside else float("nan")
-    line = _one_dimensional(level, float(np.exp(u)), end, m)
-    return line, line
+def _shapes(
+    system: System, gamma: Floats, ratio: Floats, u: Floats, m: Floats, level: float
+) -> list[tuple[Geometry, Geometry]]:
+    """Of each lane the geometry on the contour of `level`, and on that on which decay and loss balance."""
+    surface, domain, generalized = system.surface, system.surface.domain, system.generalized
+    u, m = domain.snapped(u, m)
+    inside = domain.contains(u, m)
+    end = np.full(len(u), np.nan)
+    known: Iterator[tuple[Geometry, Geometry]] = iter(())
+    if surface.two_dimensional:
+        lanes = {name: x[inside] for name, x in {"u": u, "m": m, "gamma": gamma, "ratio": ratio}.items()}
+        known = zip(*contours(surface, domain, generalized, level, **lanes), strict=True)
+    else:
+        starts, place = np.unique(u[inside], return_inverse=True)
+        end[inside] = critical_norms(domain, starts, np.full(len(starts), domain.m_low), generalized)[place]
+    lines = [
+        _one_dimensional(level, w, e, x)
+        for w, e, x in zip(np.exp(u).tolist(), end.tolist(), m.tolist(), strict=True)
+    ]
+    contoured = inside & surface.two_dimensional
+    return [
+        next(known) if mine else (line, line) for mine, line in zip(contoured.tolist(), lines, strict=True)
+    ]
 
 
 def _one_dimensional(level: float, w: float, end: float, m: float) -> Geometry:

@@ -6,17 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groktime.reduced.surface import Domain, LossSurface
+from groktime.reduced.surface import Domain, LossSurface, Surface
 
 Floats = NDArray[np.float64]
 Test = Callable[[Floats, Floats], Floats]
 
 _ROWS = 61
 _COLUMNS = 601
+_BLOCK = 8  # columns that are looked at together, at first
+_BISECTIONS = 30
+_AT_ONCE = 64  # lanes whose rows stay in the cache
 
 
 @dataclass(frozen=True)
@@ -41,148 +45,224 @@ class Geometry:
     m: Floats
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """The loss and its slopes [row of m, column of u] below the start's m, where contours are looked for."""
-
-    rows: Floats
-    grid: Floats
-    loss: Floats
-    lu: Floats
-    lm: Floats
-
-    @staticmethod
-    def of(surface: LossSurface, domain: Domain, m: float) -> Sheet:
-        rows = np.linspace(domain.m_low, m, _ROWS)
-        grid = np.linspace(domain.u_low, domain.u_high, _COLUMNS)
-        u, at = np.broadcast_arrays(grid[None], rows[:, None])
-        values = surface.derivatives(u.ravel(), at.ravel(), second=False)[:3]
-        return Sheet(rows, grid, *(v.reshape(u.shape) for v in values))
-
-
-def on_level(
-    surface: LossSurface, sheet: Sheet, level: float, u: float, m: float, generalized: Test
-) -> Geometry:
-    """The geometry on the contour on which the training loss is `level` (a convention)."""
-    place = _last_crossing(sheet.grid, np.log(sheet.loss) - np.log(level))
-    return _geometry(place, sheet.rows, level, u, m, surface, generalized)
-
-
-def on_balance(
+def contours(
     surface: LossSurface,
-    sheet: Sheet,
-    level: float,
-    u: float,
-    m: float,
+    domain: Domain,
     generalized: Test,
-    gamma: float,
-    ratio: float,
-) -> Geometry:
-    """The geometry on the contour along which the flow slides.
+    level: float,
+    *,
+    u: Floats,
+    m: Floats,
+    gamma: Floats,
+    ratio: Floats,
+) -> tuple[list[Geometry], list[Geometry]]:
+    """The geometries of lanes with starts u, m, decays γ and ρ = η_R/η_D, [lane] each, on two contours:
 
-    There the loss does not change, dl/ds = 0 under Eq. 6, which is
+    that on which the training loss is `level` (a convention), and that along which the flow slides. There
+    the loss does not change, dl/ds = 0 under Eq. 6, which is
     (∂l/∂u)²/w² + ρ (∂l/∂m)² + γ ∂l/∂u = 0 (reduced.derivation.balance_condition). It is looked for
     from the contour of `level` on, towards larger w first.
     """
-    rows, grid, loss, lu, lm = sheet.rows, sheet.grid, sheet.loss, sheet.lu, sheet.lm
-    wins = lu**2 * np.exp(-2 * grid)[None] + ratio * lm**2 + gamma * lu  # > 0: loss outweighs decay
-    wins = np.where(lu < 0, wins, -np.inf)
-    place = np.full(len(rows), np.nan)
-    for j in range(len(rows)):
-        above = np.flatnonzero(loss[j] >= level)
-        start = int(above[-1]) if len(above) else 0
-        losing = np.flatnonzero(wins[j, start:] <= 0)
-        if len(losing) and losing[0] > 0:
-            place[j] = _between(grid, wins[j], start + int(losing[0]) - 1)
-        elif len(losing):
-            winning = np.flatnonzero(wins[j, :start] > 0)
-            if len(winning):
-                place[j] = _between(grid, wins[j], int(winning[-1]))
-    return _geometry(place, rows, level, u, m, surface, generalized)
+    on_level: list[Geometry] = []
+    on_balance: list[Geometry] = []
+    grid = np.linspace(domain.u_low, domain.u_high, _COLUMNS)
+    reaching = _reaching(surface, level, grid)
+    for start in range(0, len(u), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        rows = np.linspace(domain.m_low, m[some], _ROWS, axis=-1)  # [lane, row]
+        _, first, same = np.unique(m[some], return_index=True, return_inverse=True)
+        last = np.stack([_last(reaching(rows[i])) for i in first])[same.ravel()]
+        search = _Search(surface, grid, rows.ravel(), *(np.repeat(x[some], _ROWS) for x in (gamma, ratio)))
+        places = search.level(last.ravel(), level), search.balance(np.maximum(last, 0).ravel())
+        for found, place in zip((on_level, on_balance), places, strict=True):
+            found += _geometries(
+                surface, generalized, level, u[some], m[some], place.reshape(rows.shape), rows
+            )
+    return on_level, on_balance
 
 
-def critical_norm(domain: Domain, u: float, m: float, generalized: Test) -> float:
-    """ln w_c: the largest norm up to the start at which the test metric passes (NaN: none)."""
-    grid = np.linspace(domain.u_low, min(u, domain.u_high), _COLUMNS)
-    margin = generalized(grid, np.full_like(grid, m))
-    passed = np.flatnonzero(margin >= 0)
-    if not len(passed):
-        return float("nan")
-    last = int(passed[-1])
-    return float(grid[last]) if last == len(grid) - 1 else _between(grid, margin, last)
+def _reaching(surface: LossSurface, level: float, grid: Floats) -> Callable[[Floats], NDArray[np.bool_]]:
+    """Whether the loss is `level` or more along the columns of the grid, as a function of rows m."""
+    if isinstance(surface, Surface):
+        return surface.train_loss.reaching(level, grid)
+
+    def on(rows: Floats) -> NDArray[np.bool_]:
+        u, at = np.broadcast_arrays(grid[None], rows[:, None])
+        return (surface.derivatives(u.ravel(), at.ravel(), second=False)[0] >= level).reshape(u.shape)
+
+    return on
 
 
-def _last_crossing(grid: Floats, height: Floats) -> Floats:
-    """In each row the largest u at which the height falls through 0 (NaN: nowhere)."""
-    place = np.full(len(height), np.nan)
-    for j, row in enumerate(height):
-        above = np.flatnonzero(row >= 0)
-        if len(above) and above[-1] < len(grid) - 1:
-            place[j] = _between(grid, row, int(above[-1]))
-    return place
+def _last(hit: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """In each row the last column that is hit, -1 where none is."""
+    return np.where(hit.any(1), hit.shape[1] - 1 - hit[:, ::-1].argmax(1), -1)
 
 
-def _between(grid: Floats, values: Floats, i: int) -> float:
-    a, b = values[i], values[i + 1]
-    share = a / (a - b) if np.isfinite(b) and a != b else 0.0
-    return float(grid[i] + share * (grid[i + 1] - grid[i]))
+@dataclass(frozen=True)
+class _Search:
+    """Where contours cross rows of m, of which each has a γ and a ρ; [row] each."""
+
+    surface: LossSurface
+    grid: Floats
+    m: Floats
+    gamma: Floats
+    ratio: Floats
+
+    def level(self, last: NDArray[np.intp], level: float) -> Floats:
+        """In each row the largest u at which the loss falls through `level`; `last`: the last column that
+        reaches it. NaN: nowhere."""
+        place = np.full(len(last), np.nan)
+        k = np.flatnonzero((last >= 0) & (last < len(self.grid) - 1))
+        column = last[k][:, None] + np.arange(2)
+        place[k] = self._between(last[k], np.log(self._loss(k, column)[0]) - np.log(level))
+        return place
+
+    def balance(self, start: NDArray[np.intp]) -> Floats:
+        """In each row where decay begins to outweigh the loss, from the column `start` on, or else before it.
+        NaN: nowhere."""
+        place = np.full(len(start), np.nan)
+        every = np.arange(len(start))
+        losing = self._wins(every, start[:, None])[:, 0] <= 0
+        after = self._next(every[~losing], start[~losing] + 1, 1, lambda wins: wins <= 0) - 1
+        before = self._next(every[losing], start[losing] - 1, -1, lambda wins: wins > 0)
+        for k, column in ((every[~losing], after), (every[losing], before)):
+            k, column = k[column >= 0], column[column >= 0]
+            place[k] = self._between(column, self._wins(k, column[:, None] + np.arange(2)))
+        return place
+
+    def _next(
+        self, rows: NDArray[np.intp], start: NDArray[np.intp], step: int, test: Callable[[Floats], Any]
+    ) -> NDArray[np.intp]:
+        """The first column from `start` on in steps of ±1 that passes the test; -1 where none does."""
+        found, at, left = np.full(len(rows), -1), start.copy(), np.arange(len(rows))
+        width = _BLOCK
+        while left.size:
+            column = at[left][:, None] + step * np.arange(width)
+            there = (column >= 0) & (column < len(self.grid))
+            hit = there & test(self._wins(rows[left], np.clip(column, 0, len(self.grid) - 1)))
+            some = hit.any(1)
+            found[left[some]] = column[some, hit[some].argmax(1)]
+            at[left] += step * width
+            left = left[~some & there[:, -1]]
+            width = min(2 * width, 8 * _BLOCK)
+        return found
+
+    def _loss(self, rows: NDArray[np.intp], column: NDArray[np.intp]) -> Floats:
+        """The loss and its slopes ∂u, ∂m at columns [row, column]: [3, row, column]."""
+        u, m = np.broadcast_arrays(self.grid[column], self.m[rows][:, None])
+        values = self.surface.derivatives(u.ravel(), m.ravel(), second=False)[:3]
+        return np.array(values).reshape(3, *u.shape)
+
+    def _wins(self, rows: NDArray[np.intp], column: NDArray[np.intp]) -> Floats:
+        """By how much the loss outweighs decay at columns [row, column]; above 0 where it does."""
+        _, lu, lm = self._loss(rows, column)
+        gamma, ratio = self.gamma[rows][:, None], self.ratio[rows][:, None]
+        wins = lu**2 * np.exp(-2 * self.grid[column]) + ratio * lm**2 + gamma * lu
+        return np.where(lu < 0, wins, -np.inf)
+
+    def _between(self, column: NDArray[np.intp], values: Floats) -> Floats:
+        """Where, between each column and the next, a straight line through the values [row, 2] is 0."""
+        return _zero(self.grid[column], self.grid[column + 1], *values.T)
+
+
+def critical_norms(domain: Domain, u: Floats, m: Floats, generalized: Test) -> Floats:
+    """ln w_c of starts u, m [lane]: the largest norm up to the start at which the test metric passes (NaN:
+    none)."""
+    found = np.full(len(u), np.nan)
+    for first in range(0, len(u), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        grid = np.linspace(domain.u_low, np.minimum(u[some], domain.u_high), _COLUMNS, axis=-1)
+        margin = generalized(grid.ravel(), np.repeat(m[some], _COLUMNS)).reshape(grid.shape)
+        last = _last(margin >= 0)
+        k, i = np.flatnonzero(last >= 0), last[last >= 0]
+        to = np.minimum(i + 1, _COLUMNS - 1)
+        found[some][k] = _zero(grid[k, i], grid[k, to], margin[k, i], margin[k, to])
+    return found
+
+
+def _zero(x: Floats, to: Floats, a: Floats, b: Floats) -> Floats:
+    """Where a straight line from a at x to b at `to` is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(np.isfinite(b) & (a != b), a / (a - b), 0.0)
+    return np.asarray(x + share * (to - x))
+
+
+def _geometries(
+    surface: LossSurface,
+    generalized: Test,
+    level: float,
+    u: Floats,
+    m: Floats,
+    place: Floats,
+    rows: Floats,
+) -> list[Geometry]:
+    """Those of starts u, m [lane] on contours that cross the rows at `place`, [lane, row]."""
+    known = np.isfinite(place)
+    passed = np.zeros(place.shape, bool)
+    passed[known] = generalized(place[known], rows[known]) >= 0
+    end = _last(passed)  # the messiest solution on the contour that generalizes
+    leads = (end >= 0) & known[:, -1]
+    place, rows = place.copy(), rows.copy()
+    # E lies between this row and the next
+    k = np.flatnonzero(leads & (end + 1 < _ROWS))
+    k = k[known[k, end[k] + 1]]
+    at, to = (k, end[k]), (k, end[k] + 1)
+    low, high = np.zeros(len(k)), np.ones(len(k))
+    for _ in range(_BISECTIONS if len(k) else 0):
+        share = (low + high) / 2
+        point = (x[at] + share * (x[to] - x[at]) for x in (place, rows))
+        passes = generalized(*point) >= 0
+        low, high = np.where(passes, share, low), np.where(passes, high, share)
+    for x in (place, rows):
+        x[at] += low * (x[to] - x[at])
+    on = np.asarray(leads[:, None] & (np.arange(_ROWS) >= np.maximum(end, 0)[:, None]))
+    slopes = np.full(place.shape, np.nan)
+    whole = on & np.all(known | ~on, axis=1, keepdims=True)
+    _, lu, lm, *_ = surface.derivatives(place[whole], rows[whole], second=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes[whole] = -lu / lm
+    found = []
+    for i, from_row in enumerate(np.where(leads, end, 0)):
+        curve, line, slope = place[i, from_row:], rows[i, from_row:], slopes[i, from_row:]
+        found.append(_geometry(level, float(u[i]), float(m[i]), curve, line, slope if leads[i] else None))
+    return found
 
 
 def _geometry(
-    place: Floats,
-    rows: Floats,
-    level: float,
-    u: float,
-    m: float,
-    surface: LossSurface,
-    generalized: Test,
+    level: float, u: float, m: float, curve: Floats, line: Floats, slope: Floats | None
 ) -> Geometry:
-    known = np.isfinite(place)
-    passed = np.zeros(len(rows), bool)
-    passed[known] = generalized(place[known], rows[known]) >= 0
-    at_start = place[-1]
-    nan = float("nan")
-    w_start, w_boundary = float(np.exp(u)), float(np.exp(at_start))
-    if not passed.any() or not known[-1]:
-        return Geometry(level, nan, nan, nan, w_start, w_boundary, nan, m, nan, nan, place, rows)
-    end = int(np.flatnonzero(passed)[-1])  # the messiest solution on the contour that generalizes
-    curve, line = place[end:].copy(), rows[end:].copy()
-    if end + 1 < len(rows) and known[end + 1]:  # E lies between this row and the next
-        low, high = 0.0, 1.0
-        for _ in range(30):
-            share = (low + high) / 2
-            at = place[end] + share * (place[end + 1] - place[end])
-            row = rows[end] + share * (rows[end + 1] - rows[end])
-            passes = generalized(np.array([at]), np.array([row]))[0] >= 0
-            low, high = (share, high) if passes else (low, share)
-        curve[0] += low * (curve[1] - curve[0])
-        line[0] += low * (line[1] - line[0])
+    """That of one start on its contour from E on, along which it has a slope; None where there is no E."""
+    w_start, w_boundary, nan = float(np.exp(u)), float(np.exp(curve[-1])), float("nan")
+    if slope is None:
+        return Geometry(level, nan, nan, nan, w_start, w_boundary, nan, m, nan, nan, curve, line)
     h = float(m - line[0])
     return Geometry(
         level=level,
         L=float(u - curve[0]),
         h=h,
-        theta=float(np.arctan2(h, at_start - curve[0])) if h > 0 else 0.0,
+        theta=float(np.arctan2(h, curve[-1] - curve[0])) if h > 0 else 0.0,
         w_start=w_start,
         w_boundary=w_boundary,
         w_end=float(np.exp(curve[0])),
         m_start=m,
         m_end=float(line[0]),
-        slide=_slide(surface, curve, line),
+        slide=_slide(curve, line, slope),
         u=curve,
         m=line,
     )
 
 
-def _slide(surface: LossSurface, u: Floats, m: Floats) -> float:
+def _slide(u: Floats, m: Floats, slope: Floats) -> float:
     """∫ |dm/du| / w² dm, the slope from the gradient: on a contour dm/du = -(∂l/∂u)/(∂l/∂m)."""
     if not np.all(np.isfinite(u)):
         return float("nan")
-    _, lu, lm, *_ = surface.derivatives(u, m, second=False)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = -lu / lm
-        if len(m) > 1:  # where the contour lies in the noise of the floor, its own shape is what is left
-            slope = np.where(np.isfinite(slope) & (slope > 0), slope, 1 / np.gradient(u, m))
-    if not np.all(np.isfinite(slope) & (slope > 0)):
+    good = np.isfinite(slope) & (slope > 0)
+    if (
+        len(m) > 1 and not good.all()
+    ):  # where the contour lies in the noise of the floor, its own shape is left
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = np.where(good, slope, 1 / np.gradient(u, m))
+        good = np.isfinite(slope) & (slope > 0)
+    if not good.all():
         return float("inf")
     return float(np.trapezoid(slope * np.exp(-2 * u), m))

@@ -63,6 +63,14 @@ class Step:
             self.start[:, chosen], self.end[:, chosen], self.error[:, chosen], (a[:, chosen], b[:, chosen])
         )
 
+    @staticmethod
+    def joined(steps: list[Step]) -> Step:
+        """The lanes of all steps, one after another."""
+        a, b = zip(*(x.inner for x in steps), strict=True)
+        parts = ([getattr(x, name) for x in steps] for name in ("start", "end", "error"))
+        start, end, error, *inner = (np.concatenate(x, axis=1) for x in (*parts, a, b))
+        return Step(start, end, error, (inner[0], inner[1]))
+
 
 def rosenbrock_step(rate: Rate, jacobian: Floats, state: Floats, velocity: Floats, h: Floats) -> Step:
     """One step of length h [lane] for dy/ds = rate(y).

@@ -7,6 +7,7 @@ The tests hold each piece against scipy's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,17 +52,22 @@ class UniformSpline:
 
     def derivatives(self, x: Floats) -> Triple:
         """Value, first and second derivative at x [point]."""
-        position = (x - self.start) / self.step
-        index = _within(position.astype(np.intp), self.pieces.shape[1])
-        t = position - index
-        c3, c2, c1, c0 = self.pieces[:, index]
+        t, (c3, c2, c1, c0) = self._piece(x)
         value = ((c3 * t + c2) * t + c1) * t + c0
         first = ((3 * c3 * t + 2 * c2) * t + c1) / self.step
         second = (6 * c3 * t + 2 * c2) / self.step**2
         return value, first, second
 
     def __call__(self, x: Floats) -> Floats:
-        return self.derivatives(np.asarray(x, float))[0]
+        t, (c3, c2, c1, c0) = self._piece(np.asarray(x, float))
+        value: Floats = ((c3 * t + c2) * t + c1) * t + c0
+        return value
+
+    def _piece(self, x: Floats) -> tuple[Floats, Floats]:
+        """How far into its piece each x lies, and that piece's coefficients [power, ...]."""
+        position = (x - self.start) / self.step
+        index = _within(position.astype(np.intp), self.pieces.shape[1])
+        return position - index, self.pieces[:, index]
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,22 @@ class GridSpline:
             d_m = d_m * x + in_m1[k]
             value = value * x + in_m[k]
         return value, d_u, d_m, d_uu, d_um, d_mm
+
+    def on_columns(self, u: Floats) -> Callable[[Floats], Floats]:
+        """The value along the columns u [column], as a function of rows m [row]: [row, column]."""
+        i = _within(np.searchsorted(self.u, u, "right") - 1, len(self.u) - 1)
+        x = u - self.u[i]
+        c3, c2, c1, c0 = self.pieces.reshape(4, 4, len(self.m) - 1, -1)[..., i].swapaxes(0, 1)
+        in_u = ((c3 * x + c2) * x + c1) * x + c0  # [power m, cell m, column]
+
+        def on(m: Floats) -> Floats:
+            j = _within(np.searchsorted(self.m, m, "right") - 1, len(self.m) - 1)
+            y = (m - self.m[j])[:, None]
+            c3, c2, c1, c0 = in_u[:, j]
+            value: Floats = ((c3 * y + c2) * y + c1) * y + c0
+            return value
+
+        return on
 
 
 def _within(index: NDArray[np.intp], count: int) -> NDArray[np.intp]:

@@ -5,6 +5,8 @@ mean on it, and Eq. 6 with and without its wall moved.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
+from threading import Lock
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +17,7 @@ from groktime.reduced.errors import InputError
 from groktime.reduced.flow import FlowResult, Test, integrate
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.starts import check_option
-from groktime.reduced.surface import Field, Surface, surface_of
+from groktime.reduced.surface import Field, Surface, fit_surface
 
 Floats = NDArray[np.float64]
 
@@ -125,6 +127,30 @@ def systems(
     return [_system(land, s, n_train, sampled_steps, threshold, metric) for s in chosen]
 
 
+_KEPT = 64  # surfaces, some 200 kB each
+_FITTED: dict[bytes, Surface] = {}
+_LOCK = Lock()
+
+
+def _surface(one: Arrays, source: str) -> Surface:
+    """The surface of a layer. The last `_KEPT` that were asked for are kept, by the numbers that they were
+    fitted to: whatever holds the same numbers has them, and what was changed is fitted anew."""
+    seen = blake2b()
+    for name, variable in sorted(one.variables.items()):
+        seen.update(f"{name} {variable.dtype} {variable.values.shape} ".encode())
+        seen.update(variable.values.tobytes())
+    key = seen.digest()
+    with _LOCK:
+        found = _FITTED.pop(key, None)
+    if found is None:
+        found = fit_surface(one, source)
+    with _LOCK:
+        _FITTED[key] = found  # the last that was asked for stands last
+        while len(_FITTED) > _KEPT:
+            del _FITTED[next(iter(_FITTED))]
+    return found
+
+
 def _system(
     land: Landscape,
     seed: int,
@@ -139,7 +165,7 @@ def _system(
             f"w0: {land.source} was made without it; Eq. 6 needs the norm at alpha = 1: "
             "Landscape.from_arrays(…, w0=…)"
         )
-    surface = surface_of(land, seed, n_train, sampled_steps)
+    surface = _surface(one, land.source)
     tested = surface.test_accuracy if metric == "accuracy" else surface.test_loss
     if tested is None:
         other = "loss" if metric == "accuracy" else "accuracy"

@@ -153,14 +153,12 @@ def radau_times(case: Case, lanes: Iterable[tuple[float, float]] = LANES) -> Flo
 
 def closed_times(case: Case, lanes: Iterable[tuple[float, float]] = LANES) -> tuple[Floats, Floats]:
     """η_D γ t by the corrected form on the balance contour, and as printed (η_R = η_D) on l = 0.05."""
-    start = (case.u_start, M_START, generalized)
-    sheet = geometry.Sheet.of(case.wall, case.domain, start[1])
-    fixed = geometry.on_level(case.wall, sheet, A, *start)
-    corrected, printed = [], []
-    for gamma, ratio in lanes:
-        balance = geometry.on_balance(case.wall, sheet, A, *start, gamma, ratio)
-        corrected.append(gamma * closed_form.corrected(balance, gamma, 1.0, ratio))
-        printed.append(gamma * closed_form.printed(fixed, gamma, 1.0))
+    gamma, ratio = np.array(list(lanes)).T
+    start = {"u": np.full(len(gamma), case.u_start), "m": np.full(len(gamma), M_START)}
+    shapes = geometry.contours(case.wall, case.domain, generalized, A, gamma=gamma, ratio=ratio, **start)
+    each = list(zip(*shapes, gamma.tolist(), ratio.tolist(), strict=True))
+    corrected = [g * closed_form.corrected(balance, g, 1.0, r) for _, balance, g, r in each]
+    printed = [g * closed_form.printed(fixed, g, 1.0) for fixed, _, g, _ in each]
     return np.array(corrected), np.array(printed)
 
 

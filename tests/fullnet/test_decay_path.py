@@ -280,7 +280,7 @@ def test_a_member_that_diverges_is_a_result(tmp_path: Path) -> None:
         ({"stop_at": 2.0}, "stop_at"),
         ({"alpha": -1.0}, "alpha"),
         ({"eta_d": [0.1, 0.2]}, "eta_d"),
-        ({"optimizer": "lion"}, "optimizer"),
+        ({"optimizer": "rprop"}, "optimizer"),
     ],
 )
 def test_bad_settings_are_told_by_name(tmp_path: Path, change: dict[str, Any], word: str) -> None:

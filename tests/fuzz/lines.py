@@ -90,6 +90,8 @@ BASE: Mapping[str, Mapping[str, list[str]]] = {
         "workers": ["1"],
     },
     "measure": {"runs": ["runs.nc"]},
+    "check": {"runs": ["runs.nc"]},
+    "import": {"logs": ["log.csv"], "output": ["new.nc"]},
     "compare": {"landscape": ["teacher-student"], "runs": ["runs.nc"]},
     "figure": {"name": ["lu"], "landscape": ["teacher-student"], "output": ["new.png"]},
     "tasks": {},
@@ -108,7 +110,7 @@ def values_of(option: Option) -> list[str]:
     """What is given for an option."""
     if option.name == "task":
         return TASKS
-    if option.name in ("landscape", "runs", "path", "write"):
+    if option.name in ("landscape", "runs", "path", "write", "logs", "from"):
         return INPUTS
     if option.name == "name":
         return FIGURES

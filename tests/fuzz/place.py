@@ -41,6 +41,7 @@ task = Task("$a$ <b>", network, problem, square, right, "mse", 5, Adam(1e-3), 3)
 def prepare(folder: Path) -> None:
     """Good files, and files and folders that are in the way."""
     (folder / "own.py").write_text(OWN)
+    (folder / "log.csv").write_text("step,train_acc,test_acc\n0,0.1,0.1\n10,1,0.2\n20,1,0.9\n")
     with inside(folder):
         sys.modules.pop("own", None)
         quick = gt.Machine(progress=False)

@@ -153,10 +153,12 @@ def test_the_closed_form_is_the_flow_beside_a_steep_wall(ratio: float) -> None:
 
 def test_in_the_metric_of_eq6_it_is_the_corrected_form() -> None:
     from groktime.reduced import closed_form
-    from groktime.reduced.geometry import Sheet, on_balance
+    from groktime.reduced.geometry import contours
 
     gamma, ratio = 1e-2, 3.0
-    balance = on_balance(WALL, Sheet.of(WALL, DOMAIN, START[1]), 0.05, *START, ends, gamma, ratio)
+    given = zip(("u", "m", "gamma", "ratio"), (*START, gamma, ratio), strict=True)
+    lane = {name: np.array([x]) for name, x in given}
+    (balance,) = contours(WALL, DOMAIN, ends, 0.05, **lane)[1]
     way = Way(WALL, DOMAIN, Flat(), ends, gamma, ratio)
     assert way.tau(*START) == pytest.approx(
         gamma * closed_form.corrected(balance, gamma, 1.0, ratio), rel=3e-3

@@ -76,10 +76,11 @@ def test_printed_is_corrected_where_its_assumptions_hold(theta: float, norm: flo
     def at_zero(u: Floats, m: Floats) -> Floats:
         return -m
 
-    sheet = geometry.Sheet.of(wall, domain, fall)
-    balance = geometry.on_balance(wall, sheet, 0.05, start, fall, at_zero, gamma, ratio)
+    lane = {"u": start, "m": fall, "gamma": gamma, "ratio": ratio}
+    each = {name: np.array([value]) for name, value in lane.items()}
+    (balance,) = geometry.contours(wall, domain, at_zero, 0.05, **each)[1]
     on_end = wall.derivatives(np.array([balance.u[0]]), np.array([balance.m[0]]))[0]
-    fixed = geometry.on_level(wall, sheet, float(on_end[0]), start, fall, at_zero)
+    (fixed,) = geometry.contours(wall, domain, at_zero, float(on_end[0]), **each)[0]
     printed = closed_form.printed(fixed, gamma, 1.0)
     # ln w leaves ln(norm), of which η_R w² = η_D is true, by less than this in all
     away = start - float(np.log(norm))

@@ -282,7 +282,7 @@ def _over(ds: xr.Dataset) -> xr.Dataset:
         (lambda ds: ds.isel(tau=slice(1, None)), "tau is not 0, dtau"),
         (lambda ds: ds.assign_attrs(eta_d=0.0), "eta_d"),
         (lambda ds: ds.assign_attrs(accuracy_threshold=2.0), "accuracy_threshold"),
-        (lambda ds: ds.assign_attrs(optimizer="lion"), "optimizer"),
+        (lambda ds: ds.assign_attrs(optimizer="rprop"), "optimizer"),
         (lambda ds: ds.assign_attrs(fit="later"), "fit"),
         (lambda ds: ds.assign(w0=ds["w0"] * 0), "w0"),
         (lambda ds: ds.assign(t_fit=ds["t_fit"] - 100), "t_fit"),

@@ -59,7 +59,7 @@ def test_paths_of_another_momentum_carry_over_in_time() -> None:
         ({}, {"optimizer": "SGD"}, "'SGD' and does not say its momentum"),
         ({}, {"optimizer": "adam"}, "Adam's decay"),
         ({}, {"law": {"coupled": True}}, "Adam's decay"),
-        ({}, {"optimizer": "lion"}, "'lion', whose law of decay is not known"),
+        ({}, {"optimizer": "rprop"}, "'rprop', whose law of decay is not known"),
         ({"law": {"no_decay": ["bias"]}}, {"law": {"no_decay": ["norm", "bias"]}}, r"no_decay: .* 'bias'"),
         ({"law": {"no_decay": ["bias"]}}, {}, r"without 'bias' and .* with every parameter"),
         (

@@ -1,0 +1,73 @@
+"""Many lanes at once are each lane alone, and surfaces are fitted once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from groktime.reduced import geometry, system
+from groktime.reduced.flow_source import FlowSource
+from groktime.reduced.landscape import Landscape, open_landscape
+from groktime.reduced.source import Lanes
+from groktime.reduced.system import systems
+
+
+def test_many_lanes_are_each_lane_alone() -> None:
+    source, rng = FlowSource(open_landscape("addition")), np.random.default_rng(0)
+    axes = ((-2.0, 0.0), (-3.5, -2.5), (0.38, 0.62))
+    gamma, eta_d, alpha = (10 ** rng.uniform(*ends, 5) for ends in axes)  # alpha: some are off the grid
+    m = rng.uniform(0, 0.1, 5)
+    every = source.read(Lanes(gamma, eta_d, alpha, m=m), detail=True, seed=1)
+    for k in range(5):
+        lane = Lanes(*(x[[k]] for x in (gamma, eta_d, alpha)), m=m[[k]])
+        one = source.read(lane, detail=True, seed=1)
+        assert every.status[0, k] == one.status[0, 0]
+        for name in ("t_grok", "t_mem", "low", "high", "norm"):
+            assert getattr(every, name)[0, k] == pytest.approx(
+                getattr(one, name)[0, 0], rel=1e-12, nan_ok=True
+            )
+        for name, times in every.forms.items():
+            assert times[0, k] == pytest.approx(one.forms[name][0, 0], rel=1e-12, nan_ok=True)
+
+
+def test_contours_are_those_of_a_search_of_the_whole_grid() -> None:
+    """Row by row over every column, as the definition of the two contours has it."""
+    (s,) = systems(open_landscape("addition"), seed=1)
+    surface, domain, level, gamma, ratio = s.surface, s.surface.domain, 0.05, 0.1, 1.0
+    u, m = domain.u_high - 0.01, 0.08
+    lane = {"u": u, "m": m, "gamma": gamma, "ratio": ratio}
+    shapes = geometry.contours(
+        surface, domain, lambda u, m: -np.ones_like(u), level, **{k: np.array([v]) for k, v in lane.items()}
+    )
+    grid, rows = np.linspace(domain.u_low, domain.u_high, 601), np.linspace(domain.m_low, m, 61)
+    for j, row in enumerate(rows):
+        loss, lu, lm, *_ = surface.derivatives(grid, np.full(grid.size, row))
+        height = np.log(loss) - np.log(level)
+        above = np.flatnonzero(height >= 0)
+        at = int(above[-1]) if above.size else 0
+        wins = np.where(lu < 0, lu**2 * np.exp(-2 * grid) + ratio * lm**2 + gamma * lu, -np.inf)
+        losing = np.flatnonzero(wins[at:] <= 0)
+        before = np.flatnonzero(wins[:at] > 0)
+        balance = at + int(losing[0]) - 1 if losing[0] > 0 else int(before[-1]) if before.size else None
+        for shape, values, k in (
+            (shapes[0][0], height, at if above.size else None),
+            (shapes[1][0], wins, balance),
+        ):
+            place = np.nan
+            if k is not None:
+                share = values[k] / (values[k] - values[k + 1]) if np.isfinite(values[k + 1]) else 0.0
+                place = grid[k] + share * (grid[k + 1] - grid[k])
+            assert shape.u[j] == pytest.approx(place, abs=1e-10, nan_ok=True)
+    assert np.isfinite(shapes[0][0].u).sum() > 30
+    assert np.isfinite(shapes[1][0].u).sum() > 30
+
+
+def test_a_surface_is_fitted_once_and_again_when_its_numbers_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    land = open_landscape("teacher-student")
+    first = [s.surface for s in systems(land)]
+    assert all(a is b.surface for a, b in zip(first, systems(open_landscape("teacher-student")), strict=True))
+    other = Landscape(land.dataset.assign(train_loss=2 * land.dataset["train_loss"]))
+    assert systems(other, seed=0)[0].surface is not first[0]
+    monkeypatch.setattr(system, "_KEPT", 2)
+    systems(land)
+    assert len(system._FITTED) == 2
