@@ -7,6 +7,7 @@ is in it: `torch.load(…, weights_only=True)`, or safetensors.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from groktime.reduced.arguments import file_name, shown, whole_number
 from groktime.reduced.errors import InputError
 
 Named = Mapping[str, Tensor]
+
+_NO_STATE = "optimizer_state: expected what optimizer.state_dict() gives"
 
 # where people's checkpoints keep what, in the order in which it is looked for
 _WEIGHTS = ("state_dict", "model_state_dict", "model", "network", "net", "weights")
@@ -108,10 +111,16 @@ def read_checkpoint(
     moments, updates = None, None
     if optimizer_state is not None:
         trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
-        moments, updates = _moments(optimizer_state, trained, set(no_decay))
+        try:
+            moments, updates = _moments(optimizer_state, trained, set(no_decay))
+        except InputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(_NO_STATE) from error
     if step is None:
         said = next((found[key] for key in _STEP if key in found), updates or 0)
-        step = int(said) if isinstance(said, int | float | Tensor) else 0
+        single = isinstance(said, int | float) or (isinstance(said, Tensor) and said.numel() == 1)
+        step = int(said) if single else 0
     step = whole_number("step", step, 0)
     return Checkpoint(weights, moments, step, step if updates is None else updates, source)
 
@@ -132,10 +141,11 @@ def _loaded(source: str) -> dict[str, Any]:
     try:
         found = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # of a damaged file torch raises what it happens to meet
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        other = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        held = f", since it holds a {other[1]}" if other else ""
         raise InputError(
-            f"{source}: cannot be read as tensors alone ({reason[0][:120]}); expected what "
-            "torch.save(model.state_dict(), …) writes, or a dictionary with it"
+            f"{source}: cannot be read as tensors alone{held}; expected what torch.save(model.state_dict(), "
+            "…) writes, or a dictionary with it"
         ) from error
     if not isinstance(found, Mapping):
         raise InputError(f"{source}: holds {shown(type(found).__name__)}; expected a dictionary of tensors")
@@ -180,7 +190,7 @@ def _moments(
     """What `optimizer.state_dict()` keeps of each parameter by name, and the steps that it has counted."""
     groups, kept = state.get("param_groups"), state.get("state")
     if not (isinstance(groups, Sequence) and groups and isinstance(kept, Mapping)):
-        raise InputError("optimizer_state: expected what optimizer.state_dict() gives")
+        raise InputError(_NO_STATE)
     names = dict(zip(*_ordered(groups, trained, no_decay), strict=True))
     found, updates = {}, 0
     for number, values in kept.items():

@@ -77,6 +77,10 @@ class Setup:
         """Refuse what these networks cannot be; `start` is any of the members."""
         if self.dtype not in DTYPES:
             raise InputError(f"dtype = {self.dtype!r}: expected {' or '.join(map(repr, DTYPES))}")
+        if self.task.start is not None and self.representation != "fixed":
+            raise InputError(
+                f"representation = {self.representation!r}: a checkpoint holds none; expected 'fixed'"
+            )
         representation_of(self.representation, self.task.problem(start.seed, start.n_train))
         if self.representation == "free" and self.task.augment is not None:
             raise InputError(

@@ -12,6 +12,7 @@ on the contour that is followed, the one where the force is that of `sliding_spe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import sympy as sp
@@ -135,14 +136,19 @@ def formulas() -> list[tuple[str, str]]:
         ("corrected, straight wall", corrected_straight()),
         ("flat, h = 0 (P §2)", flat()),
     ]
+    return in_latex(results)
+
+
+def in_latex(results: Iterable[tuple[str, sp.Basic]]) -> list[tuple[str, str]]:
+    """Names and formulas, in LaTeX."""
     return [(name, str(sp.latex(equation, ln_notation=True))) for name, equation in results]
 
 
-def main() -> None:
-    """Print the formulas as Markdown."""
-    for name, formula in formulas():
+def show(found: Iterable[tuple[str, str]]) -> None:
+    """Print formulas as Markdown."""
+    for name, formula in found:
         print(f"- {name}: ${formula}$")
 
 
 if __name__ == "__main__":
-    main()
+    show(formulas())

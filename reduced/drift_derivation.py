@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
+from groktime.reduced.derivation import in_latex, show
+
 Expr = Any  # sympy publishes no types
 
 w, w_0, w_c, r, ρ, Q = sp.symbols("w w_0 w_c r rho Q", positive=True)
@@ -110,14 +112,8 @@ def formulas() -> list[tuple[str, str]]:
         ("the same in the metric of Eq. 6", sp.Eq(sp.Symbol("dτ/|du|"), literal())),
         ("linear regression", regression()),
     ]
-    return [(name, str(sp.latex(equation, ln_notation=True))) for name, equation in results]
-
-
-def main() -> None:
-    """Print the formulas as Markdown."""
-    for name, formula in formulas():
-        print(f"- {name}: ${formula}$")
+    return in_latex(results)
 
 
 if __name__ == "__main__":
-    main()
+    show(formulas())

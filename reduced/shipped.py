@@ -7,14 +7,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from groktime.reduced.arguments import choice
 from groktime.reduced.errors import InputError
 
 KINDS = {"landscapes": "landscape", "paths": "decay path"}
 
 
 def shipped(kind: str = "landscapes") -> list[str]:
-    """Names of the "landscapes", or of the "paths", that come with the package."""
-    return sorted(p.name.removesuffix(".nc") for p in _folder(kind).iterdir() if p.name.endswith(".nc"))
+    """Names of the "landscapes", or of the "paths", that come with the package.
+
+    Raises
+    ------
+    InputError : of another kind.
+    """
+    folder = _folder(choice("kind", kind, KINDS))
+    return sorted(p.name.removesuffix(".nc") for p in folder.iterdir() if p.name.endswith(".nc"))
 
 
 def kind_of(name: str | os.PathLike[str]) -> str | None:

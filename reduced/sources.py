@@ -14,7 +14,7 @@ from groktime.reduced.forecast import FORECAST, Forecast
 from groktime.reduced.forecast_source import ForecastSource
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.path_source import PathSource
-from groktime.reduced.shipped import kind_of
+from groktime.reduced.shipped import KINDS, kind_of, shipped
 from groktime.reduced.source import Source
 
 Sourced = Source | Landscape | DecayPath | Forecast | str | os.PathLike[str]
@@ -46,8 +46,12 @@ def source_of(given: Sourced) -> Source:
 def open_value(name: str | os.PathLike[str]) -> Landscape | DecayPath | Forecast:
     """A landscape or a decay path by name or file, or the file of a forecast."""
     path = Path(name)
-    if not path.is_file():  # what ships by this name, or a mistake that `open_landscape` tells
-        return DecayPath.open(path) if kind_of(path) == "paths" else open_landscape(path)
+    if not path.is_file():  # what ships by this name, or a mistake
+        kind = kind_of(path)
+        if kind is None and not (path.suffix or os.sep in str(name)):
+            there = "; ".join(f"{each}: {', '.join(shipped(each))}" for each in KINDS)
+            raise InputError(f"{name}: nothing ships by this name ({there}), and it is no path of a .nc file")
+        return DecayPath.open(path) if kind == "paths" else open_landscape(path)
     outline = read_outline(path, "a groktime landscape, decay path or forecast")
     schema = outline.attrs.get("schema")
     if schema == FORECAST.name:

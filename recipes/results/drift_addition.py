@@ -219,7 +219,7 @@ def draw_all(land: Landscape, seed: int, made: dict[str, Floats], told: Told, fi
         right.plot(TAUS, told[seed, k, True][1], "--", color=colour, label=f"{label}, with drift")
         right.plot(TAUS, told[seed, k, False][1], ":", color=colour, label=f"{label}, Eq. 6")
     right.plot(TAUS, made["own"] / M, "-.", color=ORANGE, label="γ = 0.003, projection on the way")
-    right.set(xlabel=r"$\eta\gamma t$", ylabel=r"$m/m_0$", title="m over time, η_R/η_D = 0.1")
+    right.set(xlabel=r"$\eta\gamma t$", ylabel=r"$m/m_0$", title=r"m over time, $\eta_R/\eta_D = 0.1$")
     right.legend(frameon=False, fontsize="small")
     right.grid(alpha=0.25)
     save(figure, file, overwrite=True)
@@ -230,7 +230,7 @@ def plane(ax: Axes, land: Landscape, system: System, made: dict[str, Floats], to
     assert system.surface.drift is not None
     loss = np.log10(land["train_loss"].values[0, 0, -1])
     shown = ax.pcolormesh(land.alpha, land.m, loss, cmap="Greys", shading="nearest", alpha=0.6)
-    ax.figure.colorbar(shown, ax=ax, label="log10 of the training loss")
+    ax.figure.colorbar(shown, ax=ax, label=r"$\log_{10}$ of the training loss")
     alpha, m = (x.ravel() for x in np.meshgrid(land.alpha, land.m))
     u = np.log(alpha * system.w0)
     terms = system.surface.drift.terms(u, m, np.full_like(u, 3e-3), np.full_like(u, 0.1))
@@ -241,5 +241,9 @@ def plane(ax: Axes, land: Landscape, system: System, made: dict[str, Floats], to
     for drift, style, name in ((True, "--", "Eq. 6 with drift"), (False, ":", "Eq. 6")):
         way = told[seed, 0, drift]
         ax.plot(ALPHA * np.exp(way[0]), M * way[1], style, color=BLUE, label=name, linewidth=2)
-    ax.set(xlabel=r"$\alpha = w/w_0$", ylabel="m", title="drift of decay, γ = 0.003, η_R/η_D = 0.1")
+    ax.set(
+        xlabel=r"$\alpha = w/w_0$",
+        ylabel="m",
+        title=r"drift of decay, $\gamma = 0.003$, $\eta_R/\eta_D = 0.1$",
+    )
     ax.legend(frameon=True, fontsize="small", loc="lower right")

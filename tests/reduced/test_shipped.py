@@ -30,8 +30,10 @@ def test_a_name_of_another_kind_or_of_none_tells_those_that_there_are() -> None:
         open_path("teacher-student")
     with pytest.raises(InputError, match=r"^subtraction: no shipped landscape .*teacher-student"):
         open_landscape("subtraction")
-    with pytest.raises(InputError, match=r"^subtraction: no shipped landscape"):
+    with pytest.raises(InputError, match=r"^subtraction: nothing ships .*teacher-student; paths: mnist-path"):
         open_value("subtraction")
+    with pytest.raises(InputError, match=r"^kind = 'forecasts': expected"):
+        shipped("forecasts")
 
 
 def test_a_shipped_path_tells_the_times_of_trained_networks() -> None:
