@@ -24,6 +24,7 @@ from groktime.fullnet.tasks import modular_mlp, modular_transformer
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import check_systems, forecasted, took
 from groktime.recipes.shared.tables import number, table
+from groktime.reduced.files import replacing
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE
 from groktime.reduced.forecast import Forecast
 
@@ -33,6 +34,10 @@ TASKS: dict[str, Callable[..., Task]] = {
     "modular-mlp": modular_mlp,
     "modular-transformer": modular_transformer,
 }
+SETTINGS = ("task", "p", "gamma", "eta_d")
+TOLD = ("t_grok", "low", "high", "steps", "seconds", "seeds", "trained")
+SYSTEMS = ["system", "cells", "forecast: medians", "runs", "their own median: runs", "c/(ηγ), fitted: runs"]
+SYSTEMS += ["inside 90 %", "training's steps over ours"]
 _TICKS = (0.5, 0.7, 1, 1.4, 2)
 _FITTED = (1.0, 1e-3)  # γ and η of the cell, at the task's own p, that the law c/(ηγ) is fitted on
 
@@ -97,6 +102,26 @@ def cells() -> list[Cell]:
         Cell(name, int(p), float(gamma), float(eta), int(last), np.array([float(t or "nan") for t in times]))
         for (name, p, gamma, eta, last), times in runs.items()
     ]
+
+
+def write_told(made: Sequence[tuple[Cell, Told]], file: Path) -> None:
+    """What was forecast, a line a cell."""
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as text:
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow([*SETTINGS, *TOLD])
+        for c, told in made:
+            lines.writerow([c.name, c.p, f"{c.gamma:g}", f"{c.eta_d:g}", *(getattr(told, k) for k in TOLD)])
+
+
+def read_told(file: Path) -> list[tuple[Cell, Told]]:
+    """The cells of such a file with what was forecast of them; lines that begin with # are words."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    told = {}
+    for one in csv.DictReader(line for line in lines if not line.startswith("#")):
+        numbers = {k: int(one[k]) if k in ("seeds", "trained") else float(one[k]) for k in TOLD}
+        told[one["task"], int(one["p"]), float(one["gamma"]), float(one["eta_d"])] = Told(**numbers)
+    found = ((c, told.get((c.name, c.p, c.gamma, c.eta_d))) for c in cells())
+    return [(c, one) for c, one in found if one]
 
 
 def line(cell: Cell, told: Told) -> list[str]:
@@ -173,13 +198,13 @@ def run(
         )  # fmt: skip
         made.append((cell, Told.of(found)))
     print("## Networks that others trained, forecast from seeds of our own")
-    head = ["system", "cells", "forecast: medians", "runs", "their own median: runs", "c/(ηγ), fitted: runs"]
-    table([*head, "inside 90 %", "training's steps over ours"], [total(k, made) for k in systems], "systems")
+    table(SYSTEMS, [total(k, made) for k in systems], "systems")
     print("\n## Cell by cell")
     head = ["system", "p", "γ", "η", "reached", "our seeds (trained in full)", "measured median", "forecast"]
     head += ["error", "of runs", "their own median", "inside 90 %", "interval", "steps a network"]
     head += ["training's over these", "s"]
     table(head, [line(*one) for one in made], "cells")
+    write_told(made, out / "told.csv")
     took(*(out / cell.file for cell in asked))
     draw(made, out / "external.png")
     print(f"\nFigure: {out / 'external.png'}")
