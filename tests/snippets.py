@@ -11,7 +11,9 @@ from typing import Any
 
 import groktime as gt
 
-_BLOCK = re.compile(r"(?:^<!-- not run: (?P<why>[^>]+) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.S | re.M)
+_BLOCK = re.compile(
+    r"(?:^<!-- not run: (?P<why>[^>]+) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.S | re.M
+)
 
 # What is trained is trained briefly: every verb that trains, its arguments, and those of its command.
 ONE: dict[str, Any] = {"machine": gt.Machine(workers=1, progress=False)}
@@ -42,7 +44,9 @@ class Snippet:
 def snippets(page: Path) -> list[Snippet]:
     """Those of a page that are commands or Python, in their order."""
     found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
-    return [Snippet(m["kind"], m["text"], m["why"] or "") for m in found if m["kind"] in ("console", "python")]
+    return [
+        Snippet(m["kind"], m["text"], m["why"] or "") for m in found if m["kind"] in ("console", "python")
+    ]
 
 
 def briefly(words: list[str]) -> list[str]:

@@ -166,7 +166,7 @@ def command(words: list[str], run: bool) -> None:
     else:
         line = " ".join(words)
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        assert {name for name in re.findall(r"(?:\.|groktime)\[(\w+)\]", line)} <= set(extras)
+        assert set(re.findall(r"(?:\.|groktime)\[(\w+)\]", line)) <= set(extras)
         for file in re.findall(r"(?:benchmarks|tests)/[\w/.]+", line):
             assert (ROOT / file).is_file()
         assert re.match(r"(\.venv/bin/)?(python|pip) |eval|register-python-argcomplete", line), line
@@ -210,7 +210,10 @@ def test_commands_within_sentences_are_parsed(page: Path) -> None:
 
 def test_a_snippet_that_is_wrong_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("<!-- not run: takes hours -->\n```python\ngt.nothing()\n```\n\n```console\n$ groktime predict x\n```\n")
+    page.write_text(
+        "<!-- not run: takes hours -->\n```python\ngt.nothing()\n```\n\n"
+        "```console\n$ groktime predict x\n```\n"
+    )
     block, wrong = snippets(page)
     assert (block.why, wrong.commands) == ("takes hours", [["groktime", "predict", "x"]])
     with pytest.raises(AssertionError):

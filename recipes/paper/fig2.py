@@ -151,19 +151,18 @@ def run(out: Path, seeds: int) -> None:
     said.append(f"α = 2, γ = 0 after {STEPS:,} steps: test accuracy {reached}")
     print("\n" + said[-1])
     took(sweep, curves)
-    text = f"Came out, {number(seeds)} seeds:\n" + "\n".join(said)
-    draw(few, delays, text, out / "fig2.png")
+    print("\n" + (__doc__ or "").split("\n\n")[1])
+    print(f"\nCame out, {number(seeds)} seeds:\n" + "\n".join(said))
+    draw(few, delays, out / "fig2.png")
     print(f"\nFigure: {out / 'fig2.png'}")
 
 
-def draw(few: Runs, delays: xr.Dataset, found: str, file: Path) -> None:
-    """All panels, and the claims beside what came out."""
-    figure, axes = plt.subplots(2, 3, figsize=(14, 8), layout="constrained")
-    draw_lu(axes[0, 0], axes[1, 0], open_landscape("teacher-student"))
-    draw_curves(axes[0, 1], few.dataset, 0.5)
-    draw_curves(axes[1, 1], few.dataset, 2.0)
-    draw_times(axes[0, 2], delays)
-    axes[1, 2].set_axis_off()
-    claims = (__doc__ or "").split("\n\n")[1]
-    axes[1, 2].text(0, 1, f"{claims}\n\n{found}", va="top", wrap=True, fontsize="small")
+def draw(few: Runs, delays: xr.Dataset, file: Path) -> None:
+    """Landscape and curves, and the times against γ over both rows."""
+    figure = plt.figure(figsize=(14, 8), layout="constrained")
+    panels = figure.subplot_mosaic("lab\nmcb")
+    draw_lu(panels["l"], panels["m"], open_landscape("teacher-student"))
+    draw_curves(panels["a"], few.dataset, 0.5)
+    draw_curves(panels["c"], few.dataset, 2.0)
+    draw_times(panels["b"], delays)
     figure.savefig(file, dpi=110)

@@ -246,4 +246,4 @@ def plane(ax: Axes, land: Landscape, system: System, made: dict[str, Floats], to
         ylabel="m",
         title=r"drift of decay, $\gamma = 0.003$, $\eta_R/\eta_D = 0.1$",
     )
-    ax.legend(frameon=True, fontsize="small", loc="lower right")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize="small")

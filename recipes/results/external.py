@@ -24,8 +24,8 @@ from groktime.fullnet.tasks import modular_mlp, modular_transformer
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import check_systems, forecasted, took
 from groktime.recipes.shared.tables import number, table
-from groktime.reduced.files import replacing
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE
+from groktime.reduced.files import replacing
 from groktime.reduced.forecast import Forecast
 
 Floats = NDArray[np.float64]

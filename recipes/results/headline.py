@@ -62,7 +62,12 @@ def of_runs(networks: str, above: xr.Dataset, *others: xr.Dataset) -> xr.Dataset
     """The runs of one comparison; `others`: of the same runs with fresh spheres of the same seeds, and with
     the landscape that ships."""
     count = above.sizes["run"]
-    asked = {"path": above, "flow": above, **dict(zip(("fresh", "shipped"), others, strict=False)), LAW: above}
+    asked = {
+        "path": above,
+        "flow": above,
+        **dict(zip(("fresh", "shipped"), others, strict=False)),
+        LAW: above,
+    }
     names = {"fresh": "flow", "shipped": "flow"}
     told = np.full((count, len(PREDICTORS)), np.nan)
     for k, name in enumerate(PREDICTORS):
@@ -76,7 +81,11 @@ def of_runs(networks: str, above: xr.Dataset, *others: xr.Dataset) -> xr.Dataset
             "networks": ("run", np.full(count, networks, object)),
             "short": ("run", above["short"].values.astype(bool)),
             "fitted": ("run", above["fitted"].sel(predictor=LAW).values.astype(bool)),
-            "t_grok": ("run", np.asarray(above["measured_t_grok"].values, float), {"units": "optimizer steps"}),
+            "t_grok": (
+                "run",
+                np.asarray(above["measured_t_grok"].values, float),
+                {"units": "optimizer steps"},
+            ),
             "predicted": (("run", "predictor"), told, {"units": "optimizer steps"}),
         },
         {"predictor": list(PREDICTORS)},

@@ -15,11 +15,14 @@ from groktime.reduced.figures.style import (
     ALPHA,
     BLACK,
     BLUE,
+    ETA_D,
+    ETA_R,
     GREEN,
     MESSINESS,
     PURPLE,
     VERMILLION,
     new_figure,
+    panels_of,
 )
 from groktime.reduced.prediction import predict
 from groktime.validation.ladder import Ladder
@@ -94,11 +97,14 @@ def draw_trajectorys(found: Ladder, n: int, file: Path) -> None:
     """One panel a setting: the landscape of one seed and the paths of all rungs on it."""
     rows = found.table
     chosen = [k for k in range(rows.sizes["setting"]) if rows["n_train"].values[k] == n]
-    figure = new_figure(5.2 * max(len(chosen), 2), 5.4)
+    across = min(3, len(chosen))  # or a page has to shrink it until nothing can be read
+    down = -(-len(chosen) // across)
+    figure = new_figure(5.2 * max(across, 2), 0.6 + 4.8 * down)
+    panels = panels_of(figure, down, across)
+    for ax in panels[len(chosen) :]:
+        ax.set_axis_off()
     handles: list[object] = []
-    for ax, k in zip(
-        np.ravel(np.asarray(figure.subplots(1, len(chosen), squeeze=False), object)), chosen, strict=True
-    ):
+    for ax, k in zip(panels, chosen, strict=False):
         handles = draw_one(ax, found, k, int(rows["seed"].values[0]))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(f"toy addition, N = {n}, seed {rows['seed'].values[0]}; dots: ηγt = 0.1, 0.2, 0.3, …")
@@ -126,5 +132,6 @@ def draw_one(ax: Axes, found: Ladder, k: int, seed: int) -> list[object]:
         handles.append(Line2D([], [], color=colour, linewidth=1.8, label=words))
     top = float(found.land.m[-1])
     ax.set(xlabel=ALPHA, ylabel=MESSINESS, ylim=(-0.25 * top, 1.08 * top))
-    ax.set_title(describe(found, k).split(", ", 1)[1], fontsize="medium")
+    words = describe(found, k).split(", ", 1)[1].replace("η_R/η_D", f"{ETA_R}/{ETA_D}")
+    ax.set_title(words, fontsize="medium")
     return handles

@@ -27,7 +27,7 @@ from groktime.recipes.shared.common import of, pathed, took, trained
 from groktime.recipes.shared.tables import number, table
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.figures.file import save
-from groktime.reduced.figures.style import BLACK, BLUE, ORANGE, PURPLE, VERMILLION, new_figure
+from groktime.reduced.figures.style import BLACK, BLUE, ETA_D, ETA_R, ORANGE, PURPLE, VERMILLION, new_figure
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.path_text import tau_c
 from groktime.reduced.prediction import predict
@@ -206,7 +206,7 @@ def draw(ax: Axes, case: Case) -> list[Line2D]:
         handles.append(Line2D([], [], color=colour, label=f"γ = {gamma:g}"))
     handles += [Line2D([], [], linestyle=s, color=BLACK, linewidth=w, label=text) for s, w, text in STYLES]
     ax.set(xlabel=r"$\tau = \eta\gamma t$", ylabel=r"$m/m_0$", xlim=(0, float(case.path.tau[-1])))
-    ax.set_title(case.name, fontsize="medium")
+    ax.set_title(case.name.replace("η_R/η_D", f"{ETA_R}/{ETA_D}"), fontsize="medium")
     ax.axhline(0, color=BLACK, linewidth=0.6)
     ax.grid(alpha=0.25)
     return handles

@@ -159,14 +159,19 @@ def draw(found: Mapping[str, Mapping[str, Sequence[tuple[Tried, Tried]]]], file:
         for k, (scheme, pairs) in enumerate(schemes.items()):
             scores = [_scores(*pair) for pair in pairs]
             shown = [(cost, 100 * error) for error, lost, cost in scores if not lost]
-            x, y = zip(*shown, strict=True) if shown else ((), ())
+            if not shown:  # nor in the legend
+                continue
+            x, y = zip(*shown, strict=True)
             colour = BLACK if not k else PALETTE[k - 1]
             ax.plot(x, y, "o-", color=colour, linewidth=2 if not k else 1, markersize=4, label=scheme)
         ax.set(xscale="log", yscale="log", xlabel="steps over those of training", title=SYSTEMS[name].name)
         in_plain(ax.yaxis)
         in_plain(ax.xaxis)
     axes.flat[0].set_ylabel("mean error of $t_{grok}$, %")
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, 1 + len(found)), frameon=False)
+    drawn = {
+        label: line for ax in axes.flat for line, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    handles = [drawn[scheme] for scheme in SCHEMES if scheme in drawn]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, 1 + len(found)), frameon=False)
     figure.savefig(file, dpi=110)
     plt.close(figure)

@@ -73,7 +73,7 @@ def draw_lu(
     scale_x(accuracies, land.alpha)
     losses.set_yscale("log")
     losses.set_ylim(low / 5, top * 20)
-    losses.set_ylabel(f"reduced loss ({literal(land.dataset.attrs['loss'])})")
+    losses.set_ylabel(f"reduced loss\n({literal(land.dataset.attrs['loss'])})")
     losses.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.2)
     accuracies.set(xlabel=ALPHA, ylabel="test accuracy", ylim=(-0.04, 1.04))
     for ax in (losses, accuracies):

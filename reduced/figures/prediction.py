@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from groktime.reduced.figures.landscape import LEVELS, draw_landscape, draw_trajectory
 from groktime.reduced.figures.lu import draw_lu
 from groktime.reduced.figures.plot import composite
-from groktime.reduced.figures.sketch import draw_geometry
+from groktime.reduced.figures.sketch import draw_geometry, has_geometry
 from groktime.reduced.figures.style import (
     BLACK,
     BLUE,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 FLOW = "groktime.reduced.flow_source.FlowDetail"  # what is behind a prediction from a landscape
 _POINTS = 400
-_DECADES = 3.0  # of time shown before the end
 _APART = 0.05  # of the panel, below which two names would lie on one another
 
 
@@ -52,7 +51,7 @@ def prediction_figure(p: Prediction) -> Figure:
     """A prediction from a landscape.
 
     For a landscape of (w, m), four panels of the typical seed: the training and the test landscape with
-    the trajectory of Eq. 6 (Fig. 6a, 6b), the losses along it (6c) and L, h, θ (6f). For a landscape of w
+    the trajectory of Eq. 6 (Fig. 6a, 6b), the losses along it (6c) and, where there are some, L, h, θ (6f). For a landscape of w
     alone, the LU curves of all seeds with the start and the critical norm (2a).
     """
     return _two_dimensional(p) if p.source.land.two_dimensional else _one_dimensional(p)
@@ -93,7 +92,8 @@ def _two_dimensional(p: Prediction) -> Figure:
     figure = new_figure(12.0, 10.5)
     upper, lower = np.ravel(np.asarray(figure.subfigures(2, 1, height_ratios=(1.12, 1)), object))
     train, test = panels_of(upper, 1, 2)
-    time, sketch = panels_of(lower, 1, 2)
+    known = has_geometry(p)
+    time, *sketch = panels_of(lower, 1, 1 + known)
     s = p.settings
     one = p.source.land.one(p.detail.system.seed, s["n_train"], s["sampled_steps"])
     surface = p.detail.system.surface
@@ -107,8 +107,9 @@ def _two_dimensional(p: Prediction) -> Figure:
     test.set_title("(b) test landscape")
     draw_along(time, p)
     time.set_title("(c) along the trajectory", pad=20)  # above the names of the points
-    draw_geometry(sketch, p)
-    sketch.set_title("(f) L, h and θ")
+    for ax in sketch:
+        draw_geometry(ax, p)
+        ax.set_title("(f) L, h and θ")
     legend_below(upper, [*handles, *trajectory], 4)
     entitle(figure, heading(p))
     return figure
@@ -131,7 +132,7 @@ def draw_along(ax: Axes, p: Prediction) -> None:
         remark(ax, f"nothing moves\n(status: {p.typical.status.value})")
         return
     surface, eta_d = p.detail.system.surface, p.settings["eta_d"]
-    s = p.detail.trajectory.end * np.geomspace(10**-_DECADES, 1, _POINTS)
+    s = p.detail.trajectory.end * np.linspace(0, 1, _POINTS)
     t = p.schedule.steps_to(s / eta_d)
     u, m = p.detail.trajectory.at(s)
     lines = []
@@ -142,7 +143,7 @@ def draw_along(ax: Axes, p: Prediction) -> None:
         if field is not None:
             values = positive(field.derivatives(u, m, second=False)[0])
             lines += ax.plot(t, values, color=color, linestyle=dash, linewidth=2, label=label)
-    ax.set(xscale="log", yscale="log", xlabel=STEPS, ylabel="reduced loss")
+    ax.set(yscale="log", xlabel=STEPS, ylabel="reduced loss")
     if surface.test_accuracy is not None:
         right = ax.twinx()
         values = surface.test_accuracy.derivatives(u, m, second=False)[0]
@@ -171,7 +172,7 @@ def _name_points(ax: Axes, p: Prediction) -> None:
             [*groups[:-1], [*groups[-1], (point.name, time)]] if near else [*groups, [(point.name, time)]]
         )
     for group in groups:
-        middle = math.sqrt(group[0][1] * group[-1][1])  # the axis is logarithmic
+        middle = (group[0][1] + group[-1][1]) / 2
         ax.text(
             middle, 1.01, ", ".join(name for name, _ in group), transform=ax.get_xaxis_transform(),
             ha="center", va="bottom", weight="bold",

@@ -27,6 +27,11 @@ _ROOM = 0.12  # share of the panel left free around the drawing
 _RADIUS = 0.22  # of the arc of θ, share of the panel's width
 
 
+def has_geometry(p: Prediction) -> bool:
+    """Whether the contour leads to a generalizing point, so that there are L, h and θ to draw."""
+    return math.isfinite(p.detail.geometry.L) and math.isfinite(p.detail.geometry.theta)
+
+
 def draw_geometry(ax: Axes, p: Prediction) -> None:
     """The contours of the closed forms with L, h and θ, in the plane (u = ln w, m) in which they are
     measured. The axes are stretched to fill the panel, the angle's number is the unstretched one."""
@@ -34,7 +39,7 @@ def draw_geometry(ax: Axes, p: Prediction) -> None:
     if len(g.u) == 1 and not math.isfinite(g.L):  # no contour was looked for
         remark(ax, f"no L, h, θ\n(status: {p.typical.status.value})")
         return
-    if not (math.isfinite(g.L) and math.isfinite(g.theta)):
+    if not has_geometry(p):
         remark(ax, f"no L, h, θ: the contour of training loss {g.level:g}\nleads to no generalizing point")
         return
     start, end, wall = math.log(g.w_start), math.log(g.w_end), math.log(g.w_boundary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ ETA_D, ETA_R = r"$\eta_D$", r"$\eta_R$"
 _WIDE = 5.0  # a positive axis that spans more than this factor is drawn in logarithms
 _PLAIN = 2000.0  # and up to this one its ticks are plain numbers
 _NAME = 80  # letters of a name
+_LETTERS = 11.5  # of a heading, to an inch
 _FINE = (121, 241)
 
 
@@ -49,8 +51,10 @@ def legend_below(figure: FigureBase, handles: Sequence[Artist], columns: int = 3
 
 
 def entitle(figure: Figure, title: str) -> None:
-    """What the figure shows, above all panels."""
-    figure.suptitle(title, fontsize="medium")
+    """What the figure shows, above all panels, in lines that its width holds."""
+    most = int(_LETTERS * figure.get_figwidth())
+    lines = (part for line in title.splitlines() for part in textwrap.wrap(line, most) or [""])
+    figure.suptitle("\n".join(lines), fontsize="medium")
 
 
 def literal(name: object) -> str:

@@ -13,6 +13,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from groktime.reduced.errors import InputError
@@ -35,6 +36,8 @@ from groktime.reduced.figures.style import (
 from groktime.reduced.flow import Status
 
 Bools = NDArray[np.bool_]
+
+_FEW = 8  # values of an axis that are all named
 
 _NAMES = {
     "gamma": "weight decay  γ",
@@ -88,11 +91,15 @@ def _map(ax: Axes, ds: xr.Dataset, across: str, up: str) -> list[Artist]:
     x, y = (np.asarray(ds[name].values, float) for name in (across, up))
     times = positive(np.asarray(ds["t_grok"].transpose(up, across).values, float))
     status = ds["status"].transpose(up, across).values
-    edges = cell_edges(x, is_wide(x)), cell_edges(y, is_wide(y))
+    logarithmic = _in_logarithms(x), _in_logarithms(y)
+    edges = cell_edges(x, logarithmic[0]), cell_edges(y, logarithmic[1])
     for axis, name, values in ((ax.xaxis, across, x), (ax.yaxis, up, y)):
         axis.set_label_text(_NAMES.get(name, name))
-        if is_wide(values):
+        if _in_logarithms(values):
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
+            few = values if len(values) < _FEW else []
+            axis.set_ticks(few, labels=[f"{v:g}" for v in few], minor=False) if len(few) else None
+            axis.set_minor_formatter(NullFormatter())
     ax.set_xlim(edges[0][0], edges[0][-1])
     ax.set_ylim(edges[1][0], edges[1][-1])
     known = times[np.isfinite(times)]
@@ -119,6 +126,12 @@ def _map(ax: Axes, ds: xr.Dataset, across: str, up: str) -> list[Artist]:
         return paint(np.isnan(times) & (status == name.value), color, hatch)
 
     return _legend(fill) + _unresolved(ds.transpose(up, across), times, paint)
+
+
+def _in_logarithms(values: Floats) -> bool:
+    """Whether an axis of a map is drawn in logarithms: a wide one, and one whose cells would reach below 0,
+    where there are no rates and no decays."""
+    return is_wide(values) or bool(len(values) > 1 and cell_edges(values)[0] <= 0 < values[0])
 
 
 def _unresolved(ds: xr.Dataset, times: Floats, paint: Callable[[Bools, str, str], bool]) -> list[Artist]:

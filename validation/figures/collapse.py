@@ -64,7 +64,7 @@ def collapse_figure(runs: Runs, *, path: DecayPath, alpha: float) -> Figure:
         scaled.plot(path.tau, one, color=BLACK, linewidth=2.4, alpha=0.8, zorder=1)
     _frame(plain, scaled, float(ds.attrs["accuracy_threshold"]), path, curves)
     handles: list[Artist] = [Line2D([], [], color=colors[g], label=f"γ = {g:g}") for g in decays]
-    for eta in rates:
+    for eta in rates if len(rates) > 1 else ():
         label = rf"$\eta$ = {eta:g}"
         handles.append(Line2D([], [], linestyle=dashes[eta], color=BLACK, linewidth=1.1, label=label))
     label = rf"decay path, $\gamma_{{eff}}$ = {path.gamma_eff[-1]:.3g}"

@@ -65,16 +65,17 @@ def curves_figure(comparison: Comparison, *, predictor: str | None = None) -> Fi
     table, metric = comparison.table, comparison.table.attrs["metric"]
     predictor = shown(table, predictor)
     start, drawn = _first(comparison), _grid(table, metric)
+    lines: set[str] = set()
     for ax, cell in drawn.panels:
         if draw_curves(ax, comparison.runs, cell, metric):
-            _draw_times(ax, table.isel(run=cell.runs), predictor, start)
+            lines |= _draw_times(ax, table.isel(run=cell.runs), predictor, start)
             _title(ax, cell, table.isel(run=cell.runs))
     end, watched = float(comparison.runs.step[-1]), float(table["last"].values.max())
     times = np.concatenate([measured(table), predicted(table, predictor)])
     latest = max(watched, float(times[np.isfinite(times)].max(initial=0)))
     right = min(latest * 1.3, max(end, watched) * 10)
     drawn.panels[0][0].set_xlim(start, max(right, start * 10))
-    legend_below(drawn.figure, _handles(metric), 4)
+    legend_below(drawn.figure, _handles(metric, lines), 4)
     entitle(drawn.figure, f"{heading(comparison)}: {drawn.words}")
     return drawn.figure
 
@@ -159,16 +160,20 @@ def draw_curves(ax: Axes, runs: Runs, cell: Cell, metric: str) -> bool:
     return drawn
 
 
-def _draw_times(ax: Axes, table: xr.Dataset, predictor: str, start: float) -> None:
-    """Medians of the measured and predicted times, the runs' measured ones, and the thresholds."""
+def _draw_times(ax: Axes, table: xr.Dataset, predictor: str, start: float) -> set[str]:
+    """Medians of the measured and predicted times, the runs' measured ones, and the thresholds; which of the
+    times have a line."""
+    lines = set()
     for name, (color, dash) in _TIMES.items():
         time, kind = name.split()
         each = measured(table, time) if kind == "measured" else predicted(table, predictor, time)
-        _mark(ax, _median(each), color, dash, f"{kind} {time}", start)
+        if _mark(ax, _median(each), color, dash, f"{kind} {time}", start):
+            lines.add(name)
     limits = table["threshold"].values
     ax.plot(measured(table), limits, "o", color=VERMILLION, markeredgecolor="white", markersize=5)
     for limit in np.unique(limits)[:_RUNS]:
         ax.axhline(limit, color=BLACK, linewidth=0.6, linestyle=":")
+    return lines
 
 
 def _title(ax: Axes, cell: Cell, table: xr.Dataset) -> None:
@@ -178,19 +183,20 @@ def _title(ax: Axes, cell: Cell, table: xr.Dataset) -> None:
     ax.set_title(f"{cell.name}\n{words}{more}", fontsize="small")
 
 
-def _mark(ax: Axes, time: float, color: str, dash: Dash, name: str, start: float) -> None:
-    """A vertical line; for a time before the axis starts (a prediction of 0 is common) an arrow."""
+def _mark(ax: Axes, time: float, color: str, dash: Dash, name: str, start: float) -> bool:
+    """A vertical line, True; for a time before the axis starts (a prediction of 0 is common) an arrow."""
     if not np.isfinite(time):
-        return
+        return False
     if time > start:
         ax.axvline(time, color=color, linewidth=1.8, linestyle=dash)
-        return
+        return True
     place, words = 0.8 if dash == "--" else 0.7, f"{name}: {time:.3g}"
     ax.plot([0.03], [place], "<", color=color, transform=ax.transAxes)
     ax.text(
         0.06, place, words, color=color, fontsize="small", transform=ax.transAxes, va="center",
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85},
     )  # fmt: skip
+    return False
 
 
 def _median(times: Floats) -> float:
@@ -200,10 +206,12 @@ def _median(times: Floats) -> float:
     return middle if np.isfinite(middle) else float("nan")
 
 
-def _handles(metric: str) -> list[Line2D]:
+def _handles(metric: str, lines: set[str]) -> list[Line2D]:
+    """Of the curves, and of those times that have a line somewhere."""
     times = [
         Line2D([], [], color=color, linestyle=dash, linewidth=1.8, label=name)
         for name, (color, dash) in _TIMES.items()
+        if name in lines
     ]
     limit = Line2D([], [], color=BLACK, linewidth=0.6, linestyle=":", label="test threshold")
     dot = Line2D([], [], color=VERMILLION, marker="o", linestyle="", label="t_grok of a run")

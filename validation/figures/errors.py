@@ -43,28 +43,34 @@ _ASIDE = 0.012  # of the axis: runs of equal settings side by side
 
 @composite(COMPARISON, "errors", when=lambda _: False)
 def errors_figure(comparison: Comparison) -> Figure:
-    """Predicted over measured t_grok against γ, α, η and the seed, of each source, and of its closed forms
-    where they differ from it."""
+    """Predicted over measured t_grok against those of γ, α, η and the seed that have several values, of each
+    source, and of its closed forms where they differ from it."""
     table = comparison.table
-    figure = new_figure(10.0, 7.0)
-    panels = panels_of(figure, 2, 2, sharey=True)
     names = errors_shown(table)
     if not names:
-        for ax in panels:
-            remark(ax, "no run has both times")
+        figure = new_figure(6.0, 4.0)
+        remark(figure.subplots(), "no run has both times")
         entitle(figure, heading(comparison))
         return figure
     errors = {name: log_error(table, name) for name in names}
+    known = np.isfinite(list(errors.values())).any(0)
+    varied = [k for k in _NAMES if len(np.unique(table[k].values[known])) > 1] or ["gamma"]
+    across, down = min(2, len(varied)), -(-len(varied) // 2)
+    figure = new_figure(1 + 4.5 * across, 1 + 3 * down)
+    panels = panels_of(figure, down, across, sharey=True)
+    for ax in panels[len(varied) :]:
+        ax.set_axis_off()
     every = np.concatenate([e[np.isfinite(e)] for e in errors.values()])
     narrow = float(np.ptp(np.append(every, 0.0))) < _NARROW
-    for ax, (setting, words) in zip(panels, _NAMES.items(), strict=True):
+    for ax, setting in zip(panels, varied, strict=False):
+        words = _NAMES[setting]
         _draw_errors(ax, table[setting].values.astype(float), errors, table["alpha"].values)
         ax.set(xlabel=words, yscale="log")
         ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         # between the decades only where there are few of them, or the numbers lie on one another
         ax.yaxis.set_minor_formatter((lambda y, _: f"{y:g}") if narrow else NullFormatter())
         ax.grid(alpha=0.25, which="both" if narrow else "major", axis="y")
-    for ax in panels[::2]:
+    for ax in panels[::across]:
         ax.set_ylabel("predicted / measured")
     legend_below(figure, panels[0].get_legend_handles_labels()[0], 4)
     n = int(np.isfinite(errors[names[0]]).sum())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from groktime.reduced.figures.plot import panel
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+_WITHIN = 100.0  # axes that span less than this factor have plain numbers
 
 
 @panel(COMPARISON, "predicted", title=heading, size=(7.5, 7.0))
@@ -70,6 +73,11 @@ def draw_predicted(ax: Axes, comparison: Comparison, *, predictor: str | None = 
     ax.plot(ends, ends, color=BLACK, linewidth=1, zorder=1, label="predicted = measured")
     _explain(ax, barred, known & short & ~never, known & never)
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+    if ends[1] < _WITHIN * ends[0]:  # 2 × 10² says less than 200
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+            axis.set_minor_formatter(NullFormatter())
     without = int((~known).sum())
     left_out = f"\n({without} runs without a predicted time above 0 are not drawn)" if without else ""
     some = int(drawn.sum())
