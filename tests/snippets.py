@@ -50,7 +50,7 @@ def snippets(page: Path) -> list[Snippet]:
 
 
 def briefly(words: list[str]) -> list[str]:
-    """The words after `groktime`, with options that make a training a short one; the last of an option counts."""
+    """The words after `groktime`, with options that make a training short; the last one counts."""
     command, more = words[0], []
     for name, value in SMALL.get(command, {}).items():
         more += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]

@@ -1,8 +1,8 @@
 """Every command and every piece of Python in README and docs runs, page by page, in the order of the page.
 
-Trainings are cut short (`tests.snippets.SMALL`). A block under `<!-- not run: REASON -->` is only read: its commands are parsed, its
-Python is compiled, and the names of groktime's that it uses exist. What a page takes as given, a log or a checkpoint,
-is laid beside it first.
+Trainings are cut short (`tests.snippets.SMALL`). A block under `<!-- not run: REASON -->` is only read: its
+commands are parsed, its Python is compiled, and the names of groktime's that it uses exist. What a page takes
+as given, a log or a checkpoint, is laid beside it first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 import groktime as gt
 from groktime.cli import main, parser
 from groktime.reduced.shipped import shipped
-from tests.snippets import ONE, SMALL, Snippet, briefly, short, snippets
+from tests.snippets import SMALL, Snippet, briefly, short, snippets
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "recipes" / "data"

@@ -32,6 +32,7 @@ from groktime.validation.comparison_text import (
 from groktime.validation.headline import REASONS, headline
 from groktime.validation.ladder_text import heading, tables, verdict
 from groktime.validation.report import cell
+from groktime.validation.same import same_as, told_once
 from groktime.validation.table import sources
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("groktime", "torch", "numpy", "scipy", "xarray")
 _RUNS = 2000  # in the tables of the page, which browsers have to hold
+_STACKED = 60  # rows of a table, at most, that a narrow screen shows one below the other
 _FIRST = ("predicted", "log_error")  # of a predictor
 # Of each figure: what it shows to whom cannot see it, and how to read it.
 _WORDS = {
@@ -50,7 +52,7 @@ _WORDS = {
         "Triangles: runs that never generalized, at the last step to which they were watched.",
     ),
     "errors": (
-        "Four panels: predicted over measured t_grok against weight decay, start, learning rate and seed.",
+        "Panels: predicted over measured t_grok against weight decay, start, rate and seed, where they vary.",
         "Predicted over measured t_grok against each setting; lines are medians.",
     ),
     "curves": (
@@ -105,6 +107,7 @@ def page(comparison: Comparison, folder: Path, ladder: Ladder | None = None) -> 
         "settings": _table(settings_columns(rows), f"{settings_title(rows)}, optimizer steps"),
         "level": f"{COVERAGE:.0%}",
         "scores": _all_scores(rows, scores),
+        "same": _paragraphs([same_as(rows)] if same_as(rows) else []),
         "fitted": _list(_fitted(rows), "What the baselines were fitted on"),
         "excluded": _all_excluded(rows, scores),
         "slopes": _table(slope_columns(scores), SLOPES),
@@ -128,16 +131,20 @@ def _figure(path: Path, alt: str, caption: str) -> str:
 
 
 def _table(columns: Mapping[str, Iterable[object]], caption: str, tall: bool = False) -> str:
-    """Columns under their names; the first one heads the rows."""
+    """Columns under their names; the first one heads the rows. On a narrow screen the rows of a short table
+    are stacked, each cell beside its name."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    lines = []
-    for first, *rest in zip(*columns.values(), strict=True):
-        others = "".join(f"<td>{_cell(value)}</td>" for value in rest)
-        lines.append(f'<tr><th scope="row">{_cell(first)}</th>{others}</tr>')
+    lines, each = [], list(zip(*columns.values(), strict=True))
+    stacked = len(each) <= _STACKED
+    top, *names = [f' data-name="{escape(name)}"' if stacked else "" for name in columns]
+    for first, *rest in each:
+        others = "".join(f"<td{name}>{_cell(value)}</td>" for name, value in zip(names, rest, strict=True))
+        lines.append(f'<tr><th scope="row"{top}>{_cell(first)}</th>{others}</tr>')
     name = escape(caption)
     return (
         f'<p class="above soft">{name}</p>\n'
-        f'<div class="scroll{" tall" if tall else ""}" tabindex="0" role="region" aria-label="{name}">'
+        f'<div class="scroll{" tall" * tall}{" stack" * stacked}" tabindex="0" role="region" '
+        f'aria-label="{name}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>\n" + "\n".join(lines) + "\n</tbody></table></div>"
     )
 
@@ -176,9 +183,13 @@ def _all_scores(rows: xr.Dataset, scores: xr.Dataset) -> str:
     found = []
     for quantity in scores["quantity"].values:
         for choice, words in CHOICES.items():
-            one = scores.sel(quantity=quantity, runs=choice)
+            one = told_once(rows, scores.sel(quantity=quantity, runs=choice))
+            title = f"{quantity}, {words.format(rows.attrs['long'])}"
+            if not one["n"].values.any():
+                found.append(f'<p class="above soft">{escape(title)}: none</p>')
+                continue
             columns = {name or "predictor": values for name, values in score_columns(one).items()}
-            found.append(_table(columns, f"{quantity}, {words.format(rows.attrs['long'])}"))
+            found.append(_table(columns, title))
     return "\n".join(found)
 
 
@@ -196,7 +207,7 @@ def scores_html(rows: xr.Dataset, scores: xr.Dataset) -> str:
 def _all_excluded(rows: xr.Dataset, scores: xr.Dataset) -> str:
     found = []
     for choice, words in CHOICES.items():
-        one = scores.sel(quantity="t_grok", runs=choice)
+        one = told_once(rows, scores.sel(quantity="t_grok", runs=choice))
         columns: dict[str, Iterable[object]] = {
             "predictor": [str(p) for p in one["predictor"].values],
             "scored": one["n"].values,
@@ -223,7 +234,7 @@ def _run_tables(rows: xr.Dataset) -> str:
     tables = [_table(named | {k: rows[k].values for k in measured}, f"{each}, measured", tall=True)]
     of_predictors = [str(k) for k in rows.data_vars if "predictor" in rows[k].dims]
     order = [*_FIRST, *(k for k in of_predictors if k not in _FIRST)]
-    for name in rows["predictor"].values:
+    for name in told_once(rows, rows)["predictor"].values:
         columns = named | _columns(rows[order].sel(predictor=name))
         tables.append(_table(columns, f"{each}, predicted by {str(name).replace('_', ' ')}", tall=True))
     return "\n".join(tables)

@@ -1,8 +1,8 @@
 """Numbers that a page prints, beside what comes out when they are computed again.
 
 A claim is a phrase of the page with places for its numbers, written as Python formats: `{:.1f} %`. What is
-computed is formatted alike, and has to be what stands there to the last digit. Every number of the page that no
-claim covers has to be in a phrase that is declared as none (a setting, a version, a name).
+computed is formatted alike, and has to be what stands there to the last digit. Every number of the page that
+no claim covers has to be in a phrase that is declared as none (a setting, a version, a name).
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WORDS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen").split()
+WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen",
+)  # fmt: skip
 _SLOT = re.compile(r"\{:(.*?)\}")
 _NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?"
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -55,8 +58,8 @@ class Verdict:
 
 
 def plain(page: str) -> str:
-    """The words of a page of Markdown on one line: no commands and snippets, which tests run, no link targets,
-    comments, pictures and marks of emphasis; what a ```text block shows is kept."""
+    """The words of a page of Markdown on one line: no commands and snippets, which tests run, no targets of
+    links, comments, pictures and marks of emphasis; what a ```text block shows is kept."""
     page = _FENCED.sub(lambda block: block[2] if block[1] == "text" else " ", page)
     page = re.sub(r"<!--.*?-->|!\[[^]]*\]\([^)]*\)", " ", page, flags=re.DOTALL)
     page = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", page)

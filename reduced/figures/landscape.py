@@ -50,6 +50,7 @@ TITLES = {"train_loss": "training loss", "test_loss": "test loss", "test_accurac
 FIELDS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 _DECADES = 9.0  # of a loss that are told apart; below lies the rounding of the optimizer
 _PLATEAU = 0.9  # of the greatest loss: a contour above it wanders about on the plateau
+_LAST = 0.9  # of a trajectory, from where its last part is judged
 _POINTS = 400
 _DASH = (0, (3, 2))  # of the boundary: a contour below it is seen
 # of the contours, in the order of their levels: all are seen on both ends of viridis or beside the wall
@@ -169,6 +170,19 @@ def draw_boundary(ax: Axes, one: xr.Dataset, surface: Surface) -> list[Artist]:
     ]
 
 
+def _ends_level(p: Prediction) -> bool:
+    """Whether the trajectory ends on its way to smaller norms, at nearly the same m."""
+    trajectory, domain = p.detail.trajectory, p.detail.system.surface.domain
+    if trajectory is None or trajectory.end <= 0:
+        return False
+    u, m = trajectory.at(trajectory.end * np.array([_LAST, 1]))
+    along, down = (
+        (u[0] - u[1]) / (domain.u_high - domain.u_low),
+        (m[0] - m[1]) / (domain.m_high - domain.m_low),
+    )
+    return bool(along > abs(down))
+
+
 def draw_trajectory(ax: Axes, p: Prediction) -> list[Artist]:
     """The trajectory of Eq. 6, with its points marked."""
     handles: list[Artist] = []
@@ -180,7 +194,7 @@ def draw_trajectory(ax: Axes, p: Prediction) -> list[Artist]:
         handles.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label="trajectory of Eq. 6"))
     # away from the wall, which the trajectory follows upwards to the right
     places = {"A": (0, 9, "center"), "C": (8, -9, "left"), "D": (10, -6, "left"), "E": (10, -1, "left")}
-    if p.typical.status is not Status.GENERALIZES:
+    if p.typical.status is not Status.GENERALIZES or _ends_level(p):
         places["E"] = (-9, 0, "right")  # the trajectory comes from the right
     for point in points(p):
         if point.name not in places:

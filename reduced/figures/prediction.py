@@ -50,9 +50,9 @@ _APART = 0.05  # of the panel, below which two names would lie on one another
 def prediction_figure(p: Prediction) -> Figure:
     """A prediction from a landscape.
 
-    For a landscape of (w, m), four panels of the typical seed: the training and the test landscape with
-    the trajectory of Eq. 6 (Fig. 6a, 6b), the losses along it (6c) and, where there are some, L, h, θ (6f). For a landscape of w
-    alone, the LU curves of all seeds with the start and the critical norm (2a).
+    For a landscape of (w, m), panels of the typical seed: the training and the test landscape with the
+    trajectory of Eq. 6 (Fig. 6a, 6b), the losses along it (6c) and, where there are some, L, h, θ (6f). For
+    a landscape of w alone, the LU curves of all seeds with the start and the critical norm (2a).
     """
     return _two_dimensional(p) if p.source.land.two_dimensional else _one_dimensional(p)
 

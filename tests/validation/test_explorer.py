@@ -133,6 +133,7 @@ def test_a_source_of_ones_own_needs_ends() -> None:
         made.table.read(settings(made, 5) | {"eta_d": np.full(5, 1e-3)})[0]["low"], np.nan
     )
     assert '"ways":null' in made.html
+    assert '"shell":null,"python":"source"' in made.html  # which no command can name
 
 
 @pytest.mark.parametrize(

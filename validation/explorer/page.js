@@ -106,7 +106,7 @@ function headline(found) {
 }
 
 function interval(found) {
-  if (table.seeds.length < 2) return "one seed: no interval";
+  if (table.seeds.length < 2 && ![found.low, found.high].some((x) => known(x) || x === Infinity)) return "one seed: no interval";
   const ends = [found.low, found.high].map((x) => (x === Infinity ? "never" : known(x) ? steps(x) : "not known"));
   return `90 % of runs of other seeds: ${ends.join(" – ")}`;
 }
@@ -146,6 +146,7 @@ function commands() {
   const each = page.sliders.map((s) => named(s.name));
   const flags = each.map(([name, value]) => `--${name.replace("_", "-")} ${value}`).join(" ");
   const words = each.map(([name, value]) => `${name}=${value}`).join(", ");
+  $("shell").parentNode.hidden = source.shell === null;
   $("shell").textContent = `groktime predict ${source.shell} ${flags}${page.options.shell}`;
   $("python").textContent = `import groktime as gt\n\ngt.predict(${source.python}, ${words}${page.options.python})`;
 }

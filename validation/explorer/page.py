@@ -216,9 +216,11 @@ def _ways(ways: Ways, table: Table) -> dict[str, Any]:
 def _source(content: Content) -> dict[str, Any]:
     this, metric = about(content.source), content.options.get("metric", "accuracy")
     name = this.file or content.source.name
+    shell = name if all(c.isalnum() or c in "._-/" for c in name) else json.dumps(name)
+    own = getattr(content.source, "text", None) is None  # a source of the user's, which no command can name
     return {
-        "shell": name if all(c.isalnum() or c in "._-/" for c in name) else json.dumps(name),
-        "python": json.dumps(name, ensure_ascii=False),
+        "shell": None if own else shell,
+        "python": "source" if own else json.dumps(name, ensure_ascii=False),
         "metric": metric,
         "threshold": float(np.nanmedian(content.first.threshold)),
     }
