@@ -77,8 +77,6 @@ _OVER_DECAY = (
     "free decay, the prediction; it generalizes where it crosses the critical norm (line: the median; band: "
     "90% over seeds). Right: the losses of the sampled landscape over the same norms.",
 )
-
-
 _LADDER = (
     "Waterfall of the time to generalize, from the printed formula down to full networks.",
     "Each rung drops one assumption of the rung above it.",
@@ -107,8 +105,11 @@ def page(comparison: Comparison, folder: Path, ladder: Ladder | None = None) -> 
         "settings": _table(settings_columns(rows), f"{settings_title(rows)}, optimizer steps"),
         "level": f"{COVERAGE:.0%}",
         "scores": _all_scores(rows, scores),
-        "same": _paragraphs([same_as(rows)] if same_as(rows) else []),
-        "fitted": _list(_fitted(rows), "What the baselines were fitted on"),
+        "same": _paragraphs(same_as(rows)),
+        "fitted": _list(
+            [f"{k.replace('_', ' ')}: {v}" for k, v in fits(rows).items()],
+            "What the baselines were fitted on",
+        ),
         "excluded": _all_excluded(rows, scores),
         "slopes": _table(slope_columns(scores), SLOPES),
         "ladder": "" if ladder is None else _ladder(ladder, folder),
@@ -131,8 +132,7 @@ def _figure(path: Path, alt: str, caption: str) -> str:
 
 
 def _table(columns: Mapping[str, Iterable[object]], caption: str, tall: bool = False) -> str:
-    """Columns under their names; the first one heads the rows. On a narrow screen the rows of a short table
-    are stacked, each cell beside its name."""
+    """Columns under their names. On a narrow screen the rows of a short table are stacked."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     lines, each = [], list(zip(*columns.values(), strict=True))
     stacked = len(each) <= _STACKED
@@ -185,16 +185,10 @@ def _all_scores(rows: xr.Dataset, scores: xr.Dataset) -> str:
         for choice, words in CHOICES.items():
             one = told_once(rows, scores.sel(quantity=quantity, runs=choice))
             title = f"{quantity}, {words.format(rows.attrs['long'])}"
-            if not one["n"].values.any():
-                found.append(f'<p class="above soft">{escape(title)}: none</p>')
-                continue
             columns = {name or "predictor": values for name, values in score_columns(one).items()}
-            found.append(_table(columns, title))
+            none = f'<p class="above soft">{escape(title)}: none</p>'
+            found.append(_table(columns, title) if one["n"].values.any() else none)
     return "\n".join(found)
-
-
-def _fitted(rows: xr.Dataset) -> list[str]:
-    return [f"{name.replace('_', ' ')}: {words}" for name, words in fits(rows).items()]
 
 
 def scores_html(rows: xr.Dataset, scores: xr.Dataset) -> str:

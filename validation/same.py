@@ -20,11 +20,11 @@ def told_once(rows: xr.Dataset, of: xr.Dataset) -> xr.Dataset:
     return of.sel(predictor=[k for k in told if k not in same])
 
 
-def same_as(rows: xr.Dataset) -> str:
-    """Which forms have no lines of their own."""
+def same_as(rows: xr.Dataset) -> list[str]:
+    """Which forms have no lines of their own, a sentence a source."""
     left = set(told_once(rows, rows)["predictor"].values.tolist())
-    forms = [str(k) for k in rows["predictor"].values if k not in left]
-    if not forms:
-        return ""
-    sources_of = sorted({str(rows["form_of"].sel(predictor=k).item()) for k in forms})
-    return f"{', '.join(forms)}: as {', '.join(sources_of)} in every run, and not shown again."
+    own: dict[str, list[str]] = {}
+    for name in rows["predictor"].values:
+        if name not in left:
+            own.setdefault(str(rows["form_of"].sel(predictor=name).item()), []).append(str(name))
+    return [f"{', '.join(v)}: as {k} in every run, and not shown again." for k, v in own.items()]

@@ -102,14 +102,6 @@ def run(
         made = [(cell, one) for cell, one in told if (cell.name, cell.p) == (name, P[name])]
         source = OfCells(made)
         gamma, eta = (source.gamma[0], source.gamma[-1]), (source.eta_d[0], source.eta_d[-1])
-        page = explore(
-            source,
-            measured(made),
-            gamma=gamma,
-            eta_d=eta,
-            alpha=1.0,
-            out=out / f"{name}.html",
-            overwrite=True,
-        )
-        print(page.report())
-        print(f"\nPage: {out / f'{name}.html'}")
+        file = out / f"{name}.html"
+        page = explore(source, measured(made), gamma=gamma, eta_d=eta, alpha=1.0, out=file, overwrite=True)
+        print(f"{page.report()}\n\nPage: {file}")

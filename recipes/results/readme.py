@@ -26,7 +26,7 @@ NO_CLAIMS = (  # names, settings, rules and times of a clock, but no results
     "ICLR 2023", "arXiv 2210.01117", "Python 3.11", "Eq. 6", "gamma eta_d alpha t_grok 90 % t_mem",
     "by 20,000 steps", "in nine of ten cases", "(two minutes;", "inside 90 %", "The 90 % intervals",
     "ten minutes", "--gamma 0.1 --eta-d 3e-4 --alpha 3", "--gamma 0.03 0.1", "--step 12000 --gamma 0.1",
-    "--budget 20000",
+    "--budget 20000", "The law 1/γ",
 )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def of_forecasts(data: DataSet) -> Claim:
     if data.forecasts:
         return Claim(phrase, lambda: data.forecasts or ())
     row = written("forecast.md", "forecasts errors")[0]  # reached, of; …; mean error
-    needs = "`python -m groktime.recipes forecasts --systems teacher-student` (10 minutes of one idle core); "
+    needs = "`python -m groktime.recipes forecasts --systems teacher-student` (an hour of an idle core); "
     values = [numbers(row[3])[0], numbers(row[4])[0]]
     return Claim(phrase, lambda: values, needs + "docs/forecast.md says the same")
 
