@@ -144,6 +144,14 @@ class Forecast(Gridded):
 
     SCHEMA = FORECAST
 
+    @staticmethod
+    def join(forecasts: Sequence[Forecast | str | os.PathLike[str]]) -> Forecast:
+        """One forecast of several, or of their files, such as of one setting each (`reduced.joining`)."""
+        from groktime.reduced.joining import joined
+
+        every = [Forecast.of(one) for one in forecasts]
+        return Forecast(joined(every), " + ".join(one.source for one in every))
+
     @property
     def gamma(self) -> Floats:
         """Weight decays, ascending."""
