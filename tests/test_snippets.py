@@ -8,6 +8,7 @@ as given, a log or a checkpoint, is laid beside it first.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import tomllib
@@ -20,7 +21,6 @@ import pytest
 
 import groktime as gt
 from groktime.cli import main, parser
-from groktime.reduced.shipped import shipped
 from tests.snippets import SMALL, Snippet, briefly, short, snippets
 
 ROOT = Path(__file__).parents[1]
@@ -48,22 +48,25 @@ COUNTED = {"mnist": 4, "cuda": 3, "figure": 1, "explore": 5}
 
 
 def runs_there() -> None:
-    """A runs file, and the delays and logs that are made of it."""
+    """A runs file."""
     shutil.copy(DATA / "make-run-runs.nc", "runs.nc")
-    assert main(["measure", "runs.nc", "-o", "delays.csv"]) == 0
-    steps = np.unique(np.geomspace(1, 5000, 60).astype(int))
-    lines = ["step,train_accuracy,test_accuracy"]
-    lines += [f"{s},{min(1, s / 150):.3f},{min(1, s / 4000):.3f}" for s in steps]
-    Path("log.csv").write_text("\n".join(lines) + "\n")
-    keys = lines[0].split(",")
-    rows = [dict(zip(keys, map(float, line.split(",")), strict=True)) for line in lines[1:]]
-    Path("more.jsonl").write_text("".join(f"{row}\n".replace("'", '"') for row in rows))
 
 
 def sources_there() -> None:
-    """A decay path and a forecast, beside the runs."""
+    """Runs with their delays, a decay path and a forecast of the same networks."""
     runs_there()
-    shutil.copy(shipped("paths")["teacher-student-path"], "path.nc")
+    assert main(["measure", "runs.nc", "-o", "delays.csv"]) == 0
+    gt.open_path("teacher-student-path").save("path.nc")
+    shutil.copy(DATA / "make-run-forecast.nc", "forecast.nc")
+
+
+def logs_there() -> None:
+    """Two logs of one run, which generalizes after 3,800 steps."""
+    steps = np.unique(np.geomspace(1, 5000, 60).astype(int)).tolist()
+    rows = [{"step": s, "train_accuracy": min(1, s / 150), "test_accuracy": min(1, s / 4000)} for s in steps]
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    Path("log.csv").write_text("\n".join(lines) + "\n")
+    Path("more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def reviews_there() -> None:
@@ -121,7 +124,7 @@ GIVEN: dict[str, Callable[[], dict[str, Any] | None]] = {
     "docs/comparing.md": sources_there,
     "docs/data.md": reviews_there,
     "docs/explorer.md": sources_there,
-    "docs/logs.md": runs_there,
+    "docs/logs.md": logs_there,
     "docs/own-network.md": own_module,
     "docs/own-landscape.md": arrays,
     "docs/watch.md": script,

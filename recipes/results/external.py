@@ -118,8 +118,9 @@ def read_told(file: Path) -> list[tuple[Cell, Told]]:
     lines = file.read_text(encoding="utf-8").splitlines()
     told = {}
     for one in csv.DictReader(line for line in lines if not line.startswith("#")):
-        numbers = {k: int(one[k]) if k in ("seeds", "trained") else float(one[k]) for k in TOLD}
-        told[one["task"], int(one["p"]), float(one["gamma"]), float(one["eta_d"])] = Told(**numbers)
+        t_grok, low, high, steps, seconds = (float(one[k]) for k in TOLD[:5])
+        key = one["task"], int(one["p"]), float(one["gamma"]), float(one["eta_d"])
+        told[key] = Told(t_grok, low, high, steps, seconds, int(one["seeds"]), int(one["trained"]))
     found = ((c, told.get((c.name, c.p, c.gamma, c.eta_d))) for c in cells())
     return [(c, one) for c, one in found if one]
 

@@ -97,8 +97,8 @@ def _map(ax: Axes, ds: xr.Dataset, across: str, up: str) -> list[Artist]:
         axis.set_label_text(_NAMES.get(name, name))
         if _in_logarithms(values):
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
-            few = values if len(values) < _FEW else []
-            axis.set_ticks(few, labels=[f"{v:g}" for v in few], minor=False) if len(few) else None
+            if len(values) < _FEW:
+                axis.set_ticks(list(values), labels=[f"{v:g}" for v in values])
             axis.set_minor_formatter(NullFormatter())
     ax.set_xlim(edges[0][0], edges[0][-1])
     ax.set_ylim(edges[1][0], edges[1][-1])
