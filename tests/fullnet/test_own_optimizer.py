@@ -38,7 +38,7 @@ class Slowly(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "share": share})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for p in group["params"]:
                 state, gradient = self.state[p], p.grad
@@ -60,7 +60,7 @@ class Attribute(Slowly):
     count = 0
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         self.count += 1
         for group in self.param_groups:
             for p in group["params"]:
@@ -69,7 +69,7 @@ class Attribute(Slowly):
 
 class Words(Slowly):
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for p in group["params"]:
                 self.state[p]["said"] = "it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_a_watched_script_trains_as_it_did(tmp_path: Path) -> None:
 def test_looks_take_no_more_than_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a step takes a second and a look half of one, the first that 5 % allow is after 10 seconds."""
     now = 0.0
-    monkeypatch.setattr(watcher.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
     model, optimizer, _ = script()
 
     def spend(seconds: float) -> Any:
