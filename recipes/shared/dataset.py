@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from groktime.recipes.results import external, headline
+from groktime.recipes.results.forecasts import Scored
 from groktime.recipes.shared.common import predicted
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import read_dataset
@@ -60,12 +61,12 @@ class DataSet:
     def forecasts(self) -> tuple[int, float] | None:
         """Teacher–student of the recipe `forecasts`: how many networks, and the mean error in %; None where
         they were not kept."""
-        if "forecasts-runs.nc" not in self.files:
+        name = "forecasts/teacher-student.csv"
+        if name not in self.files:
             return None
-        table = compare(
-            open_forecast(self.folder / "forecasts-forecast.nc"), self.folder / "forecasts-runs.nc"
-        ).table
-        return table.sizes["run"], error(table, "forecast")
+        made = Scored.read(self.folder / name)
+        errors = np.abs(made.told / made.t_grok - 1)
+        return len(errors), float(100 * np.mean(errors[np.isfinite(errors)]))
 
     @cached_property
     def external(self) -> list[tuple[external.Cell, external.Told]]:
