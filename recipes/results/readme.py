@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def claims(data: DataSet) -> Iterator[Claim]:
     """All claims of README, from top to bottom."""
     times = "{:,.0f} {:,.0f} to {:,.0f} {:,.0f} generalizes {:,.0f} {:.1f} {:.0f} {:.0f}"
     for gamma in (0.03, 0.1, 0.3):
-        yield Claim(f"{gamma:g} 0.001 3 {times}", lambda gamma=gamma: line(data, gamma))
+        yield Claim(f"{gamma:g} 0.001 3 {times}", partial(line, data, gamma))
     yield Claim(
         "{:word} seeds, trained until they fit and then hastened: with weight decay 0.03 a network of "
         "another seed groks after {:,.0f} to {:,.0f} steps",
@@ -57,7 +58,7 @@ def claims(data: DataSet) -> Iterator[Claim]:
     for name in external.TASKS:
         yield Claim(
             f"| {name} | {scores} |",
-            lambda name=name: numbers(" ".join(external.total(name, data.external)[1:])),
+            partial(of_external, data, name),
         )
     yield of_forecasts(data)
     yield from of_headline(data)
@@ -113,6 +114,11 @@ def line(data: DataSet, gamma: float) -> list[float]:
     one = data.example[0].sel(gamma=gamma)
     names = ("t_grok", "low", "high", "t_mem", "real_steps", "speed_up")
     return [*(float(one[k]) for k in names), 100 * float(one["error"]), 100 * float(one["probability"])]
+
+
+def of_external(data: DataSet, name: str) -> list[float]:
+    """The numbers of one line of the table of the external benchmark."""
+    return numbers(" ".join(external.total(name, data.external)[1:]))
 
 
 def numbers(text: str) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ import groktime as gt
 from groktime.recipes.__main__ import main
 from groktime.recipes.results import external, headline
 from groktime.recipes.results.external_page import OfCells, measured
+from groktime.recipes.results.forecasts import COLUMNS, Scored
 from groktime.recipes.results.readme import NO_CLAIMS, verdicts
 from groktime.recipes.shared.claims import Claim, judged, left_over, plain
 from groktime.recipes.shared.dataset import FOLDER, ROOT, DataSet
@@ -110,6 +112,21 @@ def test_the_headline_table_is_made_of_its_runs() -> None:
     assert rows["of these with a delay of at least five times the fit"][:2] == ["1", "**3.0 %**"]
     assert rows["MNIST, N = 1000, to 50 %, γ of 0.1 and 0.3"] == ["1", "**20 %**", "–", "–", "–", "200 %"]
     assert rows["MNIST, to 50 %, γ = 0.03"][:2] == ["2", "**9.0 % (1 not predicted)**"]
+
+
+def test_a_number_is_computed_as_soon_as_its_networks_are_kept(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "data")
+    (tmp_path / "data" / "forecasts").mkdir(exist_ok=True)
+    file = tmp_path / "data" / "forecasts" / "teacher-student.csv"
+    nothing, t = np.zeros(25), np.full(25, 1000.0)
+    made = dict.fromkeys(COLUMNS, nothing) | {"t_grok": t, "told": t * 1.025, "seed": np.arange(25.0)}
+    Scored(**made, twins=t[None, :1]).write(file)
+    about = json.loads((tmp_path / "data" / "set.json").read_text())
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    about["files"]["forecasts/teacher-student.csv"] = {"sha256": digest, "command": ""}
+    (tmp_path / "data" / "set.json").write_text(json.dumps(about))
+    (one,) = (v for v in verdicts(PAGE, DataSet(tmp_path / "data")) if "a forecast of 25" in v.told)
+    assert str(one) == "[OK] a forecast of 25 teacher–student networks is off by 2.5 %"
 
 
 def test_what_was_told_is_read_as_it_was_written(tmp_path: Path, data: DataSet) -> None:

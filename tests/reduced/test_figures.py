@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures import Panels, plot, save
-from groktime.reduced.figures.style import cell_edges
+from groktime.reduced.figures.style import cell_edges, entitle, new_figure
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.phases import points
@@ -359,7 +359,8 @@ def test_options_choose_what_is_drawn(grown: Prediction) -> None:
 def test_names_of_points_at_nearly_one_time_stand_together() -> None:
     p = predict("addition", gamma=1e-3, eta_d=1e-2, alpha=3.9, m=0.08)
     time = next(ax for ax in plot(p).axes if ax.get_title() == "(c) along the trajectory")
-    assert [text.get_text() for text in time.texts] == ["C, D, E"]
+    assert [text.get_text() for text in time.texts] == ["C, D", "E"]
+    assert (time.get_xscale(), len(plot(p).axes)) == ("linear", 6)  # three panels, two bars, a second axis
 
 
 def test_cells_lie_around_their_centres() -> None:
@@ -369,3 +370,20 @@ def test_cells_lie_around_their_centres() -> None:
     )
     low, high = cell_edges(np.array([0.0]))
     assert low < 0 < high
+
+
+def test_no_axis_of_rates_reaches_below_zero() -> None:
+    ds = what_if("teacher-student", gamma=[0.1, 0.3], eta_d=[3e-4, 1e-3], alpha=3.0)
+    ax = plot(ds)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert min(*ax.get_xlim(), *ax.get_ylim()) > 0
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["0.0003", "0.001"]
+
+
+def test_a_heading_stays_within_its_figure() -> None:
+    figure = new_figure(4.0, 3.0)
+    entitle(figure, "one\n" + "word " * 40)
+    figure.draw_without_rendering()
+    box = figure._suptitle.get_window_extent()  # type: ignore[attr-defined]
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+    assert figure.get_suptitle().startswith("one\nword")

@@ -23,6 +23,7 @@ from groktime.validation.figures import Panels, plot
 from groktime.validation.figures.cells import cells, columns_of, spread
 from groktime.validation.figures.trajectory import _prediction as prediction_of
 from groktime.validation.headline import by_run, headline
+from groktime.validation.same import same_as, told_once
 
 KINDS = ("predicted", "errors", "curves", "trajectory")
 
@@ -217,3 +218,34 @@ def test_a_file_is_drawn_by_its_schema(tmp_path: Path) -> None:
     assert len(gt.plot("teacher-student").axes) == 2
     with pytest.raises(InputError, match="no such file"):
         gt.plot(tmp_path / "none.nc")
+
+
+def test_a_setting_with_one_value_has_no_panel_of_errors() -> None:
+    def labels(found: Comparison) -> list[str]:
+        figure = plot(found, kind="errors")[0]
+        return [ax.get_xlabel().split(" ")[0] for ax in figure.axes if ax.axison]
+
+    assert labels(compared()) == ["weight", "seed"]
+    assert labels(compared(seeds=1)) == ["weight"]
+    assert labels(compared(alpha=(3.0, 4.0))) == ["weight", "start", "seed"]
+    assert labels(compare(flat(1), planted([50.0]))) == ["weight"]
+
+
+def test_no_key_of_curves_is_without_its_line() -> None:
+    """Eq. 6 of a landscape of w predicts no time of the fit: an arrow, and no line."""
+    figure = plot(compared(), kind="curves")[0]
+    keys = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "t_mem predicted" not in keys
+    assert {"t_grok predicted", "t_grok measured"} <= set(keys)
+
+
+def test_forms_that_say_what_their_source_says_are_told_once() -> None:
+    found = compared().table
+    left = told_once(found, found)["predictor"].values.tolist()
+    assert "flow" in left and "inverse_gamma" in left
+    assert not {"printed", "corrected"} & set(left)
+    (words,) = same_as(found)
+    assert words.startswith("printed, corrected: as flow")
+    apart = found.copy(deep=True)
+    apart["predicted"].loc[{"predictor": "printed"}] *= 1.02
+    assert "printed" in told_once(apart, apart)["predictor"].values
