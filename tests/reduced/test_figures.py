@@ -360,7 +360,7 @@ def test_names_of_points_at_nearly_one_time_stand_together() -> None:
     p = predict("addition", gamma=1e-3, eta_d=1e-2, alpha=3.9, m=0.08)
     time = next(ax for ax in plot(p).axes if ax.get_title() == "(c) along the trajectory")
     assert [text.get_text() for text in time.texts] == ["C, D", "E"]
-    assert (time.get_xscale(), len(plot(p).axes)) == ("linear", 6)  # three panels, two bars, a second axis
+    assert (time.get_xscale(), len(plot(p).axes)) == ("linear", 4)  # none of prose
 
 
 def test_cells_lie_around_their_centres() -> None:
