@@ -69,11 +69,12 @@ def page(content: Content) -> str:
     this, folder = about(source), files("groktime.validation")
     title, note = WORDS[content.scene["kind"]]
     count = len(content.first.seeds)
-    seeds = f"{count} seeds" if count > 1 else f"seed {content.first.seeds[0]}"
+    seeds = f" of {count} seeds" if count > 1 else f" of seed {content.first.seeds[0]}"
+    seeds = seeds if len(source.seeds) else ""  # it knows of none
     parts = {
         "title": escape(f"groktime: {Path(this.file).name}"),
         "name": escape(f"When does it grok? {Path(this.file).name}"),
-        "about": escape(f"Predicted from a {this.kind} of {seeds}, before the long run."),
+        "about": escape(f"Predicted from a {this.kind}{seeds}, before the long run."),
         "scene_title": title,
         "scene_note": note,
         "provenance": escape(_provenance(content)),
