@@ -71,3 +71,16 @@ def test_a_surface_is_fitted_once_and_again_when_its_numbers_change(monkeypatch:
     monkeypatch.setattr(system, "_KEPT", 2)
     systems(land)
     assert len(system._FITTED) == 2
+
+
+def test_the_value_and_the_slopes_alone_are_those_that_come_with_everything() -> None:
+    rng = np.random.default_rng(0)
+    for name in ("addition", "teacher-student"):
+        (s,) = systems(open_landscape(name), seed=1)
+        d = s.surface.domain
+        u, m = rng.uniform(d.u_low - 0.1, d.u_high + 0.1, 500), rng.uniform(d.m_low, d.m_high, 500)
+        for field in (s.surface.train_loss, s.surface.test_accuracy):
+            assert field is not None
+            whole, slopes = field.derivatives(u, m), field.derivatives(u, m, second=False)
+            np.testing.assert_array_equal(np.stack(slopes[:3]), np.stack(whole[:3]))
+            np.testing.assert_array_equal(field.value(u, m), whole[0])
