@@ -12,6 +12,7 @@ Every lane has its own γ, ρ, start and step size, and is retired when it is do
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
@@ -50,6 +51,12 @@ class FlowResult:
     steps: NDArray[np.intp]
     trajectories: tuple[Trajectory, ...] = field(default=())
 
+    @staticmethod
+    def joined(parts: list[FlowResult]) -> FlowResult:
+        """The lanes of all parts, one after another."""
+        *arrays, paths = ([getattr(part, f.name) for part in parts] for f in fields(FlowResult))
+        return FlowResult(*(np.concatenate(x) for x in arrays), tuple(itertools.chain(*paths)))
+
     def first(self, lanes: int) -> FlowResult:
         """The result of the first so many lanes."""
         return FlowResult(*(getattr(self, f.name)[:lanes] for f in fields(self)))
@@ -60,6 +67,7 @@ class FlowResult:
 _AT_REST = 1e-7
 _HORIZON = 1e4
 _MOST_STEPS = 20_000
+_TOGETHER = 2**15  # lanes: more would leave the cache, and save no more of what a call costs
 # A step may not change the loss more than this many e-foldings, or it could jump through a thin wall.
 _FOLD = 1.0
 
@@ -99,12 +107,16 @@ def integrate(
     """
     lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m, wall, tolerance)))
     each = tuple(x.ravel().astype(float) for x in lanes)
-    run = _Run(surface, domain, each, (generalized, memorized), largest_move, record, mobility)
-    # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        while len(run.active):
-            run.advance()
-    return run.result()
+    parts = []
+    for k in range(0, max(len(each[0]), 1), _TOGETHER):
+        some = tuple(x[k : k + _TOGETHER] for x in each)
+        run = _Run(surface, domain, some, (generalized, memorized), largest_move, record, mobility)
+        # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            while len(run.active):
+                run.advance()
+        parts.append(run.result())
+    return parts[0] if len(parts) == 1 else FlowResult.joined(parts)
 
 
 class _Run:

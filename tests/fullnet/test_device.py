@@ -24,14 +24,8 @@ def test_what_a_forward_pass_keeps_is_counted_once() -> None:
 
 
 def test_a_power_of_two_of_members_fits_half_the_memory() -> None:
-    assert [fitting_memory(memory * MIB, MIB) for memory in (0, 1, 2, 7, 8, 80_000)] == [
-        1,
-        1,
-        1,
-        2,
-        4,
-        32_768,
-    ]
+    counts = [fitting_memory(memory * MIB, MIB) for memory in (0, 1, 2, 7, 8, 80_000)]
+    assert counts == [1, 1, 1, 2, 4, 32_768]
 
 
 def test_on_the_cpu_no_activations_are_asked_for() -> None:

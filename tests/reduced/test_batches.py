@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from groktime.reduced import geometry, system
+from groktime.reduced import flow, geometry, system
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.source import Lanes
@@ -84,3 +84,15 @@ def test_the_value_and_the_slopes_alone_are_those_that_come_with_everything() ->
             whole, slopes = field.derivatives(u, m), field.derivatives(u, m, second=False)
             np.testing.assert_array_equal(np.stack(slopes[:3]), np.stack(whole[:3]))
             np.testing.assert_array_equal(field.value(u, m), whole[0])
+
+
+def test_lanes_that_are_integrated_in_parts_are_those_of_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    (s,) = systems(open_landscape("addition"), seed=1)
+    rng = np.random.default_rng(0)
+    gamma, u = np.exp(rng.uniform(np.log(1e-2), 0, 20)), np.log(rng.uniform(2.6, 3.9, 20) * s.w0)
+    whole = s.flow(gamma=gamma, ratio=1.0, u=u, m=0.05, wall=False, record=True)[0]
+    monkeypatch.setattr(flow, "_TOGETHER", 7)
+    parts = s.flow(gamma=gamma, ratio=1.0, u=u, m=0.05, wall=False, record=True)[0]
+    for name in ("status", "generalized", "memorized", "u", "m", "steps"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert [p.end for p in parts.trajectories] == [p.end for p in whole.trajectories]
