@@ -4,9 +4,9 @@
 
 Panels: member-steps against members (1 to 4,096), width and cells of a landscape; the flow against lanes
 (1 to 10⁶); a comparison against runs (10 to 10⁵); and a file's size against its cells. Seconds of the
-processor, torch on one thread, the least of a few tries where that is short. Beside each line stands its slope over the
-last decade (in log-log); one of more than STEEP, cost that grows faster than what is asked, is told on stderr
-and makes the exit status 1. `--points`: only the first so many of each line.
+processor, torch on one thread, the least of a few tries where that is short. Beside each line stands its
+slope over the last decade (in log-log); one of more than STEEP, cost that grows faster than what is asked, is
+told on stderr and makes the exit status 1. `--points`: only the first so many of each line.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from large_files import runs
-from sides import Job, Together, cells, ensemble
+from sides import CPU, Job, Together, cells
 
 import groktime as gt
+from groktime.fullnet.engine.device import members_at_once
+from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.memory import keep_freed_memory
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.task import Task
@@ -69,11 +71,13 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def training(task: Task, members: int, steps: int) -> float:
-    """Seconds of a step of all members, without what it takes to make them."""
-    job = Job(task, cells(task, members), steps, sphere=False)
-    ensemble(replace(job, steps=1), 1)
-    tries = [Together(job) for _ in range(3)]
-    return min(seconds_of(each.train) for each in tries) / steps
+    """Seconds of a step of all members, in pieces as `train` makes them, which are made beforehand."""
+    size = len(initial_parameters(task, 0))
+    at_once = members_at_once(CPU, size, members, 1, lambda: 0)
+    every = cells(task, members)
+    jobs = [Job(task, every[k : k + at_once], steps, sphere=False) for k in range(0, members, at_once)]
+    pieces = [Together(job) for job in jobs]
+    return min(seconds_of(lambda: [piece.train() for piece in pieces]) for _ in range(3)) / steps
 
 
 def seconds_of(call: Callable[[], object]) -> float:
@@ -133,7 +137,7 @@ def lines(points: int) -> list[Line]:
     for name, task in (("teacher-student", teacher_student()), ("addition", addition(variant="official"))):
         add("a step of all members", name, "members", "s", members,
             lambda n, task=task: training(task, n, max(2, 200 // n)))  # fmt: skip
-    add("a step against width", "modular MLP, p = 23, 4 members", "hidden units", "s",
+    add("a step against width", "modular MLP", "hidden units", "s",
         sizes(32, 64, 128, 256, 512, 1024, 2048, 4096),
         lambda n: training(modular_mlp(p=23, d_model=32, width=n), 4, 5))  # fmt: skip
     add("sampling a landscape", "teacher-student, 20 steps", "cells", "s", sizes(4, 16, 64, 256, 1024),
@@ -164,7 +168,7 @@ def draw(made: Sequence[Line], path: Path) -> None:
         low = min(min(line.cost) for line in some)
         ax.set_ylim(bottom=low / 3)
         ax.grid(alpha=0.3)
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(frameon=False, fontsize=8, loc="upper left")
     for ax in axes.flat[len(panels) :]:
         ax.remove()
     figure.savefig(path, dpi=120)
