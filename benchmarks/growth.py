@@ -153,6 +153,7 @@ def lines(points: int) -> list[Line]:
 def draw(made: Sequence[Line], path: Path) -> None:
     """One panel for each thing that is asked, with a guide of slope 1."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     panels = list(dict.fromkeys(line.panel for line in made))
     figure, axes = plt.subplots(2, -(-len(panels) // 2), figsize=(11, 6.5), layout="constrained")
@@ -167,6 +168,7 @@ def draw(made: Sequence[Line], path: Path) -> None:
         ax.set(title=panel, xlabel=steep.size, ylabel=steep.unit)
         low = min(min(line.cost) for line in some)
         ax.set_ylim(bottom=low / 3)
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.grid(alpha=0.3)
         ax.legend(frameon=False, fontsize=8, loc="upper left")
     for ax in axes.flat[len(panels) :]:

@@ -12,7 +12,6 @@ Every lane has its own γ, ρ, start and step size, and is retired when it is do
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
@@ -54,8 +53,9 @@ class FlowResult:
     @staticmethod
     def joined(parts: list[FlowResult]) -> FlowResult:
         """The lanes of all parts, one after another."""
-        *arrays, paths = ([getattr(part, f.name) for part in parts] for f in fields(FlowResult))
-        return FlowResult(*(np.concatenate(x) for x in arrays), tuple(itertools.chain(*paths)))
+        names = [f.name for f in fields(FlowResult) if f.name != "trajectories"]
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return FlowResult(**arrays, trajectories=tuple(path for part in parts for path in part.trajectories))
 
     def first(self, lanes: int) -> FlowResult:
         """The result of the first so many lanes."""
