@@ -25,6 +25,7 @@ from groktime.fullnet.blame import fitting
 from groktime.fullnet.engine import pieces as engine
 from groktime.fullnet.engine.device import members_at_once
 from groktime.fullnet.engine.device import workers as default_workers
+from groktime.fullnet.engine.footprint import activation_bytes
 from groktime.fullnet.engine.parts import Checkpoint, Nowhere, Parts, Store, clean
 from groktime.fullnet.engine.pieces import Arrays, OnSteps, Piece
 from groktime.fullnet.engine.progress import Progress
@@ -180,7 +181,9 @@ def run(
     shapes = _shapes(setup)
     where.parts.bind(repr(shapes))
     parameters = sum(math.prod(shape) for _, shape in shapes)
-    at_once = machine.members or members_at_once(setup.device, parameters, len(members), workers)
+    at_once = machine.members or members_at_once(
+        setup.device, parameters, len(members), workers, partial(_activations, setup, members[0])
+    )
     length = steps if callable(steps) else lambda _: steps
     order = sorted(range(len(members)), key=lambda k: key(members[k]))
     pieces: list[Piece] = []
@@ -200,6 +203,13 @@ def _shapes(setup: Setup) -> list[tuple[str, tuple[int, ...]]]:
     """Names and shapes of the network's parameters."""
     with global_seed(0, "shape"):
         return [(name, tuple(p.shape)) for name, p in setup.task.network().named_parameters()]
+
+
+def _activations(setup: Setup, member: Start) -> int:
+    """Bytes that a member's forward pass keeps."""
+    with global_seed(0, "shape"):
+        split = setup.task.problem(member.seed, member.n_train).train
+        return activation_bytes(setup.task, split, setup.batch)
 
 
 def _batched(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:

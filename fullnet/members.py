@@ -263,11 +263,12 @@ class Members:
 
     def measured(self) -> tuple[Floats, Bools]:
         """The values of the curves now, [curve, row], and which rows have diverged."""
-        values = [*self.ensemble.metrics(self.train), *self.ensemble.metrics(self.test)]
-        train_loss, train_accuracy, test_loss, test_accuracy = (v.cpu().double().numpy() for v in values)
-        of_m = zip(self.slow, self.rows.tolist(), strict=True)
-        m = [self.representation.messiness(slow, self.problems[row]) for slow, row in of_m]
-        norm = weight_norm(self.flat, self.decays).cpu().double().numpy()
+        (train, train_right), (test, test_right) = (self.ensemble.metrics(x) for x in (self.train, self.test))
+        train_accuracy, test_accuracy = (v.cpu().double().numpy() for v in (train_right, test_right))
+        of_m = self.representation.messiness(self.slow, [self.problems[k] for k in self.rows.tolist()])
+        # on the device until all are known, and read from there at once
+        on_device = [x.to(self.flat) for x in (train, test, weight_norm(self.flat, self.decays), of_m)]
+        train_loss, test_loss, norm, m = torch.stack(on_device).cpu().double().numpy()
         record = np.array((train_loss, test_loss, train_accuracy, test_accuracy, norm, m))
         if self.setup.task.parts:
             record = np.concatenate([record, self.ensemble.part_norms().cpu().double().numpy()])
@@ -275,7 +276,7 @@ class Members:
             record = np.concatenate([record, weight_norm(self.flat).cpu().double().numpy()[None]])
         watched = [train_loss, norm]  # every number that a runs file takes to be finite
         watched += [] if self.test.empty else [test_loss]
-        watched += [np.array(m)] if self.representation.trained else []
+        watched += [m] if self.representation.trained else []
         finite: Bools = np.isfinite(np.array(watched)).all(axis=0)
         return record, ~finite
 

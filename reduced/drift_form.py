@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.reduced.drift import Mobility, clock
-from groktime.reduced.flow import Test
+from groktime.reduced.events import Test
 from groktime.reduced.surface import Domain, LossSurface
 
 Floats = NDArray[np.float64]

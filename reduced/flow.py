@@ -12,7 +12,6 @@ Every lane has its own γ, ρ, start and step size, and is retired when it is do
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
@@ -20,11 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groktime.reduced import drift
+from groktime.reduced.events import Crossing, Test, Trajectory, first
 from groktime.reduced.rosenbrock import ORDER, Step, rosenbrock_step
 from groktime.reduced.surface import Domain, LossSurface
 
 Floats = NDArray[np.float64]
-Test = Callable[[Floats, Floats], Floats]  # points (u, m) -> a number that is >= 0 where passed
 
 
 class Status(StrEnum):
@@ -40,28 +39,6 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Trajectory:
-    """One lane's continuous solution in s = η_D t: starts and lengths of its steps, and its end.
-
-    The last step, and one that met an end of m, counts only as far as the next start.
-    """
-
-    starts: Floats
-    lengths: Floats
-    end: float
-    steps: tuple[Step, ...]
-
-    def at(self, s: ArrayLike) -> tuple[Floats, Floats]:
-        """u and m at the given s [point], from the dense output; s is held within it."""
-        when: Floats = np.clip(np.atleast_1d(np.asarray(s, float)), 0.0, self.end)
-        k = np.clip(np.searchsorted(self.starts, when, "right") - 1, 0, len(self.steps) - 1)
-        share = (when - self.starts[k]) / self.lengths[k]
-        points = [self.steps[i].at(np.array([x])) for i, x in zip(k, share, strict=True)]
-        u, m = np.concatenate(points, 1)
-        return u, m
-
-
-@dataclass(frozen=True)
 class FlowResult:
     """Per lane: status, s = η_D t of the two events (NaN where there is none), and where it ended."""
 
@@ -73,6 +50,13 @@ class FlowResult:
     steps: NDArray[np.intp]
     trajectories: tuple[Trajectory, ...] = field(default=())
 
+    @staticmethod
+    def joined(parts: list[FlowResult]) -> FlowResult:
+        """The lanes of all parts, one after another."""
+        names = [f.name for f in fields(FlowResult) if f.name != "trajectories"]
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return FlowResult(**arrays, trajectories=tuple(path for part in parts for path in part.trajectories))
+
     def first(self, lanes: int) -> FlowResult:
         """The result of the first so many lanes."""
         return FlowResult(*(getattr(self, f.name)[:lanes] for f in fields(self)))
@@ -83,9 +67,9 @@ class FlowResult:
 _AT_REST = 1e-7
 _HORIZON = 1e4
 _MOST_STEPS = 20_000
+_TOGETHER = 2**15  # lanes: more would leave the cache, and save no more of what a call costs
 # A step may not change the loss more than this many e-foldings, or it could jump through a thin wall.
 _FOLD = 1.0
-_BISECTIONS = 48
 
 
 def integrate(
@@ -123,33 +107,16 @@ def integrate(
     """
     lanes = np.broadcast_arrays(*(np.asarray(x, float) for x in (gamma, ratio, u, m, wall, tolerance)))
     each = tuple(x.ravel().astype(float) for x in lanes)
-    run = _Run(surface, domain, each, (generalized, memorized), largest_move, record, mobility)
-    # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        while len(run.active):
-            run.advance()
-    return run.result()
-
-
-@dataclass(frozen=True)
-class _Crossing:
-    """Lanes that pass a test within a step that starts at `time` (in γ s) and is h long, up to the share
-    `last` of it; [lane] each."""
-
-    lane: NDArray[np.intp]
-    step: Step
-    last: Floats
-    time: Floats
-    h: Floats
-
-    @staticmethod
-    def joined(each: list[_Crossing]) -> _Crossing:
-        """All of them, one after another."""
-        return _Crossing(
-            np.concatenate([x.lane for x in each]),
-            Step.joined([x.step for x in each]),
-            *(np.concatenate([getattr(x, name) for x in each]) for name in ("last", "time", "h")),
-        )
+    parts = []
+    for k in range(0, max(len(each[0]), 1), _TOGETHER):
+        some = tuple(x[k : k + _TOGETHER] for x in each)
+        run = _Run(surface, domain, some, (generalized, memorized), largest_move, record, mobility)
+        # A trial stage may land far off the grid, where the surface overflows; the step is then refused.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            while len(run.active):
+                run.advance()
+        parts.append(run.result())
+    return parts[0] if len(parts) == 1 else FlowResult.joined(parts)
 
 
 class _Run:
@@ -172,7 +139,7 @@ class _Run:
         self.largest = np.array(largest_move)[:, None]
         self.status = np.full(n, Status.NEVER, dtype=object)
         self.times = np.full((2, n), np.nan)  # s of memorized and of generalized
-        self.crossings: tuple[list[_Crossing], list[_Crossing]] = ([], [])
+        self.crossings: tuple[list[Crossing], list[Crossing]] = ([], [])
         self.end = np.stack([u, m])
         self.steps = np.zeros(n, np.intp)
         self.record = record
@@ -300,12 +267,12 @@ class _Run:
 
         def inside(u: Floats, m: Floats) -> Floats:
             # Where m is held it stands exactly on its end of the domain, which is inside.
-            out: Floats = np.max([bounds[0] - u, u - bounds[1], bounds[2] - m, m - bounds[3]], axis=0)
-            return -out
+            in_u, in_m = np.minimum(u - bounds[0], bounds[1] - u), np.minimum(m - bounds[2], bounds[3] - m)
+            return np.minimum(in_u, in_m)
 
         last = np.ones(len(k))  # the share of the step that lies on the grid
         off = inside(*step.end) < 0
-        last[off] = _first(lambda u, m: -inside(u, m), step.lanes(off), last[off])
+        last[off] = first(lambda u, m: -inside(u, m), step.lanes(off), last[off])
         end = step.at(last)
 
         for which, test in enumerate((self.memorized, self.generalized)):
@@ -315,7 +282,7 @@ class _Run:
                 crossed[crossed] = test(*end[:, crossed]) >= 0
             if crossed.any():
                 when[lane[crossed]] = np.inf  # when in this step, is looked for in `_locate`
-                at = _Crossing(
+                at = Crossing(
                     lane[crossed], step.lanes(crossed), last[crossed], self.time[k[crossed]], h[crossed]
                 )
                 self.crossings[which].append(at)
@@ -349,8 +316,8 @@ class _Run:
         stay = ~done
         self.active, self.gamma, self.ratio = self.active[stay], self.gamma[stay], self.ratio[stay]
         self.wall, self.tolerance = self.wall[stay], self.tolerance[stay]
-        self.state, self.time, self.h = self.state[:, stay], self.time[stay], self.h[stay]
-        self.here = self.here[:, stay]
+        self.time, self.h = self.time[stay], self.h[stay]
+        self.state, self.here = (x.compress(stay, axis=1) for x in (self.state, self.here))
 
     def _locate(self) -> None:
         """When within their steps the lanes crossed, and where those that generalized ended: of all at once,
@@ -358,9 +325,9 @@ class _Run:
         for which, test in enumerate((self.memorized, self.generalized)):
             if not self.crossings[which]:
                 continue
-            at = _Crossing.joined(self.crossings[which])
+            at = Crossing.joined(self.crossings[which])
             gamma = self.all_gamma[at.lane]
-            when = (at.time + _first(test, at.step, at.last) * at.h) / gamma
+            when = (at.time + first(test, at.step, at.last) * at.h) / gamma
             self.times[which, at.lane] = when
             if which == 0:
                 continue
@@ -388,14 +355,3 @@ class _Run:
         )
         u, m = self.end
         return FlowResult(self.status, self.times[1], self.times[0], u, m, self.steps, trajectories)
-
-
-def _first(test: Test, step: Step, last: Floats) -> Floats:
-    """The share of each step at which the test, failed at its start and passed at `last`, turns."""
-    low, high = np.zeros(len(last)), last.copy()
-    for _ in range(_BISECTIONS if len(last) else 0):
-        middle = (low + high) / 2
-        passed = test(*step.at(middle)) >= 0
-        high = np.where(passed, middle, high)
-        low = np.where(passed, low, middle)
-    return high

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from groktime.reduced import closed_form, remarks
 from groktime.reduced.drift_form import Way
 from groktime.reduced.errors import InputError
-from groktime.reduced.flow import Status, Trajectory
+from groktime.reduced.events import Trajectory
+from groktime.reduced.flow import Status
 from groktime.reduced.geometry import Geometry, contours, critical_norms
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.source import About, Lanes, Options, Readings, option

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groktime.reduced.flow import Status, Trajectory
+from groktime.reduced.events import Trajectory
+from groktime.reduced.flow import Status
 
 if TYPE_CHECKING:
     from groktime.reduced.prediction import Prediction

@@ -58,10 +58,11 @@ class Step:
 
     def lanes(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Step:
         """The same step for some of the lanes."""
-        a, b = self.inner
-        return Step(
-            self.start[:, chosen], self.end[:, chosen], self.error[:, chosen], (a[:, chosen], b[:, chosen])
+        k = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        start, end, error, *inner = (
+            x.take(k, axis=1) for x in (self.start, self.end, self.error, *self.inner)
         )
+        return Step(start, end, error, (inner[0], inner[1]))
 
     @staticmethod
     def joined(steps: list[Step]) -> Step:
@@ -102,5 +103,5 @@ def rosenbrock_step(rate: Rate, jacobian: Floats, state: Floats, velocity: Float
 def _sum(weights: tuple[float, ...], stages: list[Floats]) -> Floats:
     total = weights[0] * stages[0]
     for weight, stage in zip(weights[1:], stages[1:], strict=False):
-        total = total + weight * stage
+        total += weight * stage
     return total

@@ -112,14 +112,24 @@ class Field:
         return value, value * gu, value * gm, yuu, yum, ymm
 
     def _plain(self, u: Floats, m: Floats, second: bool, wall: Floats | float) -> Six:
-        b, b1, b2 = self.boundary.curve.derivatives(m)
-        s, s1, s2 = self.profile.derivatives(u - (b + wall))
-        straight = (s, s1, -s1 * b1, s2, -s2 * b1, s2 * b1 * b1 - s1 * b2)
+        b, b1, b2 = self.boundary.curve.derivatives(m, second)
+        s, s1, s2 = self.profile.derivatives(u - (b + wall), second)
+        sm, smm = -s1 * b1, s2 * b1 * b1 - s1 * b2 if second else s2
         if self.rest is None:
-            return straight
-        rest = self.rest.derivatives(u, m, second)
-        y, yu, ym, yuu, yum, ymm = (a + c for a, c in zip(straight, rest, strict=True))
-        return y, yu, ym, yuu, yum, ymm
+            return s, s1, sm, s2, -s2 * b1, smm
+        c, cu, cm, cuu, cum, cmm = self.rest.derivatives(u, m, second)
+        y, yu, ym = s + c, s1 + cu, sm + cm
+        return (y, yu, ym, s2 + cuu, -s2 * b1 + cum, smm + cmm) if second else (y, yu, ym, cuu, cum, cmm)
+
+    def value(self, u: Floats, m: Floats) -> Floats:
+        """The value alone, [point], at a third of the price."""
+        y = self.profile(u - self.boundary.curve(m))
+        if self.rest is not None:
+            y = y + self.rest(u, m)
+        if self.floor is None:
+            return y
+        x = np.exp(-np.abs(y - self.floor) / self._BEND)
+        return np.exp(np.maximum(y, self.floor) + self._BEND * np.log1p(x))
 
     def reaching(self, value: float, u: Floats) -> Callable[[Floats], NDArray[np.bool_]]:
         """Whether the field is `value` or more along the columns u [column], as a function of rows m [row]:
@@ -140,7 +150,7 @@ class Field:
     def __call__(self, u: Floats, m: Floats) -> Floats:
         """The value at the points (any one shape)."""
         u, m = np.broadcast_arrays(np.asarray(u, float), np.asarray(m, float))
-        return self.derivatives(u.ravel(), m.ravel())[0].reshape(u.shape)
+        return self.value(u.ravel(), m.ravel()).reshape(u.shape)
 
 
 @dataclass(frozen=True)

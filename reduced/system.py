@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.drift import Mobility
 from groktime.reduced.errors import InputError
-from groktime.reduced.flow import FlowResult, Test, integrate
+from groktime.reduced.events import Test
+from groktime.reduced.flow import FlowResult, integrate
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.starts import check_option
 from groktime.reduced.surface import Field, Surface, fit_surface
@@ -207,7 +208,7 @@ class _Margin:
     sign: float
 
     def __call__(self, u: Floats, m: Floats) -> Floats:
-        return self.sign * (self.tested.derivatives(u, m, second=False)[0] - self.threshold)
+        return self.sign * (self.tested.value(u, m) - self.threshold)
 
 
 def _passes(tested: Field, threshold: float, metric: str) -> Test:

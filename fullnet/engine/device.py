@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 
 import torch
 
@@ -35,14 +36,31 @@ def _missing(name: str) -> InputError:
     return InputError(f"device = {shown(name)}: not available here; expected auto, cpu, cuda or mps")
 
 
-def members_at_once(device: torch.device, parameters: int, members: int, workers: int) -> int:
-    """How many of the members, of so many parameters each, train together: as many as fit the cache, and
-    the same for every worker in every round."""
+def members_at_once(
+    device: torch.device, parameters: int, members: int, workers: int, activations: Callable[[], int]
+) -> int:
+    """How many of the members, of so many parameters and bytes of `activations` each, train together: on the
+    CPU as many as fit the cache, and the same for every worker in every round; otherwise as many as fit the
+    memory."""
     if device.type != "cpu":
-        return 1024
+        return fitting_memory(memory_of(device), _BYTES_PER_PARAMETER * parameters + activations())
     most = min(max(_CACHE // (_BYTES_PER_PARAMETER * parameters), 8), _ENOUGH)
     rounds = math.ceil(members / (workers * most))
     return math.ceil(members / (workers * rounds))
+
+
+def memory_of(device: torch.device) -> int:
+    """Bytes of memory that the accelerator has, whoever uses it: pieces of work are called by their size, and
+    one that goes on later has to be of the same."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return int(torch.mps.recommended_max_memory())
+
+
+def fitting_memory(memory: int, each: int) -> int:
+    """The power of two of members, of so many bytes each, that fit half the memory, or 1: the other half is
+    for what the batched backward pass makes on its way, and for evaluations."""
+    return 1 << max((memory // 2 // max(each, 1)).bit_length() - 1, 0)
 
 
 def workers(device: torch.device) -> int:

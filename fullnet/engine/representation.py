@@ -6,7 +6,7 @@ On the line R(m) = m R_random + (1 - m) R_linear an input is x(m) = m x_random +
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -32,8 +32,8 @@ class Representation(Protocol):
         """What one network sees, [sample, ...], from its slow variables and its samples' inputs."""
         ...
 
-    def messiness(self, slow: Tensor, problem: Problem) -> float:
-        """m of one member."""
+    def messiness(self, slow: Tensor, problems: Sequence[Problem]) -> Tensor:
+        """m of each member [row], from its slow variables [row, k]; on their device, and not read there."""
         ...
 
 
@@ -53,8 +53,9 @@ class Line:
             return given["x"]
         return slow[0] * given["x"] + (1 - slow[0]) * given["ordered"]
 
-    def messiness(self, slow: Tensor, problem: Problem) -> float:
-        return float("nan") if problem.train.ordered is None else float(slow[0])
+    def messiness(self, slow: Tensor, problems: Sequence[Problem]) -> Tensor:
+        none = problems[0].train.ordered is None  # of one task, so of all
+        return torch.full_like(slow[:, 0], torch.nan) if none else slow[:, 0]
 
 
 class Free:
@@ -65,6 +66,7 @@ class Free:
 
     def __init__(self, symbols: int) -> None:
         self._symbols = symbols
+        self._ends: tuple[tuple[int, ...], Tensor] | None = None
 
     def initial(self, problem: Problem, m: float) -> Tensor:
         assert problem.ends is not None
@@ -76,11 +78,15 @@ class Free:
         count = torch.nn.functional.one_hot(given["symbols"], self._symbols).sum(-2)
         return count.to(slow.dtype) @ slow.reshape(self._symbols, -1)
 
-    def messiness(self, slow: Tensor, problem: Problem) -> float:
-        assert problem.ends is not None
-        random, linear = (end.flatten().to(slow) for end in problem.ends)
+    def messiness(self, slow: Tensor, problems: Sequence[Problem]) -> Tensor:
+        key = tuple(id(p) for p in problems)
+        if self._ends is None or self._ends[0] != key:  # once, and again when members have retired
+            ends = [torch.stack([end.flatten() for end in p.ends]) for p in problems if p.ends is not None]
+            self._ends = key, torch.stack(ends, 1).to(slow)  # [end, row, k]
+        random, linear = self._ends[1]
         along = random - linear
-        return float((slow - linear) @ along / (along @ along))
+        share: Tensor = ((slow - linear) * along).sum(1) / along.square().sum(1)
+        return share
 
 
 def representation_of(name: str, problem: Problem) -> Representation:

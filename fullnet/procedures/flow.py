@@ -162,9 +162,8 @@ class Flow:
         radial = tangent(gradient, some.flat, some.norm, some.decays)
         if self._since(some.step) >= self.inner - self._read:
             rows = some.rows.numpy()
-            state.sums[rows, 0] += radial.cpu().double().numpy()
-            if slow is not None:
-                state.sums[rows, 1] += slow[:, 0].cpu().double().numpy()
+            slopes = [radial] if slow is None else [radial, slow[:, 0]]
+            state.sums[rows, : len(slopes)] += torch.stack(slopes, 1).cpu().double().numpy()
         factor = 1.0
         if some.step < self.start:  # the task's own schedule, pressed into the start
             factor = task.optimizer.sampling.at(some.step * task.steps // self.start)

@@ -176,8 +176,8 @@ class Hastening:
         if self.optimizer == "momentum":  # whose decay goes through the gradient
             return np.ones(len(rows))
         hastened = pace > 1  # the others have no part in it, so that a row does not depend on its company
-        lengths = (weight_norm(gradient) * weight_norm(state.slopes)).cpu().double().numpy()
-        product = (gradient * state.slopes).sum(1).cpu().double().numpy()
+        both = weight_norm(gradient) * weight_norm(state.slopes), (gradient * state.slopes).sum(1)
+        lengths, product = torch.stack(both).cpu().double().numpy()
         state.slopes = gradient * torch.as_tensor(hastened).to(gradient).unsqueeze(1)
         seen = hastened & (lengths > 0)
         cosine = product / np.where(seen, lengths, 1.0)

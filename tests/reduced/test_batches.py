@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from groktime.reduced import geometry, system
+from groktime.reduced import flow, geometry, system
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.source import Lanes
@@ -71,3 +71,28 @@ def test_a_surface_is_fitted_once_and_again_when_its_numbers_change(monkeypatch:
     monkeypatch.setattr(system, "_KEPT", 2)
     systems(land)
     assert len(system._FITTED) == 2
+
+
+def test_the_value_and_the_slopes_alone_are_those_that_come_with_everything() -> None:
+    rng = np.random.default_rng(0)
+    for name in ("addition", "teacher-student"):
+        (s,) = systems(open_landscape(name), seed=1)
+        d = s.surface.domain
+        u, m = rng.uniform(d.u_low - 0.1, d.u_high + 0.1, 500), rng.uniform(d.m_low, d.m_high, 500)
+        for field in (s.surface.train_loss, s.surface.test_accuracy):
+            assert field is not None
+            whole, slopes = field.derivatives(u, m), field.derivatives(u, m, second=False)
+            np.testing.assert_array_equal(np.stack(slopes[:3]), np.stack(whole[:3]))
+            np.testing.assert_array_equal(field.value(u, m), whole[0])
+
+
+def test_lanes_that_are_integrated_in_parts_are_those_of_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    (s,) = systems(open_landscape("addition"), seed=1)
+    rng = np.random.default_rng(0)
+    gamma, u = np.exp(rng.uniform(np.log(1e-2), 0, 20)), np.log(rng.uniform(2.6, 3.9, 20) * s.w0)
+    whole = s.flow(gamma=gamma, ratio=1.0, u=u, m=0.05, wall=False, record=True)[0]
+    monkeypatch.setattr(flow, "_TOGETHER", 7)
+    parts = s.flow(gamma=gamma, ratio=1.0, u=u, m=0.05, wall=False, record=True)[0]
+    for name in ("status", "generalized", "memorized", "u", "m", "steps"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert [p.end for p in parts.trajectories] == [p.end for p in whole.trajectories]

@@ -22,7 +22,8 @@ from groktime.recipes.shared.walls import (
     straight_cliff,
 )
 from groktime.reduced import closed_form, geometry
-from groktime.reduced.flow import FlowResult, Status, Test, integrate
+from groktime.reduced.events import Test
+from groktime.reduced.flow import FlowResult, Status, integrate
 from groktime.reduced.surface import Domain
 
 CASES = [pytest.param(c, id=f"θ={c.theta:.0f} k={c.k:.0f} w={c.norm:.0f}") for c in study.CASES]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.reduced.crossings import GENERALIZES, crossings
-from groktime.reduced.flow import Trajectory
+from groktime.reduced.events import Trajectory
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.forecast_source import ForecastSource
 from groktime.reduced.path_source import PathSource
