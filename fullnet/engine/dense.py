@@ -27,7 +27,7 @@ class Dense:
     """Passes of the members whose stacked parameters `views` are, of which `gradients` are the places."""
 
     def __init__(self, mlp: Mlp, views: Named, gradients: Named) -> None:
-        self._mlp = mlp
+        self.mlp = mlp
         self._layers = [_Stacked(layer, views, gradients) for layer in mlp.layers]
         self._seen: tuple[Samples, int, Tensor] | None = None
 
@@ -39,7 +39,7 @@ class Dense:
                 return seen
         of_one = vmap(representation.inputs, in_dims=(0, 0 if samples.mapped else None))
         seen = of_one(slow, samples.inputs)
-        seen = seen.flatten(2) if self._mlp.flattened else seen
+        seen = seen.flatten(2) if self.mlp.flattened else seen
         if not representation.trained:
             self._seen = samples, slow._version, seen
         return seen
