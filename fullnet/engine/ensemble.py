@@ -192,7 +192,9 @@ class Ensemble:
         reason = ""
         if not self.alone:
             try:
-                return self._by_mapping(samples) if self._dense is None else self._by_hand(self._dense, samples)
+                return (
+                    self._by_mapping(samples) if self._dense is None else self._by_hand(self._dense, samples)
+                )
             except Exception as error:
                 reason = _reason(error)
         found = self._one_by_one(samples)
@@ -200,7 +202,7 @@ class Ensemble:
         return found
 
     def _by_hand(self, dense: Dense, samples: Samples) -> tuple[Tensor, Tensor | None]:
-        """Of a plain MLP; the first time beside the map, which goes on alone where the two are not the same."""
+        """Of a plain MLP; the first time beside the map, which goes on alone where they are not the same."""
         if self._believed:
             return self._passes(dense, samples)
         self._mlp = self._dense = None
@@ -218,6 +220,11 @@ class Ensemble:
 
     def _passes(self, dense: Dense, samples: Samples) -> tuple[Tensor, Tensor | None]:
         seen = dense.inputs(samples, self.representation, self._slow)
+        y = None if self.representation.trained else self._by_output.squared(dense.width, samples)
+        if y is not None:
+            found = dense.squared(seen, y if samples.mapped else y.expand(len(seen), *y.shape))
+            if found is not None:
+                return found, None
         loss, slope = self._by_output(dense.outputs(seen.detach(), keep=True), samples)
         by_seen = dense.backward(seen.detach(), slope, self.representation.trained)
         if by_seen is None:
@@ -347,7 +354,8 @@ def _constants(fresh: Sequence[Fresh], like: Tensor) -> tuple[dict[str, Tensor],
 
 def _alike(found: Iterable[Tensor | None], expected: Iterable[Tensor | None]) -> bool:
     """Whether loss and gradients are the same to rounding."""
-    return all(a is b is None or close(a, b) for a, b in zip(found, expected, strict=True))
+    pairs = list(zip(found, expected, strict=True))
+    return all(a is b if a is None or b is None else close(a, b) for a, b in pairs)
 
 
 def _row(values: Named, k: int) -> Named:

@@ -28,7 +28,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise function: "tanh", "relu", "leaky" with its slope, or by `function` whatever `kind` says."""
+    """An elementwise function: "tanh", "relu", "leaky" with its slope, or `function`, which `kind` names."""
 
     kind: str
     slope: float = 0.0
@@ -121,7 +121,11 @@ def _of_module(module: nn.Module) -> Activation | None:
 
 
 def _of_function(node: fx.Node) -> Activation | None:
-    target, args, options = node.target, node.args[1:], {k: v for k, v in node.kwargs.items() if k != "inplace"}
+    target, args, options = (
+        node.target,
+        node.args[1:],
+        {k: v for k, v in node.kwargs.items() if k != "inplace"},
+    )
     if target in _TANH + _RELU:
         return None if args or options else Activation("tanh" if target in _TANH else "relu")
     if target in _LEAKY:
@@ -129,7 +133,7 @@ def _of_function(node: fx.Node) -> Activation | None:
         return _leaky(slope) if len(args) < 2 else None
     if target not in _OTHERS or args or node.op != "call_function" or node.kwargs.get("inplace"):
         return None
-    function: Elementwise = target  # type: ignore[assignment]
+    function: Elementwise = target
     return Activation(f"{target} {options}", function=lambda z: function(z, **options))
 
 
