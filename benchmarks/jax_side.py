@@ -1,8 +1,8 @@
 """A third side of the comparison: the same members in JAX, `jit(vmap)` of one network's step in a `lax.scan`.
 
 Plain MLPs with a mean squared error alone, which the three tasks of engine.py are. Same data, initial
-weights, minibatches and AdamW as the other sides. It needs jax: pip install -e '.[benchmarks]'. With one thread XLA is
-told to have one, too, by XLA_FLAGS, which have to be set before jax is imported.
+weights, minibatches and AdamW as the other sides. It needs jax: pip install -e ".[benchmarks]". With one
+thread XLA is told to have one, too, by XLA_FLAGS, which have to be set before jax is imported.
 """
 
 from __future__ import annotations

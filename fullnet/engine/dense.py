@@ -94,18 +94,15 @@ class _Stacked:
         self._by_weight = gradients[layer.weight]
         self._bias = None if layer.bias is None else views[layer.bias].detach()
         self._by_bias = None if layer.bias is None else gradients[layer.bias]
-        self._buffers = self.weight.new_empty(2, 0)
+        self._place = self.weight.new_empty(0)
         self._graph: tuple[Tensor, Tensor] | None = None
         self.native = native.layer(self.weight, self._bias, self._by_weight, self._by_bias)
 
     def forward(self, x: Tensor, keep: bool) -> Tensor:
-        shape = (2, *x.shape[:-1], self.weight.shape[1])
-        if not keep:
-            place = x.new_empty(shape[1:])
-        else:
-            if self._buffers.shape != shape:
-                self._buffers = self.weight.new_empty(shape)
-            place, self.slope = self._buffers
+        shape = (*x.shape[:-1], self.weight.shape[1])
+        if keep and self._place.shape != shape:  # apart, as autograd counts what is written to each
+            self._place, self.slope = x.new_empty(shape), x.new_empty(shape)
+        place = self._place if keep else x.new_empty(shape)
         activation = self.activation
         if self.native is not None and native.fits(x) and native.knows(activation):
             self.native.forward(x, place, activation)
