@@ -29,6 +29,7 @@ from groktime.fullnet.engine.optimizer import clip
 from groktime.fullnet.engine.recognised import mlp_of
 from groktime.fullnet.engine.representation import Line, Representation
 from groktime.fullnet.engine.samples import Data, Samples, slices
+from groktime.fullnet.networks.lstm import LSTM, faster_alone
 from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Task
 from groktime.reduced.errors import InputError
@@ -76,12 +77,14 @@ class Ensemble:
         self._fresh = list(fresh)
         self._common, self._own = _constants(fresh, flat)
         self._plain: dict[int, nn.Module] = {}  # by seed, of those that are run one after the other
-        self._compiled = compiled
         self.alone = "" if mapped else "as its check found"
         if len({one.hidden for one in fresh}) > 1:
             self.alone = "a seed draws more than its parameters and buffers"
         self._mlp = None if self.alone or flat.device.type != "cpu" else mlp_of(self.network, self._names)
         self._by_output, self._believed = ByOutput(task), False
+        # what torch has a kernel for that cannot be mapped, and is the faster one
+        self._singly = any(isinstance(m, LSTM) for m in self.network.modules()) and faster_alone(flat)
+        self._compiled = compiled and not self._singly
         self.adopt(flat, torch.ones(len(flat), 1).to(flat) if slow is None else slow)
 
     def adopt(self, flat: Tensor, slow: Tensor, rows: Tensor | None = None) -> None:
@@ -125,7 +128,7 @@ class Ensemble:
     def _of_each(self, samples: Samples, of_one: OfOne) -> Tensor:
         """The same, one after the other where they cannot be mapped; without gradients."""
         reason = ""
-        if not self.alone:
+        if not (self.alone or self._singly):
             try:
                 return self.mapped(samples, of_one)
             except Exception as error:
@@ -190,7 +193,7 @@ class Ensemble:
                 text = f"{self.task.name}: cannot be compiled here ({reason}); goes on uncompiled, slower"
                 warnings.warn(text, stacklevel=2)
         reason = ""
-        if not self.alone:
+        if not (self.alone or self._singly):
             try:
                 return (
                     self._by_mapping(samples) if self._dense is None else self._by_hand(self._dense, samples)
