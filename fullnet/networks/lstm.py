@@ -1,4 +1,4 @@
-"""An LSTM that `torch.func` can map over members, as it cannot that of torch.nn, whose kernel runs it elsewhere.
+"""An LSTM that `torch.func` can map over members; elsewhere torch's kernel, which it cannot map, runs it.
 
     i, f, o = σ(W x_t + U h_{t-1} + b),  g = tanh(…),  c_t = f c_{t-1} + i g,  h_t = o tanh(c_t)
 
