@@ -22,7 +22,7 @@ from groktime.fullnet.runs import CURVES, PART, WHOLE
 from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Task
 from groktime.reduced.errors import InputError
-from groktime.reduced.law import EPS, DecayLaw
+from groktime.reduced.law import EPS, OWN, DecayLaw
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -217,8 +217,11 @@ class Members:
         self.slow = torch.stack(slow).to(device, dtype)
         self.norm: Tensor | None = None
         shapes = fresh[seeds[0]].shapes
-        self.optimizer = Optimizer(rule, self.flat, settings, self.decays, rated_columns(task), shapes)
-        self.slow_optimizer = None if slow_settings is None else Optimizer(rule, self.slow, slow_settings)
+        own = task.rule.update if rule == OWN else None
+        self.optimizer = Optimizer(rule, self.flat, settings, self.decays, rated_columns(task), shapes, own)
+        self.slow_optimizer: Optimizer | None = None
+        if slow_settings is not None and own is None:  # which is of a script, without representation
+            self.slow_optimizer = Optimizer(rule, self.slow, slow_settings)
         self.ensemble = Ensemble(
             task, self.flat, self.slow, self.representation, setup.compiled,
             fresh=[fresh[seed] for seed in seeds], mapped=setup.mapped,

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Generator, Tensor, nn
 
 from groktime.fullnet.checkpoint import Checkpoint, read_checkpoint
+from groktime.fullnet.engine.rules.update import Update
 from groktime.fullnet.seeding import global_seed
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import CONSTANT, EPS, DecayLaw, Schedule, law_by
@@ -100,12 +101,14 @@ class Adam:
 @dataclass(frozen=True)
 class Rule:
     """What a task is trained by where a verb is not told: the optimizer's `name`, as `train` takes it, its
-    rate η (None: that of `Task.optimizer`), its decay γ (None: a verb has to be told) and its momentum."""
+    rate η (None: that of `Task.optimizer`), its decay γ (None: a verb has to be told) and its momentum;
+    `update` is the step of "own", an optimizer that is none of the engine's."""
 
     name: str = "adamw"
     rate: float | None = None
     gamma: float | None = None
     momentum: float | None = None
+    update: Update | None = None
 
 
 @dataclass(frozen=True)
@@ -248,8 +251,9 @@ class Task:
         loss : a function (output, target), a mean over the batch or one number a sample (default: the model's
             own `loss`, as Hugging Face's have).
         optimizer : AdamW, Adam or SGD of torch.optim, or a list of Muon and AdamW; or a function of the
-            model, or of its parameters, that gives it. Rate, decay γ, betas, eps, momentum and parameter
-            groups hold: `Task.rule`, which every verb takes where it is not told.
+            model, or of its parameters, that gives it. Of a function also any other that shrinks weights by
+            lr * weight_decay a step, of which one network is stepped after the other. Rate, decay γ, betas,
+            eps, momentum and parameter groups hold: `Task.rule`, which every verb takes where it is not told.
         accuracy : a function (output, target), as the loss (default: as loss and targets tell).
         scheduler : of torch.optim.lr_scheduler or a `Schedule`, stepped once an optimizer step.
         batch : samples a step (default: the loader's; 0: all). `clip`, `augment`, `threshold`: as in `Task`.

@@ -24,7 +24,8 @@ SHAPES = ("constant", "step", "linear", "cosine")
 EPS = 1e-8  # of Adam where nothing else is said
 MOMENTUM = 0.9  # of the rule "momentum" where nothing else is said
 MOMENTA = {"momentum": MOMENTUM, "sgdw": MOMENTUM, "muon": 0.95}  # of the rules that have one
-RULES = ("adamw", "adam", "adam_l2", "sgd", "momentum", "sgdw", "lion", "muon")
+OWN = "own"  # of a script, whose decay is decoupled
+RULES = ("adamw", "adam", "adam_l2", "sgd", "momentum", "sgdw", "lion", "muon", OWN)
 _COUPLED = ("sgd", "momentum", "adam_l2")  # they add γw to the gradient, before momentum and normalization
 _BETAS = ("adamw", "adam", "adam_l2", "lion", "muon")  # with betas: of muon where a parameter is no matrix
 _FAR = 2.0**53  # up to which whole numbers are exact; more steps than anybody makes
@@ -182,7 +183,7 @@ class DecayLaw:
     """By which law an optimizer decays.
 
     rule : "adamw", "adam" (without decay), "adam_l2" (coupled decay), "sgd" or "momentum" (torch's SGD),
-        "sgdw", "lion", "muon", "eq6", or another's name.
+        "sgdw", "lion", "muon", "own" (a script's), "eq6", or another's name.
     momentum : the share of its velocity that SGD keeps from step to step, in [0, 1).
     coupled : whether decay is added to the gradient, and goes through the momentum, as in torch's SGD; where
         not, w becomes (1 - ηγ)w beside the step.

@@ -7,8 +7,11 @@ say up to their last evaluation, and no promise; how often it was right is writt
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from groktime.fullnet.runs import Runs, runs_of
 from groktime.reduced.arguments import number, numbers
 from groktime.reduced.errors import InputError
-from groktime.reduced.files import FileName
+from groktime.reduced.files import FileName, read_outline
+from groktime.reduced.forecast import FORECAST, Forecast
 from groktime.reduced.value import Value
+from groktime.validation.foretold import foretold, remark
 from groktime.validation.report import table, with_dash
 from groktime.validation.signals import Signals, signals
 from groktime.validation.verdicts import TRY, Judged, Verdict, judge
@@ -26,7 +31,11 @@ NOTE = (
     "A verdict is of what the curves say so far, and no promise. Times told were off by 16 to 44 % on MLPs "
     "of others, and six to nine times too late on a transformer that generalizes in a jump: docs/logs.md"
 )
+if TYPE_CHECKING:
+    from groktime.fullnet.task import Task
+
 _NAN = float("nan")
+_TRAIN = "train so far; `groktime recommend` tells which decay γ is the soonest"
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class Diagnosis(Value):
     findings: tuple[Finding, ...]
     source: str
     remarks: tuple[str, ...] = ()
+    tries: Mapping[Verdict, str] = field(default_factory=lambda: TRY)
 
     def facts(self) -> Mapping[str, object]:
         kinds = [f.verdict for f in self.findings]
@@ -71,7 +81,7 @@ class Diagnosis(Value):
             **times,
             **left,
             "evidence": [f.judged.evidence for f in every],
-            "try": [TRY[f.verdict] for f in every],
+            "try": [self.tries[f.verdict] for f in every],
         }
 
     def report(self) -> str:
@@ -85,7 +95,7 @@ class Diagnosis(Value):
         lines = [with_dash(table(shown), "not reached, not recorded, or not told"), "", "Evidence"]
         lines += [f"  {f.name}: {f.judged.evidence}" for f in self.findings]
         lines += ["", "What to try"]
-        lines += [f"  {v}: {TRY[v]}" for v in Verdict if any(f.verdict == v for f in self.findings)]
+        lines += [f"  {v}: {self.tries[v]}" for v in Verdict if any(f.verdict == v for f in self.findings)]
         return "\n".join([*lines, "", *(f"- {text}" for text in self.remarks), f"- {NOTE}"])
 
     def _left(self) -> list[tuple[float, float, float]]:
@@ -93,35 +103,69 @@ class Diagnosis(Value):
 
 
 def diagnose(
-    runs: Runs | FileName, *, threshold: ArrayLike | None = None, until: float | None = None
+    runs: Runs | Forecast | Task | FileName,
+    *,
+    threshold: ArrayLike | None = None,
+    until: float | None = None,
+    **settings: Any,
 ) -> Diagnosis:
     """What each run is doing: a verdict with its evidence, and of a plateau the steps that may be left.
 
     Parameters
     ----------
-    runs : trained networks, or their runs file or log.
+    runs : trained networks, or their runs file or log; or a forecast, or its file, whose networks are judged
+        by the curves that it expects; or a task, which is forecast first.
     threshold : test accuracy that counts as generalized, one or one a run; default the file's, of a log 0.95.
     until : look at nothing after this step.
+    settings : of the forecast of a task, such as gamma; see `forecast`.
 
     Raises
     ------
-    InputError : without a test accuracy; and on a task, which has no curves yet.
+    InputError : without a test accuracy, or on settings of anything but a task.
     """
-    if not isinstance(runs, Runs | str | os.PathLike):
-        raise InputError(
-            f"runs: expected runs, a runs file or a log, not {type(runs).__name__}; of a task that is not "
-            "trained yet, `forecast` tells when it groks"
-        )
-    runs = runs_of(runs)
-    limits = _limits(runs, threshold)
+    if _is_task(runs):
+        from groktime.fullnet.forecast import forecast
+
+        runs, settings = forecast(runs, **settings), {}
+    if settings:
+        raise InputError(f"{next(iter(settings))}: expected a task to forecast, not {type(runs).__name__}")
+    of = _forecast_of(runs)
+    tries = TRY if of is None else TRY | {Verdict.GENERALIZES: _TRAIN}
+    if of is not None and threshold is None:
+        threshold = of.times().level
+    curves = foretold(of) if of is not None else runs_of(_readable(runs))
+    limits = _limits(curves, threshold)
     until = None if until is None else number("until", until, "0 or more", lambda x: x >= 0)
-    found = signals(runs, limits, until)
-    names = runs["name"].values if "name" in runs.arrays else np.arange(len(found))
-    rate = runs.law.speed * np.asarray(runs["eta_d"].values * runs["gamma"].values, float)
+    found = signals(curves, limits, until)
+    names = curves["name"].values if "name" in curves.arrays else np.arange(len(found))
+    rate = curves.law.speed * np.asarray(curves["eta_d"].values * curves["gamma"].values, float)
     findings = [
         Finding(str(name), one, judge(one, float(r))) for name, one, r in zip(names, found, rate, strict=True)
     ]
-    return Diagnosis(tuple(findings), runs.source, tuple(runs.remarks))
+    source, told = (curves.source, ()) if of is None else (of.source, (remark(of),))
+    return Diagnosis(tuple(findings), source, (*told, *curves.remarks), tries)
+
+
+def _is_task(given: Any) -> TypeGuard[Task]:
+    """Without torch, which logs do not need, and without which there is no task."""
+    known = sys.modules.get("groktime.fullnet.task")
+    return known is not None and isinstance(given, known.Task)
+
+
+def _forecast_of(given: Any) -> Forecast | None:
+    """A forecast, or that in a file; None of anything else."""
+    if isinstance(given, str | os.PathLike) and (path := Path(given)).suffix == ".nc" and path.is_file():
+        of = read_outline(path, "a groktime runs or forecast file").attrs.get("schema")
+        return Forecast.open(path) if of == FORECAST.name else None
+    return given if isinstance(given, Forecast) else None
+
+
+def _readable(given: Any) -> Runs | FileName:
+    if not isinstance(given, Runs | str | os.PathLike):
+        raise InputError(
+            f"runs: expected runs, a runs file, a log, a forecast or a task, not {type(given).__name__}"
+        )
+    return given
 
 
 def _limits(runs: Runs, given: ArrayLike | None) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from groktime.fullnet.engine.rules import UPDATES, Rows
 from groktime.fullnet.engine.rules.update import Setting as Setting
-from groktime.fullnet.engine.rules.update import Shapes
+from groktime.fullnet.engine.rules.update import Shapes, Update
 
 RULES = tuple(UPDATES)
 
@@ -30,6 +30,7 @@ class Optimizer:
     decays : Tensor [parameter] of bool, or None: which columns decay (all).
     rates : Tensor [parameter], what the rate is multiplied by, or None: the same for all.
     shapes : of the parameters, one after the other; none: one vector.
+    update : what the rule is, where it is a user's own.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class Optimizer:
         decays: Tensor | None = None,
         rates: Tensor | None = None,
         shapes: Shapes = (),
+        update: Update | None = None,
     ) -> None:
         self.rule, self.flat, self.settings = rule, flat, list(settings)
         self._rates = None if rates is None else rates.to(flat)
         self._share = None if decays is None else decays.to(flat)
-        self.update, self._shapes = UPDATES[rule], shapes
+        self.update, self._shapes = UPDATES[rule] if update is None else update, shapes
         self.moments = torch.zeros((self.update.moments, *flat.shape), dtype=flat.dtype, device=flat.device)
         self.steps = 0
         self._group()

@@ -99,7 +99,7 @@ class Hastening:
 
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
-        check_rule(self.optimizer, members, self.momentum)
+        check_rule(self.setup.task, self.optimizer, members, self.momentum)
         check_law(self.law)
         self.setup.check(members[0])
 

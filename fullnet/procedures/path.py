@@ -78,7 +78,7 @@ class Following:
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
         choice("fit", self.fit, ("first", "along"))
-        check_rule(self.optimizer, members, self.momentum)
+        check_rule(self.setup.task, self.optimizer, members, self.momentum)
         check_law(self.law)
         self.setup.check(members[0])
 

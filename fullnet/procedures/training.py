@@ -14,9 +14,10 @@ from groktime.fullnet.engine.optimizer import RULES, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.recording import check_curves, check_reach, evaluation_times, stays_beyond
+from groktime.fullnet.task import Task
 from groktime.reduced.arguments import choice
 from groktime.reduced.errors import InputError
-from groktime.reduced.law import MOMENTA, DecayLaw
+from groktime.reduced.law import MOMENTA, OWN, DecayLaw
 
 Ints = NDArray[np.int64]
 
@@ -48,7 +49,7 @@ class Training:
 
     def check(self, members: Sequence[Member]) -> None:
         """Refuse bad settings by name."""
-        check_rule(self.optimizer, members, self.momentum)
+        check_rule(self.setup.task, self.optimizer, members, self.momentum)
         check_reach(self.setup.task, self.steps)
         check_curves(self.steps - self.setup.task.begin, self.resolution)
         self.setup.check(members[0])
@@ -116,9 +117,9 @@ class Training:
         return curves | ends
 
 
-def check_rule(optimizer: str, members: Sequence[Member], momentum: float | None = None) -> None:
+def check_rule(task: Task, optimizer: str, members: Sequence[Member], momentum: float | None = None) -> None:
     """Refuse an optimizer that there is not, or that cannot decay where it is to, or has no such momentum."""
-    choice("optimizer", optimizer, RULES)
+    choice("optimizer", optimizer, (*RULES, OWN) if task.rule.update else RULES)
     if optimizer == "adam" and any(c.gamma for c in members):
         raise InputError("optimizer = 'adam': is without decay; expected gamma = 0, or 'adamw'")
     if momentum is None:

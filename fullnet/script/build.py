@@ -75,7 +75,7 @@ class Script:
             rates=found.rates,
             rule=found.rule,
             one_seed=model.one_seed,
-            settings=_made_of(model, train, test),
+            settings=_made_of(model, train, test) | ({"optimizer": found.own} if found.own else {}),
         )
 
 

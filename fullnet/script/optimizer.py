@@ -12,6 +12,7 @@ from torch import nn
 from groktime.fullnet.check.finding import kind, message_of
 from groktime.fullnet.engine.fresh import trained
 from groktime.fullnet.script.model import Model
+from groktime.fullnet.script.own import own_rule
 from groktime.fullnet.task import Rule
 from groktime.reduced.errors import InputError
 from groktime.reduced.law import EPS
@@ -20,12 +21,13 @@ Group = dict[str, Any]
 
 _MUON = {"nesterov": True, "ns_steps": 5, "ns_coefficients": (3.4445, -4.775, 2.0315), "adjust_lr_fn": None}
 _OFF = ("amsgrad", "maximize", "nesterov", "dampening")  # what no rule has
+_FUNCTION = "a function of the model that gives it"
 
 
 @dataclass(frozen=True)
 class Read:
     """What an optimizer says. `no_decay`, `rates`: of its parameter groups, as in `Task`; names of
-    parameters."""
+    parameters. `own`: what it is, where it is none of the engine's."""
 
     rule: Rule
     rate: float
@@ -33,6 +35,7 @@ class Read:
     eps: float = EPS
     no_decay: tuple[str, ...] = ()
     rates: dict[str, float] = field(default_factory=dict)
+    own: str = ""
 
 
 def read(given: Any, model: Model, scheduled: bool) -> Read:
@@ -44,44 +47,52 @@ def read(given: Any, model: Model, scheduled: bool) -> Read:
     InputError : naming what the engine has not: another optimizer, an option, groups that decay at several
         speeds.
     """
-    optimizers, module = _optimizers(given, model)
+    optimizers, make = _optimizers(given, model)
+    module = model.trained_as if make is None else model.plain
     groups = _named(optimizers, module, model)
     rates = [_rate(group, scheduled) for _, group in groups]
     decays = [float(group.get("weight_decay", 0.0)) for _, group in groups]
     gamma, lead = _one_decay(decays, rates)
-    rule = _rule(optimizers, groups, gamma, rates[lead])
-    still = [names for (names, _), decay in zip(groups, decays, strict=True) if gamma and not decay]
-    own = {n: r / rates[lead] for (names, _), r in zip(groups, rates, strict=True) for n in names}
-    adams = [(names, group) for names, group in groups if "betas" in group]
-    betas = _shared(adams, "betas", (0.9, 0.999))
-    return Read(
-        rule,
-        rates[lead],
-        (float(betas[0]), float(betas[1])),
-        float(_shared(adams, "eps", EPS)),
-        tuple(n for names in still for n in names),
-        {n: factor for n, factor in own.items() if factor != 1},
+    still = tuple(
+        name
+        for (names, _), decay in zip(groups, decays, strict=True)
+        if gamma and not decay
+        for name in names
     )
+    own = {n: r / rates[lead] for (names, _), r in zip(groups, rates, strict=True) for n in names}
+    own = {name: factor for name, factor in own.items() if factor != 1}
+    adams = [(names, group) for names, group in groups if "betas" in group]
+    rule, said = _rule(optimizers, groups, gamma, rates[lead]), ""
+    if isinstance(rule, str):
+        if make is None or len(optimizers) > 1:
+            raise InputError(f"optimizer: {rule}")
+        rule, said = own_rule(make, model.plain, rates[lead], gamma, still, own)
+        adams = []
+    betas = _shared(adams, "betas", (0.9, 0.999))
+    eps = float(_shared(adams, "eps", EPS))
+    return Read(rule, rates[lead], (float(betas[0]), float(betas[1])), eps, still, own, said)
 
 
-def _optimizers(given: Any, model: Model) -> tuple[list[torch.optim.Optimizer], nn.Module | None]:
-    """The optimizers, and the module that they are of; None where that is another one than the model."""
+def _optimizers(
+    given: Any, model: Model
+) -> tuple[list[torch.optim.Optimizer], Callable[[nn.Module], torch.optim.Optimizer] | None]:
+    """The optimizers of the plain model, and what makes one of a module; None where they are an instance."""
     if found := _some(given):
-        return found, model.trained_as
+        return found, None
     if not callable(given):
         raise InputError(
             f"optimizer: is a {kind(given)}; expected one of torch.optim, or a function that gives it"
         )
-    module, errors = model.plain, []
-    ways: Sequence[Callable[[], Any]] = (lambda: given(module), lambda: given(list(module.parameters())))
+    errors: list[str] = []
+    ways: Sequence[Callable[[nn.Module], Any]] = (given, lambda module: given(list(module.parameters())))
     for way in reversed(ways) if isinstance(given, type) else ways:
         try:
-            made = way()
+            made = way(model.plain)
         except Exception as error:
             errors.append(message_of(error))
             continue
         if found := _some(made):
-            return found, module
+            return found, way
         errors.append(f"gives a {kind(made)}")
     raise InputError(
         f"optimizer: {errors[0]} when it is given the model, and {errors[1]} when its parameters; expected "
@@ -131,6 +142,8 @@ def _rate(group: Group, scheduled: bool) -> float:
     """The rate at its full size."""
     if "initial_lr" in group and not scheduled:
         raise InputError("optimizer: a scheduler changes its rate; expected it as scheduler=")
+    if "lr" not in group:
+        raise InputError("optimizer: its groups have no 'lr'; expected a learning rate")
     return float(group["initial_lr"] if "initial_lr" in group else group["lr"])
 
 
@@ -160,17 +173,17 @@ def _shared(groups: list[tuple[list[str], Group]], name: str, default: Any) -> A
 
 def _rule(
     optimizers: list[torch.optim.Optimizer], groups: list[tuple[list[str], Group]], gamma: float, rate: float
-) -> Rule:
-    """By which of the engine's rules they step."""
+) -> Rule | str:
+    """By which of the engine's rules they step; or why by none, in words."""
     of = {type(one) for one in optimizers}
     if torch.optim.Muon in of and of <= {torch.optim.Muon, torch.optim.AdamW} and len(optimizers) == len(of):
         return Rule("muon", rate, gamma, _muon(groups))
     named = " and ".join(kind(one) for one in optimizers)
     if len(optimizers) > 1:
-        raise InputError(f"optimizer: has {named}; expected one optimizer, or Muon and AdamW")
+        return f"has {named}; expected one optimizer, or Muon and AdamW"
     for option in _OFF:
         if any(group.get(option) for _, group in groups):
-            raise InputError(f"optimizer: {named} has {option}, which groktime does not do; expected none")
+            return f"{named} has {option}, which no rule of groktime has; expected none, or {_FUNCTION}"
     if of == {torch.optim.AdamW} or (of == {torch.optim.Adam} and not gamma):
         return Rule("adamw", rate, gamma)
     if of == {torch.optim.Adam}:
@@ -179,9 +192,7 @@ def _rule(
     if of == {torch.optim.SGD}:
         momentum = float(_shared(groups, "momentum", 0.0))
         return Rule("momentum", rate, gamma, momentum) if momentum else Rule("sgd", rate, gamma)
-    raise InputError(
-        f"optimizer: is {named}, whose law of decay groktime has not; expected AdamW, Adam, SGD or Muon"
-    )
+    return f"is {named}, which is none of AdamW, Adam, SGD and Muon; expected one of these, or {_FUNCTION}"
 
 
 def _muon(groups: list[tuple[list[str], Group]]) -> float:

@@ -70,6 +70,7 @@ class Watch:
         out: str | Path | None,
         resolution: float,
         samples: int | None,
+        cost: float | None,
         overwrite: bool,
     ) -> None:
         if not isinstance(model, nn.Module):
@@ -77,6 +78,7 @@ class Watch:
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise InputError(f"optimizer: is a {kind(optimizer)}; expected one of torch.optim")
         self.model, self.optimizer, self.resolution = model, optimizer, share("resolution", resolution)
+        self.cost = None if cost is None else share("cost", cost)
         self._judged_by = dict(judged_by)
         self.train, self.test = (table_of(name, x) for name, x in zip(("train", "test"), data, strict=True))
         same_layout(self.train, self.test)
@@ -95,6 +97,7 @@ class Watch:
         if self.out is not None:
             check_output(self.out, self._overwrite)
         self._written = time.monotonic()
+        self._began = self._spent = self._last = 0.0  # seconds: when it began, of all looks, of the last one
         self._hook: Any = None
 
     def step(self) -> None:
@@ -104,12 +107,25 @@ class Watch:
         group = self.decay.group
         self.tau += float(group["lr"]) * group.get("weight_decay", 0.0)
         if self.steps >= self._next:
-            self.look()
+            if self._affordable():
+                self.look()
+            else:
+                self._next = self._after(self.steps)
+
+    def _affordable(self) -> bool:
+        """Whether looks, with one more of them, have taken no more than their share of the time so far."""
+        so_far = time.perf_counter() - self._began - self._spent
+        return self.cost is None or self._spent + self._last <= self.cost * so_far
+
+    def _after(self, step: int) -> int:
+        """The step of the next look."""
+        return max(step + 1, int(step * (1 + self.resolution)))
 
     def look(self) -> None:
         """Record the model as it is now, if it has not been."""
         if self.steps in self._records or self._diverged:
             return
+        began = time.perf_counter()
         with evaluating(self.model):
             of = [loss_and_accuracy(self.model, self.judge, table) for table in self._seen]
         (train_loss, train_accuracy), (test_loss, test_accuracy) = of
@@ -118,7 +134,9 @@ class Watch:
         found = [train_loss, test_loss, train_accuracy, test_accuracy, *norms, turn, self.tau]
         self._diverged = not all(map(math.isfinite, found))
         self._records[self.steps] = found
-        self._next = max(self.steps + 1, int(self.steps * (1 + self.resolution)))
+        self._next = self._after(self.steps)
+        self._last = time.perf_counter() - began
+        self._spent += self._last
         if self.out is not None and time.monotonic() - self._written > _MINUTE:
             self.save()
 
@@ -198,6 +216,7 @@ class Watch:
 
     def __enter__(self) -> Self:
         self.look()
+        self._began, self._spent = time.perf_counter(), 0.0  # the first look is no step's
         self._hook = self.optimizer.register_step_post_hook(lambda *_: self.step())
         return self
 
@@ -226,6 +245,7 @@ def watch(
     out: str | Path | None = None,
     resolution: float = 0.15,
     samples: int | None = 512,
+    cost: float | None = 0.02,
     overwrite: bool = False,
 ) -> Watch:
     """Watch a script as it trains: `with gt.watch(model, optimizer, …) as w:` around its loop.
@@ -245,6 +265,8 @@ def watch(
     resolution : as of `train`.
     samples : of the training and of the test set, chosen once by chance, on which the model is evaluated
         (None: all), which is nearly all that a watch costs: 2 * 512 forward passes a look.
+    cost : the most that looks may take, as a share of the script's time: until they have earned it, steps
+        are left out, which are the first ones (None: none are, and the same steps are seen every time).
 
     Returns
     -------
@@ -256,4 +278,4 @@ def watch(
     InputError : on a bad setting or an output that exists.
     """
     judged_by = {"loss": loss, "accuracy": accuracy}
-    return Watch(model, optimizer, (train, test), judged_by, out, resolution, samples, overwrite)
+    return Watch(model, optimizer, (train, test), judged_by, out, resolution, samples, cost, overwrite)

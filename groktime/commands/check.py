@@ -20,7 +20,8 @@ def run(options: argparse.Namespace) -> None:
     from groktime.fullnet.runs import runs_of
     from groktime.validation.diagnose import diagnose
 
-    found = diagnose(runs_of(options.runs, **said(options)), **given(options, LOOKING))
+    log = said(options)
+    found = diagnose(runs_of(options.runs, **log) if log else options.runs, **given(options, LOOKING))
     if options.json:
         print_json(found.to_dict())
     else:
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="check",
-    help="will it grok at all? A verdict on each run of a log, with its evidence",
+    help="will it grok at all? A verdict on each run of a log or a forecast, with its evidence",
     description="What each run is doing: generalizes, still fitting, plateau with a drift (and the steps "
     "that may be left), plain overfitting, norm below reach, too few samples, numerical collapse.",
     example="groktime check log.csv --column test_accuracy=val/acc",

@@ -132,7 +132,8 @@ def run(
         took(*files)
     print(f"## Forecasts from checkpoints, {seeds} networks each")
     head = ["system", "at", "of t_grok", "to go, measured", "error (signed)", "of t_grok", "inside 90 %"]
-    table([*head, "steps taken over these", "without moments: error (signed)"], rows, "errors")
+    head += ["steps taken over these"]
+    table([*head, "without moments: error (signed)"] if bare else head, rows, "errors")
 
 
 def scored(name: str, every: Sequence[Arrays]) -> list[list[str]]:
@@ -151,7 +152,7 @@ def scored(name: str, every: Sequence[Arrays]) -> list[list[str]]:
                 _error(error[:, 0]), f"{100 * np.mean(np.abs(found[:, 0, 0] / t_grok - 1)):.1f} %",
                 f"{int(((low <= t_grok) & (t_grok <= high)).sum())} of {len(t_grok)}",
                 f"{np.median(found[:, 0, 3] / to_go):.2f}",
-                _error(error[:, 1]) if np.isfinite(error[:, 1]).any() else "–",
+                *([_error(error[:, 1])] if np.isfinite(error[:, 1]).any() else []),
             ]
         )  # fmt: skip
     return rows

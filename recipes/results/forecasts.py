@@ -4,12 +4,15 @@ The runs are those of `decays`, of other seeds: γ, rate and start are as there,
 with nothing but these. Seeds 70 on, of teacher–student 90 on, as those before were looked at: the scheme was
 chosen on others (recipe `schemes`). The floor is one seed trained again from weights that are moved by a part
 in a million. Needs the MNIST and IMDb files (docs/data.md). Stopped, it goes on when called again.
+
+What comes of a system is kept in OUT/SYSTEM.csv, a line a network; those in recipes/data/forecasts, of
+systems that were run before, are shown beside the systems that are asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +27,7 @@ from groktime.recipes.shared.drawing import in_plain
 from groktime.recipes.shared.tables import number, spread, table
 from groktime.recipes.shared.twins import floor, twin
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE
+from groktime.reduced.files import replacing
 from groktime.reduced.forecast import Forecast
 from groktime.validation.compare import compare
 from groktime.validation.comparison import Comparison
@@ -33,18 +37,50 @@ Floats = NDArray[np.float64]
 
 SEED, AGAIN = 70, {"teacher-student": 90}  # the first of the runs; of a system that was looked at before
 LAW = "inverse_gamma"
+KEPT = Path(__file__).resolve().parents[1] / "data" / "forecasts"
 
 
 @dataclass(frozen=True)
-class Made:
-    """Of one system: forecast and runs in one comparison, and the times of the twins, [twin, run]."""
+class Scored:
+    """The networks of one system: weight decay, seed, t_grok as trained (NaN: not by `last`, where training
+    ended), as `told` by the forecast and by the `law` fitted on one of them (NaN there), whether it lay in
+    the `inside` interval of the seeds, the optimizer steps `spent` on the forecast, and its numerical error;
+    and the t_grok of the `twins` of the first seed, [twin, run], itself the first."""
 
-    forecast: Forecast
-    compared: Comparison
+    gamma: Floats
+    seed: Floats
+    t_grok: Floats
+    last: Floats
+    told: Floats
+    law: Floats
+    inside: Floats
+    spent: Floats
+    numerical: Floats
     twins: Floats
 
+    def write(self, file: Path) -> None:
+        """As CSV: a line a network, and its twins in columns of their own."""
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        again = np.full((len(self.twins) - 1, len(self.seed)), np.nan)
+        again[:, self.seed == self.seed.min()] = self.twins[1:]
+        columns |= {f"twin_{k + 1}": values for k, values in enumerate(again)}
+        with replacing(file) as made:
+            values = np.array(list(columns.values())).T
+            np.savetxt(made, values, "%.17g", ",", header=",".join(columns), comments="")
 
-def made(name: str, out: Path, seeds: int, twins: int) -> Made:
+    @classmethod
+    def read(cls, file: Path) -> Scored:
+        """What `write` wrote."""
+        found = np.genfromtxt(file, delimiter=",", names=True)
+        first = found[found["seed"] == found["seed"].min()]
+        twins = [first[name] for name in ("t_grok", *(found.dtype.names or ())[len(COLUMNS) :])]
+        return cls(**{name: found[name] for name in COLUMNS}, twins=np.array(twins))
+
+
+COLUMNS = tuple(field.name for field in fields(Scored) if field.name != "twins")
+
+
+def scored(name: str, out: Path, seeds: int, twins: int) -> Scored:
     """Trained and forecast, or read again."""
     out.mkdir(parents=True, exist_ok=True)
     s = SYSTEMS[name]
@@ -65,32 +101,51 @@ def made(name: str, out: Path, seeds: int, twins: int) -> Made:
             **s.run,
         )  # fmt: skip
         times.append(measure(again, limit)["t_grok"].values)
-    return Made(found, compare(found, runs, threshold=limit), np.array(times))
+    return _of(compare(found, runs, threshold=limit), found, np.array(times))
 
 
-def line(name: str, made: Made) -> list[str]:
+def _of(compared: Comparison, found: Forecast, twins: Floats) -> Scored:
+    runs = compared.table
+    gamma, seed = (np.asarray(runs[name].values, float) for name in ("gamma", "seed"))
+    place = [
+        (found.seeds.index(int(s)), int(np.argmin(abs(found.gamma - g))))
+        for s, g in zip(seed, gamma, strict=True)
+    ]
+    error = found.times(float(runs["threshold"].values[0])).error
+    return Scored(
+        gamma,
+        seed,
+        t_grok=np.asarray(runs["measured_t_grok"].values, float),
+        last=np.asarray(runs["last"].values, float),
+        told=predicted(runs, "forecast"),
+        law=np.where(runs["fitted"].sel(predictor=LAW).values, np.nan, predicted(runs, LAW)),
+        inside=np.asarray(runs["inside"].sel(predictor="forecast", interval="seeds").values, float),
+        spent=found.real_steps[..., 0, 0][place].astype(float),
+        numerical=error[..., 0, 0][place],
+        twins=twins,
+    )
+
+
+def line(name: str, made: Scored) -> list[str]:
     """Errors, their floor, and the cost."""
-    runs = made.compared.table
-    t, told = runs["measured_t_grok"].values, predicted(runs, "forecast")
-    law = np.where(runs["fitted"].sel(predictor=LAW).values, np.nan, predicted(runs, LAW))
+    t, told = made.t_grok, made.told
     reached = np.isfinite(t)
-    wrong = int((~reached & (told <= runs["last"].values)).sum())
-    inside = runs["inside"].sel(predictor="forecast", interval="seeds").values[reached & np.isfinite(told)]
-    spent, steps = float(made.forecast.real_steps.sum()), float(runs["last"].values.sum())
-    numerical = made.forecast.times(float(runs["threshold"].values[0])).error
+    wrong = int((~reached & (told <= made.last)).sum())
+    inside = made.inside[reached & np.isfinite(told)]
+    known = np.isfinite(made.numerical)
     return [
         SYSTEMS[name].name,
-        spread(runs["gamma"].values),
+        spread(made.gamma),
         f"{reached.sum()} of {len(t)}",
         str(int((reached & np.isfinite(told)).sum())),
         _error(told, t),
         _percent(100 * floor(made.twins)),
-        _percent(100 * float(np.median(numerical[np.isfinite(numerical)]))),
-        _error(law, t),
+        _percent(100 * float(np.median(made.numerical[known])) if known.any() else np.nan),
+        _error(made.law, t),
         str(wrong),
         f"{100 * inside.mean():.0f} %" if len(inside) else "–",
-        f"{spent / made.forecast.real_steps.size:,.0f}",
-        f"{steps / spent:.1f}",
+        f"{made.spent.mean():,.0f}",
+        f"{made.last.sum() / made.spent.sum():.1f}",
     ]
 
 
@@ -105,22 +160,21 @@ def _percent(value: float) -> str:
     return f"{value:.1f} %" if np.isfinite(value) else "–"
 
 
-def by_gamma(name: str, made: Made) -> list[list[str]]:
+def by_gamma(name: str, made: Scored) -> list[list[str]]:
     """Error and cost at each γ."""
-    runs, rows = made.compared.table, []
-    t, told = runs["measured_t_grok"].values, predicted(runs, "forecast")
-    for k, gamma in enumerate(made.forecast.gamma):
-        own = runs["gamma"].values == gamma
-        spent = float(made.forecast.real_steps[:, k].sum())
-        middle = np.median(t[own][np.isfinite(t[own])]) if np.isfinite(t[own]).any() else np.nan
+    rows = []
+    for gamma in np.unique(made.gamma):
+        own = made.gamma == gamma
+        t = made.t_grok[own]
+        middle = np.median(t[np.isfinite(t)]) if np.isfinite(t).any() else np.nan
         rows.append(
             [
                 SYSTEMS[name].name,
                 f"{gamma:g}",
                 number(float(middle)) if np.isfinite(middle) else "–",
-                _error(told[own], t[own]),
-                f"{spent / own.sum():,.0f}",
-                f"{runs['last'].values[own].sum() / spent:.1f}",
+                _error(made.told[own], t),
+                f"{made.spent[own].mean():,.0f}",
+                f"{made.last[own].sum() / made.spent[own].sum():.1f}",
             ]
         )
     return rows
@@ -140,8 +194,14 @@ def run(
     twins: Annotated[int, "how often the first seed is trained again, for the floor"] = 4,
 ) -> None:
     check_systems(systems, SYSTEMS)
-    found = {name: made(name, out / name, seeds, twins) for name in systems}
-    print(f"## Forecasts beside trainings, {seeds} seeds each")
+    found = {}
+    for name in SYSTEMS:
+        if name in systems:
+            found[name] = scored(name, out / name, seeds, twins)
+            found[name].write(out / f"{name}.csv")
+        elif (before := KEPT / f"{name}.csv").is_file():
+            found[name] = Scored.read(before)
+    print("## Forecasts beside trainings")
     head = ["system", "γ", "reached", "told of these", "forecast: mean error (signed)", "floor"]
     head += [
         "numerical error",
@@ -162,31 +222,39 @@ def run(
     ]
     table(head, [row for k, x in found.items() for row in by_gamma(k, x)], "gamma")
     took(*sorted(out.glob("*/*.nc")))
-    draw(found, out / "forecasts.png")
-    print(f"\nFigure: {out / 'forecasts.png'}")
+    if any(np.isfinite(made.t_grok).any() for made in found.values()):
+        draw(found, out / "forecasts.png")
+        print(f"\nFigure: {out / 'forecasts.png'}")
 
 
-def draw(found: Mapping[str, Made], file: Path) -> None:
-    """A panel a system: forecast over measured time, against γ, and the floor."""
-    across = min(4, len(found))
-    down = -(-len(found) // across)
+def draw(found: Mapping[str, Scored], file: Path) -> None:
+    """A panel a system of which some network got there: forecast over measured time, against γ, and the
+    floor."""
+    shown = {name: made for name, made in found.items() if np.isfinite(made.t_grok).any()}
+    across = min(4, len(shown))
+    down = -(-len(shown) // across)
     figure, axes = plt.subplots(
         down, across, figsize=(3.8 * across, 3.4 * down), squeeze=False, layout="constrained", sharey=True
     )
-    for ax, (name, made) in zip(axes.flat, found.items(), strict=False):
-        runs = made.compared.table
-        t, gamma = runs["measured_t_grok"].values, runs["gamma"].values
+    for ax, (name, made) in zip(axes.flat, shown.items(), strict=False):
         apart = floor(made.twins)
         if np.isfinite(apart):
             ax.axhspan(1 - apart, 1 + apart, color=BLACK, alpha=0.12, linewidth=0, label="noise floor")
         ax.axhline(1, color=BLACK, linewidth=0.8)
-        law = np.where(runs["fitted"].sel(predictor=LAW).values, np.nan, predicted(runs, LAW))
-        ax.plot(gamma, law / t, "s", color=ORANGE, fillstyle="none", markersize=4, label="1/γ, fitted")
-        ax.plot(gamma, predicted(runs, "forecast") / t, "o", color=BLUE, markersize=4, label="forecast")
+        ax.plot(
+            made.gamma,
+            made.law / made.t_grok,
+            "s",
+            color=ORANGE,
+            fillstyle="none",
+            markersize=4,
+            label="1/γ, fitted",
+        )
+        ax.plot(made.gamma, made.told / made.t_grok, "o", color=BLUE, markersize=4, label="forecast")
         ax.set(xscale="log", yscale="log", ylim=(0.4, 2.5), xlabel="weight decay γ", title=SYSTEMS[name].name)
         ax.set_yticks([0.5, 0.7, 1, 1.4, 2])
         in_plain(ax.yaxis)
-    for ax in axes.flat[len(found) :]:
+    for ax in axes.flat[len(shown) :]:
         ax.set_axis_off()
     axes.flat[0].set_ylabel("predicted over measured t_grok")
     handles, labels = axes.flat[0].get_legend_handles_labels()

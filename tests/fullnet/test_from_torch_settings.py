@@ -261,12 +261,6 @@ def wrong_optimizers() -> dict[str, tuple[Any, str]]:
             "optimizer: AdamW has a matrix among 2.weight, 2.bias, 0.bias; expected it in Muon",
         ),
         "Muon's steps": (lambda m: muon(m, ns_steps=3), "optimizer: Muon has another ns_steps than 5"),
-        "RMSprop": (lambda m: optim.RMSprop(m.parameters()), "optimizer: is RMSprop, whose law"),
-        "amsgrad": (lambda m: optim.AdamW(m.parameters(), amsgrad=True), "optimizer: AdamW has amsgrad"),
-        "nesterov": (
-            lambda m: optim.SGD(m.parameters(), 0.1, momentum=0.9, nesterov=True),
-            "optimizer: SGD has nesterov",
-        ),
         "two decays": (
             lambda m: groups(m, {"weight_decay": 1}, {"weight_decay": 0.1}),
             r"optimizer: has groups that decay at several speeds \(weight_decay 1 at lr 0.01, weight_d",

@@ -172,6 +172,6 @@ def test_matrices_are_moved_as_torch_s_muon_moves_them(shape: tuple[int, int]) -
 
 
 def test_the_rules_are_those_of_the_theory() -> None:
-    assert RULES == law.RULES
+    assert (*RULES, law.OWN) == law.RULES
     for rule in RULES:
         assert UPDATES[rule].coupled == (law_by(rule).coupled and rule != "sgd")  # whose two are one

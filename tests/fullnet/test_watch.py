@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 import groktime as gt
+from groktime.fullnet.watch import watcher
 from groktime.reduced.errors import InputError
 
-GIVEN: dict[str, Any] = {"train": TRAIN, "test": TEST, "loss": F.cross_entropy}
+GIVEN: dict[str, Any] = {"train": TRAIN, "test": TEST, "loss": F.cross_entropy, "cost": None}
 STEPS = 40
 
 
@@ -78,6 +80,34 @@ def test_a_watched_script_trains_as_it_did(tmp_path: Path) -> None:
         out = plain(TEST[0])
     assert runs["test_loss"].values[0, -1] == pytest.approx(float(F.cross_entropy(out, TEST[1])), rel=1e-5)
     assert runs["test_accuracy"].values[0, -1] == float((out.argmax(1) == TEST[1]).double().mean())
+
+
+def test_looks_take_no_more_than_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a step takes a second and a look half of one, the first that 5 % allow is after 10 seconds."""
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    model, optimizer, _ = script()
+
+    def spend(seconds: float) -> Any:
+        nonlocal now
+        now += seconds
+        return 0.0, 0.0
+
+    monkeypatch.setattr(watcher, "loss_and_accuracy", lambda *_: spend(0.25))
+    with gt.watch(model, optimizer, **GIVEN | {"cost": 0.05}) as w:
+        for _ in range(100):
+            spend(1.0)
+            optimizer.step()
+    seen, step = [0], 1
+    while step < 100:
+        if 0.5 * len(seen) <= 0.05 * step:  # those after the first, and this one
+            seen.append(step)
+        step = max(step + 1, int(step * 1.15))
+    assert list(w._records) == [*seen, 100]
+    assert seen[:4] == [0, 10, 20, 33]
+    for wrong in (0.0, -1.0, True, "2 %"):
+        with pytest.raises(InputError, match=r"cost = .*: expected a"):
+            gt.watch(model, optimizer, **GIVEN | {"cost": wrong})
 
 
 def test_the_direction_turns_as_its_angle(tmp_path: Path) -> None:

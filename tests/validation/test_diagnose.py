@@ -203,7 +203,7 @@ def test_a_saved_file_and_its_log_are_diagnosed_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("runs", "how", "words"),
     [
-        (3, {}, "expected runs, a runs file or a log"),
+        (3, {}, "expected runs, a runs file, a log, a forecast or a task, not int"),
         (log(test_acc=None), {}, "test_accuracy was not measured"),
         (log(), {"threshold": 2.0}, "threshold = 2"),
         (log(), {"threshold": [0.5, 0.6]}, "threshold: 2 numbers"),
@@ -215,6 +215,28 @@ def test_what_cannot_be_diagnosed_is_one_sentence(runs: Any, how: dict[str, Any]
         diagnose(gt.import_runs(runs) if isinstance(runs, pd.DataFrame) else runs, **how)
 
 
-def test_a_task_is_sent_to_its_forecast() -> None:
-    with pytest.raises(InputError, match="`forecast` tells when it groks"):
-        diagnose(gt.tasks.teacher_student())  # type: ignore[arg-type]
+FORECAST: dict[str, Any] = {"gamma": [3e-4, 3.0], "eta_d": 3e-4, "alpha": 3.0, "seeds": [0], "steps": 2000}
+
+
+def test_a_task_is_judged_by_its_forecast(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two weight decays the strong one generalizes, and the weak one is seen to do nothing."""
+    task = gt.tasks.teacher_student()
+    how = {**FORECAST, "machine": gt.Machine(device="cpu", workers=1, progress=False)}
+    found = gt.forecast(task, **how)
+    judged = diagnose(found)
+    verdicts = [f.verdict for f in judged.findings]
+    assert verdicts == [Verdict.OVERFIT, Verdict.GENERALIZES]
+    times = found.times()
+    assert judged.findings[1].signals.t_grok == times.t_grok[0, 1, 0, 0]
+    assert judged.findings[1].signals.t_mem == pytest.approx(times.t_mem[0, 1, 0, 0], rel=0.03)  # a record
+    assert judged.findings[0].name == "seed 0, gamma 0.0003, eta_d 0.0003, alpha 3"
+    assert "No network was trained so far." in judged.remarks[0]
+    assert "train so far; `groktime recommend`" in judged.report()
+    assert [f.verdict for f in diagnose(task, **how).findings] == verdicts
+    found.save(tmp_path / "f.nc")
+    main(["check", str(tmp_path / "f.nc"), "--json"])
+    assert json.loads(capsys.readouterr().out)["verdict"] == [v.value for v in verdicts]
+    with pytest.raises(InputError, match="gamma: expected a task to forecast, not Forecast"):
+        diagnose(found, gamma=0.1)
+    with pytest.raises(InputError, match="gamma: expected a weight decay; teacher-student has none"):
+        diagnose(task)
