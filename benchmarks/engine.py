@@ -11,13 +11,15 @@ must arrive at the same training losses.
 There are two rivals. "as written": the loop that one writes, with torch's optimizer as it comes and torch's
 threads as they are. "best form": torch's fused optimizer, with one thread or all, whichever is faster. The
 ensemble's members are trained by one worker a core, as `sample` and `train` do; with `--threads 1` all sides
-have one core, which is the ratio for who would run one process of single networks a core.
+have one core, which is the ratio for who would run one process of single networks a core, and processor time
+is taken. Where jax is installed, a third rival is the same ensemble in JAX (jax_side.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -26,8 +28,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import jax_side
+import numpy as np
 import torch
 from sides import (
+    CHECKED,
     TOLERANCE,
     Form,
     Job,
@@ -35,6 +40,7 @@ from sides import (
     alone,
     best_form,
     cells,
+    clock,
     difference,
     ensemble,
     machine,
@@ -48,6 +54,7 @@ from groktime.fullnet.engine.memory import keep_freed_memory
 from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import addition, mnist, teacher_student
 
+TIMES = "{:.2f} ({:.2f}-{:.2f})"
 MILLISECONDS = (0.2, 0.3, 0.5, 1, 2, 3)
 MEMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
@@ -68,6 +75,8 @@ class Result:
     best_form_is: str
     ratio_best_form: tuple[float, float, float]
     difference: float
+    jax: float | None = None
+    ratio_jax: tuple[float, float, float] | None = None
 
 
 def compare(name: str, job: Job, rounds: int, threads: int, peak: float) -> Result:
@@ -80,16 +89,21 @@ def compare(name: str, job: Job, rounds: int, threads: int, peak: float) -> Resu
         ensemble(replace(job, steps=2), threads)
         ensemble(replace(some_of(job), steps=2), threads)
     few = some_of(job)
-    speeds = []
+    speeds, scanned = [], None
+    if jax_side.available(threads):
+        apart = max(apart, _apart_from_jax(job))
+        if not apart <= TOLERANCE:
+            raise SystemExit(f"{name}: losses of JAX differ by {apart:.2g} (allowed: {TOLERANCE:g})")
+        scanned = jax_side.Scanned(job)
     for turn in range(rounds):
         ours = len(job.cells) * job.steps / ensemble(job, threads)[0]
         plain = len(few.cells) * few.steps / alone(few, Form(None, threads))[0]
         fused = len(few.cells) * few.steps / alone(few, best)[0]
-        speeds.append((ours, plain, fused))
-        print(
-            f"{name}, round {turn + 1} of {rounds}: {ours / plain:.2f}, {ours / fused:.2f}", file=sys.stderr
-        )
-    ours, plain, fused = (statistics.median(s[k] for s in speeds) for k in range(3))
+        theirs = len(job.cells) * job.steps / scanned.train(clock(threads)) if scanned else math.nan
+        speeds.append((ours, plain, fused, theirs))
+        told = ", ".join(f"{ours / other:.2f}" for other in speeds[-1][1:])
+        print(f"{name}, round {turn + 1} of {rounds}: {told}", file=sys.stderr)
+    ours, plain, fused, theirs = (statistics.median(s[k] for s in speeds) for k in range(4))
     return Result(
         task=name,
         step="sphere" if job.sphere else "training",
@@ -98,12 +112,21 @@ def compare(name: str, job: Job, rounds: int, threads: int, peak: float) -> Resu
         ensemble=ours,
         peak_share=ours * operations(job) / peak,
         as_written=plain,
-        ratio_as_written=ratio([a / b for a, b, _ in speeds]),
+        ratio_as_written=ratio([s[0] / s[1] for s in speeds]),
         best_form=fused,
         best_form_is=str(best),
-        ratio_best_form=ratio([a / c for a, _, c in speeds]),
+        ratio_best_form=ratio([s[0] / s[2] for s in speeds]),
         difference=apart,
+        jax=theirs if scanned else None,
+        ratio_jax=ratio([s[0] / s[3] for s in speeds]) if scanned else None,
     )
+
+
+def _apart_from_jax(job: Job) -> float:
+    """Largest relative difference of JAX's losses in float64 from the ensemble's, after a few steps."""
+    few = replace(some_of(job), steps=min(job.steps, CHECKED), dtype=torch.float64)
+    ours = ensemble(few, 1)[1][0].losses()
+    return float(np.max(np.abs(jax_side.Scanned(few).losses() / ours - 1)))
 
 
 def operations(job: Job) -> float:
@@ -161,14 +184,17 @@ def table(results: Iterable[Result]) -> str:
     """The results as a Markdown table, member-steps per second."""
     rows = [
         "| task | step | parameters | members | ensemble, 1/s | share of matmul peak "
-        "| as written, 1/s | times (min-max) | best form, 1/s | times (min-max) |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| as written, 1/s | times (min-max) | best form, 1/s | times (min-max) "
+        "| JAX, 1/s | times (min-max) |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for r in results:
-        a, b = (f"{x:.2f} ({y:.2f}-{z:.2f})" for x, y, z in (r.ratio_as_written, r.ratio_best_form))
+        a, b = (TIMES.format(*times) for times in (r.ratio_as_written, r.ratio_best_form))
         columns = [r.task, r.step, f"{r.parameters:,}", f"{r.members}", f"{r.ensemble:,.0f}"]
         columns += [f"{r.peak_share:.0%}", f"{r.as_written:,.0f}", a]
-        rows.append(f"| {' | '.join([*columns, f'{r.best_form:,.0f} ({r.best_form_is})', b])} |")
+        columns += [f"{r.best_form:,.0f} ({r.best_form_is})", b]
+        columns += ["-", "-"] if r.ratio_jax is None else [f"{r.jax:,.0f}", TIMES.format(*r.ratio_jax)]
+        rows.append(f"| {' | '.join(columns)} |")
     return "\n".join(rows)
 
 
@@ -212,7 +238,7 @@ def main() -> None:
         return
     apart = max(r.difference for r in results)
     print(f"{machine(options.threads)}; matmul peak {peak / 1e9:.0f} GFLOP/s\n\n{table(results)}\n")
-    print(f"Training losses of both sides agree to {apart:.1g} in float64 (allowed: {TOLERANCE:g}).")
+    print(f"Training losses of all sides agree to {apart:.1g} in float64 (allowed: {TOLERANCE:g}).")
 
 
 if __name__ == "__main__":

@@ -20,12 +20,16 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from groktime.fullnet.engine.attention import unfused
+from groktime.fullnet.engine.by_output import ByOutput, close
+from groktime.fullnet.engine.dense import Dense
 from groktime.fullnet.engine.fresh import Fresh, fresh_network, trained
 from groktime.fullnet.engine.memory import out_of_memory
 from groktime.fullnet.engine.norms import part_norms
 from groktime.fullnet.engine.optimizer import clip
+from groktime.fullnet.engine.recognised import mlp_of
 from groktime.fullnet.engine.representation import Line, Representation
 from groktime.fullnet.engine.samples import Data, Samples, slices
+from groktime.fullnet.networks.lstm import LSTM, faster_alone
 from groktime.fullnet.seeding import global_seed
 from groktime.fullnet.task import Task
 from groktime.reduced.errors import InputError
@@ -73,10 +77,14 @@ class Ensemble:
         self._fresh = list(fresh)
         self._common, self._own = _constants(fresh, flat)
         self._plain: dict[int, nn.Module] = {}  # by seed, of those that are run one after the other
-        self._compiled = compiled
         self.alone = "" if mapped else "as its check found"
         if len({one.hidden for one in fresh}) > 1:
             self.alone = "a seed draws more than its parameters and buffers"
+        self._mlp = None if self.alone or flat.device.type != "cpu" else mlp_of(self.network, self._names)
+        self._by_output, self._believed = ByOutput(task), False
+        # what torch has a kernel for that cannot be mapped, and is the faster one
+        self._singly = any(isinstance(m, LSTM) for m in self.network.modules()) and faster_alone(flat)
+        self._compiled = compiled and not self._singly
         self.adopt(flat, torch.ones(len(flat), 1).to(flat) if slow is None else slow)
 
     def adopt(self, flat: Tensor, slow: Tensor, rows: Tensor | None = None) -> None:
@@ -89,6 +97,7 @@ class Ensemble:
         if rows is not None and self._fresh:
             self._fresh = [self._fresh[k] for k in rows.tolist()]
             self._own = {k: v[rows] for k, v in self._own.items()}
+        self._dense = None if self._mlp is None else Dense(self._mlp, self._views, self._gradient_views)
 
     def unstack(self, flat: Tensor) -> dict[str, Tensor]:
         """Views of stacked parameters by name, [member, ...]."""
@@ -119,7 +128,7 @@ class Ensemble:
     def _of_each(self, samples: Samples, of_one: OfOne) -> Tensor:
         """The same, one after the other where they cannot be mapped; without gradients."""
         reason = ""
-        if not self.alone:
+        if not (self.alone or self._singly):
             try:
                 return self.mapped(samples, of_one)
             except Exception as error:
@@ -184,14 +193,46 @@ class Ensemble:
                 text = f"{self.task.name}: cannot be compiled here ({reason}); goes on uncompiled, slower"
                 warnings.warn(text, stacklevel=2)
         reason = ""
-        if not self.alone:
+        if not (self.alone or self._singly):
             try:
-                return self._by_mapping(samples)
+                return (
+                    self._by_mapping(samples) if self._dense is None else self._by_hand(self._dense, samples)
+                )
             except Exception as error:
                 reason = _reason(error)
         found = self._one_by_one(samples)
         self._tell(reason)
         return found
+
+    def _by_hand(self, dense: Dense, samples: Samples) -> tuple[Tensor, Tensor | None]:
+        """Of a plain MLP; the first time beside the map, which goes on alone where they are not the same."""
+        if self._believed:
+            return self._passes(dense, samples)
+        self._mlp = self._dense = None
+        expected = (*self._by_mapping(samples), self._gradient.clone())
+        try:
+            found = self._passes(dense, samples)
+        except Exception as error:
+            _reason(error)
+        else:
+            if _alike((*found, self._gradient), expected):
+                self._believed, self._dense, self._mlp = True, dense, dense.mlp
+                return found
+        self._gradient.copy_(expected[2])
+        return expected[:2]
+
+    def _passes(self, dense: Dense, samples: Samples) -> tuple[Tensor, Tensor | None]:
+        seen = dense.inputs(samples, self.representation, self._slow)
+        y = None if self.representation.trained else self._by_output.squared(dense.width, samples)
+        if y is not None:
+            found = dense.squared(seen, y if samples.mapped else y.expand(len(seen), *y.shape))
+            if found is not None:
+                return found, None
+        loss, slope = self._by_output(dense.outputs(seen.detach(), keep=True), samples)
+        by_seen = dense.backward(seen.detach(), slope, self.representation.trained)
+        if by_seen is None:
+            return loss, None
+        return loss, torch.autograd.grad(seen, self._slow, by_seen)[0].contiguous()
 
     def _by_mapping(self, samples: Samples) -> tuple[Tensor, Tensor | None]:
         loss = self.mapped(samples, lambda out, y: self.task.loss(out, y).mean())
@@ -312,6 +353,12 @@ def _constants(fresh: Sequence[Fresh], like: Tensor) -> tuple[dict[str, Tensor],
         dtype = like.dtype if values.is_floating_point() else values.dtype
         (common if alike else own)[name] = values.to(like.device, dtype)
     return common, own
+
+
+def _alike(found: Iterable[Tensor | None], expected: Iterable[Tensor | None]) -> bool:
+    """Whether loss and gradients are the same to rounding."""
+    pairs = list(zip(found, expected, strict=True))
+    return all(a is b if a is None or b is None else close(a, b) for a, b in pairs)
 
 
 def _row(values: Named, k: int) -> Named:

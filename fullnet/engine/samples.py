@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
@@ -102,6 +103,11 @@ class Data:
         """The data of some of the members."""
         return replace(self, rows=self.rows[members], origin=self.origin[members])
 
+    @cached_property
+    def _in_order(self) -> bool:
+        """Whether the rows of the first member are those that come first, one after the other."""
+        return torch.equal(self.rows[0], torch.arange(len(self.rows[0]), device=self.rows.device))
+
     @property
     def empty(self) -> bool:
         return self.rows.shape[1] == 0
@@ -112,9 +118,18 @@ class Data:
         rows = self.rows if mapped else self.rows[0]
         if positions is not None:
             rows = rows.gather(1, positions)
-        inputs, targets = ({k: v[rows] for k, v in d.items()} for d in (self.inputs, self.targets))
+        whole = not mapped and self._in_order  # of which nothing has to be copied
+        inputs, targets = (
+            {k: v[: len(rows)] if whole else _taken(v, rows) for k, v in d.items()}
+            for d in (self.inputs, self.targets)
+        )
         origin = self.origin if mapped else self.origin[0]
         return Samples(inputs, targets, {k: v[origin] for k, v in self.common.items()}, mapped)
+
+
+def _taken(values: Tensor, rows: Tensor) -> Tensor:
+    """values[rows], by whole rows, which is twice as fast for wide ones."""
+    return values.index_select(0, rows.flatten()).view(*rows.shape, *values.shape[1:])
 
 
 def _symbols(split: Split) -> Tensor:

@@ -1,4 +1,4 @@
-"""An LSTM that `torch.func` can map over members: that of torch.nn, which it cannot.
+"""An LSTM that `torch.func` can map over members; elsewhere torch's kernel, which it cannot map, runs it.
 
     i, f, o = σ(W x_t + U h_{t-1} + b),  g = tanh(…),  c_t = f c_{t-1} + i g,  h_t = o tanh(c_t)
 
@@ -18,10 +18,17 @@ from torch.autograd import Function
 from torch.nn.functional import linear
 
 
+def faster_alone(weight: Tensor) -> bool:
+    """Whether torch's kernel, which cannot be mapped, runs members with such weights faster one by one."""
+    return weight.device.type == "cpu" and weight.dtype == torch.float32
+
+
 class LSTM(nn.Module):
     """As `torch.nn.LSTM(inputs, hidden, layers, batch_first=True)`: the same parameters by name, order and
     initial values, from a start of h = c = 0; without dropout, projections or a second direction.
     """
+
+    weight_hh_l0: nn.Parameter
 
     def __init__(self, inputs: int, hidden: int, layers: int = 1) -> None:
         super().__init__()
@@ -38,7 +45,26 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The states h of the last layer [sample, time, hidden], of inputs [sample, time, input]."""
+        if self.by_torch:
+            return self._torchs(x)
         return self.scan(self.projected(x.transpose(-3, -2))).transpose(-3, -2)
+
+    @property
+    def by_torch(self) -> bool:
+        """Whether torch's kernel runs it now: in float32 on the CPU, where that is the faster one, and not
+        mapped over members."""
+        weight = self.weight_hh_l0
+        level = torch._C._functorch.maybe_current_level()
+        return level is None and faster_alone(weight)
+
+    def _torchs(self, x: Tensor) -> Tensor:
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        weights = [getattr(self, f"{name}_l{layer}") for layer in range(self.layers) for name in names]
+        start = x.new_zeros(self.layers, len(x), self.weight_hh_l0.shape[1])
+        out: Tensor = torch.lstm(
+            x, (start, start), weights, True, self.layers, 0.0, self.training, False, True
+        )[0]
+        return out
 
     def projected(self, x: Tensor, layer: int = 0) -> Tensor:
         """What inputs [..., input] add to a layer's gates, [..., 4 hidden], in the order of `scan`."""

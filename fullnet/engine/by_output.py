@@ -1,0 +1,121 @@
+"""The loss of stacked members, and its derivative by what their networks give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from groktime.fullnet.engine.samples import Samples
+from groktime.fullnet.task import Task
+
+Named = Mapping[str, Tensor]
+
+
+class ByOutput:
+    """Losses of members. A task's loss is of each sample, so that the samples of all members may be given to
+    it as those of one; that this is so is tried once, on made-up outputs, and else it is mapped over members.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._joined: bool | None = None
+        self._square: str | None = None
+        self._kept: tuple[Samples, dict[str, Tensor]] | None = None
+
+    def squared(self, outputs: int, samples: Samples) -> Tensor | None:
+        """The targets y [(member,) sample, output], where a sample's loss is the mean of (output - y)²."""
+        if self._square is None:
+            self._square = _square_of(self._task, outputs, samples)
+        if not self._square:
+            return None
+        return samples.targets[self._square]
+
+    def __call__(self, outputs: Tensor, samples: Samples) -> tuple[Tensor, Tensor]:
+        """Mean loss [member], and its derivative by the outputs [member, sample, ...]."""
+        if self._joined is None:
+            self._joined = self._can_be_joined(outputs, samples)
+        return self._of(outputs, samples, self._joined)
+
+    @torch.enable_grad()
+    def _of(self, outputs: Tensor, samples: Samples, joined: bool) -> tuple[Tensor, Tensor]:
+        outputs = outputs.detach().requires_grad_()
+        if joined:
+            each = self._task.loss(outputs.flatten(0, 1), self._targets(samples, len(outputs)))
+            loss = each.view(outputs.shape[:2]).mean(1)
+        else:
+            of_samples = 0 if samples.mapped else None
+
+            def of_one(out: Tensor, targets: Named, common: Named) -> Tensor:
+                return self._task.loss(out, {**targets, **common}).mean()
+
+            mapped = vmap(of_one, in_dims=(0, of_samples, of_samples), randomness="different")
+            loss = mapped(outputs, samples.targets, samples.common)
+        (slope,) = torch.autograd.grad(loss.sum(), outputs)
+        return loss.detach(), slope.contiguous()
+
+    def _targets(self, samples: Samples, members: int) -> dict[str, Tensor]:
+        """Those of all members' samples, one after the other."""
+        if self._kept is None or self._kept[0] is not samples:
+            each = samples.targets.items()
+            if samples.mapped:
+                joined = {k: v.flatten(0, 1) for k, v in each}
+            else:
+                joined = {k: v.expand(members, *v.shape).flatten(0, 1) for k, v in each}
+            self._kept = samples, joined
+        return self._kept[1]
+
+    def _can_be_joined(self, outputs: Tensor, samples: Samples) -> bool:
+        made_up = torch.rand(outputs.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        try:
+            found = self._of(made_up.to(outputs), samples, joined=True)
+        except Exception:  # a loss that wants `common`, or else cannot take them
+            return False
+        expected = self._of(made_up.to(outputs), samples, joined=False)
+        return all(map(close, found, expected))
+
+
+def _square_of(task: Task, outputs: int, samples: Samples) -> str:
+    """The name of the target y, where the operations of the loss are (output - y)² and its mean over outputs,
+    and nothing else; or "". By tracing it: no values could tell it from a loss that is so for some."""
+    first = {k: v[0] if samples.mapped else v for k, v in samples.targets.items()}
+    common = {k: v[0] if samples.mapped else v for k, v in samples.common.items()}
+    names = [k for k, v in first.items() if v.is_floating_point() and v.shape == (len(v), outputs)]
+    if not names:
+        return ""
+    try:
+        made = torch.zeros(len(first[names[0]]), outputs, dtype=first[names[0]].dtype)
+        nodes = list(make_fx(task.loss)(made, {**first, **common}).graph.nodes)
+    except Exception:  # whatever a loss does with tensors
+        return ""
+    output, *targets = [node for node in nodes if node.op == "placeholder"]
+    found = [node for node in nodes if node.op == "call_function"]
+    aten = torch.ops.aten
+    expected = [aten.sub.Tensor, aten.pow.Tensor_Scalar, aten.mean.dim]
+    if [node.target for node in found] != expected:
+        return ""
+    apart, square, mean = found
+    y = [node for node in apart.args if node is not output]
+    whole = len(y) == 1 and output in apart.args and not apart.kwargs
+    if not whole or square.args != (apart, 2) or mean.args != (square, [-1]) or mean.kwargs:
+        return ""
+    name = [*first, *common][targets.index(y[0])] if y[0] in targets else ""
+    return name if name in names and nodes[-1].args in ((mean,), ([mean],)) else ""
+
+
+def close(found: Tensor, expected: Tensor) -> bool:
+    """Whether each member's values are the same to rounding."""
+    found, expected = (
+        found.flatten(1) if found.dim() > 1 else found[:, None],
+        expected.view(len(expected), -1),
+    )
+    tolerance = 1e-4 if found.dtype == torch.float32 else 1e-9
+    largest = expected.abs().amax(1, keepdim=True)
+    return found.shape == expected.shape and bool(
+        torch.isclose(found, expected, rtol=tolerance, atol=0.0, equal_nan=True)
+        .logical_or((found - expected).abs() <= tolerance * largest)
+        .all()
+    )
