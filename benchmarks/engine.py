@@ -1,7 +1,6 @@
 """The ensemble engine against one network at a time in plain PyTorch, in member-steps per second.
 
     python benchmarks/engine.py [--threads N] [--members N] [--steps N] [--rounds N] [--compiled] [--json]
-    python benchmarks/engine.py --growth FILE.png
 
 Both sides (sides.py) train the same networks on the same machine in the same run, in turns (A B C A B C
 ...): same data, same initial weights, same optimizer. `sphere` is a sampler's step (Adam, the weights
@@ -26,7 +25,6 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import jax_side
 import numpy as np
@@ -55,8 +53,6 @@ from groktime.fullnet.task import Task
 from groktime.fullnet.tasks import addition, mnist, teacher_student
 
 TIMES = "{:.2f} ({:.2f}-{:.2f})"
-MILLISECONDS = (0.2, 0.3, 0.5, 1, 2, 3)
-MEMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 @dataclass(frozen=True)
@@ -150,36 +146,6 @@ def matmul_peak(threads: int, size: int = 1536) -> float:
     return 2 * size**3 / min(seconds)
 
 
-def growth(jobs: Iterable[tuple[str, Job]], path: Path) -> None:
-    """Milliseconds per member and step against the number of members, on one core, as a figure."""
-    import matplotlib.pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for name, job in jobs:
-        counts = MEMBERS[:7] if name == "mnist" else MEMBERS
-        times = []
-        for n in counts:
-            some = replace(job, cells=cells(job.task, n), steps=max(3, 400 // n))
-            times.append(min(ensemble(some, 1)[0] for _ in range(3)) / (n * some.steps) * 1e3)
-        ax.plot(counts, times, "o-", label=name)
-        print(
-            f"{name}: " + ", ".join(f"{n}: {t:.3f} ms" for n, t in zip(counts, times, strict=True)),
-            file=sys.stderr,
-        )
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="members trained together, on one core",
-        ylabel="ms per member and step",
-    )
-    ax.set_xticks(MEMBERS, labels=[str(n) for n in MEMBERS])
-    ax.set_yticks(MILLISECONDS, labels=[f"{t:g}" for t in MILLISECONDS])
-    ax.minorticks_off()
-    ax.grid(alpha=0.3)
-    ax.legend(frameon=False)
-    figure.savefig(path, dpi=150)
-
-
 def table(results: Iterable[Result]) -> str:
     """The results as a Markdown table, member-steps per second."""
     rows = [
@@ -207,9 +173,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores for each side")
     parser.add_argument(
-        "--growth", type=Path, metavar="FILE", help="draw the cost against the members instead"
-    )
-    parser.add_argument(
         "--compiled", action="store_true", help="compile the ensemble before the time is taken"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -228,9 +191,6 @@ def main() -> None:
         some, steps = cells(task, max(1, options.members // share)), max(1, options.steps // share**2)
         job = Job(task, some, steps, sphere=False, compiled=options.compiled)
         jobs += [(name, job)] if share > 1 else [(name, replace(job, sphere=True)), (name, job)]
-    if options.growth:
-        growth([(name, job) for name, job in jobs if not job.sphere], options.growth)
-        return
     peak = matmul_peak(options.threads)
     results = [compare(name, job, options.rounds, options.threads, peak) for name, job in jobs]
     if options.json:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import vmap
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional
 
+from groktime.fullnet.engine.calls import Call, calls_of
 from groktime.fullnet.engine.samples import Samples
 from groktime.fullnet.task import Task
 
 Named = Mapping[str, Tensor]
+
+_MINUS = (torch.sub, Tensor.sub, Tensor.__sub__)
+_SQUARE = (torch.square, Tensor.square)
+_POWER = (torch.pow, Tensor.pow, Tensor.__pow__)
+_MEAN = (torch.mean, Tensor.mean)
+_OVER_OUTPUTS: tuple[tuple[tuple[int, ...], dict[str, int]], ...] = (
+    ((-1,), {}),
+    ((1,), {}),
+    ((), {"dim": -1}),
+    ((), {"dim": 1}),
+)
 
 
 class ByOutput:
@@ -79,31 +92,43 @@ class ByOutput:
 
 
 def _square_of(task: Task, outputs: int, samples: Samples) -> str:
-    """The name of the target y, where the operations of the loss are (output - y)² and its mean over outputs,
-    and nothing else; or "". By tracing it: no values could tell it from a loss that is so for some."""
+    """The name of the target y, where a loss asks torch for (output - y)² and its mean over outputs, and for
+    nothing else; or "". By its calls: no values could tell it from a loss that is so for some."""
     first = {k: v[0] if samples.mapped else v for k, v in samples.targets.items()}
     common = {k: v[0] if samples.mapped else v for k, v in samples.common.items()}
     names = [k for k, v in first.items() if v.is_floating_point() and v.shape == (len(v), outputs)]
     if not names:
         return ""
+    output = torch.zeros(len(first[names[0]]), outputs, dtype=first[names[0]].dtype)
     try:
-        made = torch.zeros(len(first[names[0]]), outputs, dtype=first[names[0]].dtype)
-        nodes = list(make_fx(task.loss)(made, {**first, **common}).graph.nodes)
+        (*squares, mean), loss = calls_of(task.loss, output, {**first, **common})
     except Exception:  # whatever a loss does with tensors
         return ""
-    output, *targets = [node for node in nodes if node.op == "placeholder"]
-    found = [node for node in nodes if node.op == "call_function"]
-    aten = torch.ops.aten
-    expected = [aten.sub.Tensor, aten.pow.Tensor_Scalar, aten.mean.dim]
-    if [node.target for node in found] != expected:
+    given = _squared(squares)
+    over = (mean.args[1:], mean.options)
+    if given is None or mean.function not in _MEAN or over not in _OVER_OUTPUTS or loss is not mean.out:
         return ""
-    apart, square, mean = found
-    y = [node for node in apart.args if node is not output]
-    whole = len(y) == 1 and output in apart.args and not apart.kwargs
-    if not whole or square.args != (apart, 2) or mean.args != (square, [-1]) or mean.kwargs:
+    square, apart = given
+    if mean.args[0] is not square or not any(x is output for x in apart):
         return ""
-    name = [*first, *common][targets.index(y[0])] if y[0] in targets else ""
-    return name if name in names and nodes[-1].args in ((mean,), ([mean],)) else ""
+    return next((name for name in names if any(x is first[name] for x in apart)), "")
+
+
+def _squared(calls: Sequence[Call]) -> tuple[Tensor, tuple[Any, ...]] | None:
+    """A square of a difference, and the two that it is of; None of other calls."""
+    if len(calls) == 1:
+        (one,) = calls
+        plain = all(one.options.get(name) is None for name in ("size_average", "reduce", "weight"))
+        each = one.options.get("reduction") == "none" and len(one.args) == 2
+        return (one.out, one.args) if one.function is functional.mse_loss and plain and each else None
+    if len(calls) != 2:
+        return None
+    apart, square = calls
+    squares = (square.function in _SQUARE and not square.args[1:]) or (
+        square.function in _POWER and square.args[1:] == (2,)
+    )
+    whole = apart.function in _MINUS and len(apart.args) == 2 and not (apart.options or square.options)
+    return (square.out, apart.args) if squares and whole and square.args[0] is apart.out else None
 
 
 def close(found: Tensor, expected: Tensor) -> bool:

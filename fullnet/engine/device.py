@@ -14,7 +14,7 @@ from groktime.reduced.errors import InputError
 _KINDS = ("cpu", "cuda", "mps")
 _BYTES_PER_PARAMETER = 16  # weights, gradient and two moments in float32
 _CACHE = 16 * 2**20  # a piece that stays in the last-level cache trains twice as fast
-_ENOUGH = 24  # members beyond which more together save nothing (benchmarks/engine.py --growth)
+_ENOUGH = 24  # members beyond which more together save nothing (benchmarks/growth.py)
 
 
 def device_of(name: str) -> torch.device:

@@ -1,26 +1,29 @@
 """Which modules are plain MLPs: a chain of `nn.Linear` and elementwise functions, and nothing else.
 
-A module is traced by torch.fx, so that it does not matter whether it is an `nn.Sequential` or a class with a
-`forward` of its own. What is not known for certain is none.
+A module is run once, and what its forward asks of torch is recorded, so that it does not matter whether it is
+an `nn.Sequential` or a class with a `forward` of its own. What is not known for certain is none.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional
+
+from groktime.fullnet.engine.calls import Call, calls_of
 
 Elementwise = Callable[[Tensor], Tensor]
 
-_TANH = (torch.tanh, functional.tanh, "tanh")
-_RELU = (torch.relu, functional.relu, "relu")
-_LEAKY = (functional.leaky_relu,)
-_OTHERS = (torch.sigmoid, functional.sigmoid, functional.gelu, functional.silu, functional.softplus)
+_TANH = (torch.tanh, Tensor.tanh)
+_RELU = (torch.relu, functional.relu, Tensor.relu)
+_FLATTEN = (torch.flatten, Tensor.flatten)
+_OTHERS = (torch.sigmoid, Tensor.sigmoid, functional.gelu, functional.silu, functional.softplus)
 _OTHER_MODULES = (nn.Sigmoid, nn.GELU, nn.SiLU, nn.Softplus)
 _MODULES = (nn.Linear, nn.Flatten, nn.Tanh, nn.ReLU, nn.LeakyReLU, *_OTHER_MODULES)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -70,73 +73,56 @@ def mlp_of(network: nn.Module, names: Sequence[str]) -> Mlp | None:
 
 def _traced(network: nn.Module, training: bool) -> Mlp | None:
     network = copy.deepcopy(network).train(training)  # a forward may leave something in its module
+    linear = next((module for module in network.modules() if isinstance(module, nn.Linear)), None)
+    if linear is None:
+        return None
+    state: Any = linear.weight.new_zeros(2, linear.in_features)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            *nodes, last = fx.Tracer().trace(network).nodes
-    except Exception:  # whatever a forward makes of a tensor without values
+            calls, last = calls_of(network, state)
+    except Exception:  # whatever a forward makes of such a tensor
         return None
-    if nodes[0].op != "placeholder" or last.op != "output" or last.args != (nodes[-1],):
-        return None
+    names = {id(p): name for name, p in network.named_parameters()}
     mlp = Mlp((), flattened=False)
-    for before, node in zip(nodes, nodes[1:], strict=False):
-        if node.all_input_nodes != [before] or node.args[:1] != (before,):
+    for call in calls:
+        if not call.args or call.args[0] is not state:
             return None
-        further = _further(mlp, node, network)
+        further = _further(mlp, call, names)
         if further is None:
             return None
-        mlp = further
-    return mlp if mlp.layers else None
+        mlp, state = further, call.out
+    return mlp if mlp.layers and last is state else None
 
 
-def _further(mlp: Mlp, node: fx.Node, network: nn.Module) -> Mlp | None:
+def _further(mlp: Mlp, call: Call, names: Mapping[int, str]) -> Mlp | None:
     """The MLP with one more operation; None if it is then none."""
-    name = str(node.target)
-    module = network.get_submodule(name) if node.op == "call_module" else None
-    if isinstance(module, nn.Linear):
-        bias = None if module.bias is None else f"{name}.bias"
-        return replace(mlp, layers=(*mlp.layers, Layer(f"{name}.weight", bias)))
-    if _flattens(node, module):
-        return None if mlp.layers else replace(mlp, flattened=True)
-    activation = _of_module(module) if module is not None else _of_function(node)
+    if call.function is functional.linear:
+        weight, *bias = (names.get(id(p)) if p is not None else None for p in call.args[1:])
+        if weight is None or call.options or (bias and bias[0] is None and call.args[2] is not None):
+            return None
+        return replace(mlp, layers=(*mlp.layers, Layer(weight, bias[0] if bias else None)))
+    if call.function in _FLATTEN:
+        whole = (call.args[1:], call.options) in (((1,), {}), ((1, -1), {}), ((), {"start_dim": 1}))
+        return replace(mlp, flattened=True) if whole and not mlp.layers else None
+    activation = _activation(call)
     if activation is None or not mlp.layers or mlp.layers[-1].activation is not None:
         return None
     return replace(mlp, layers=(*mlp.layers[:-1], replace(mlp.layers[-1], activation=activation)))
 
 
-def _flattens(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether all but the first dimension become one."""
-    if isinstance(module, nn.Flatten):
-        return (module.start_dim, module.end_dim) == (1, -1)
-    named = node.target in (torch.flatten, "flatten") and node.op != "call_module"
-    return named and (node.args[1:], dict(node.kwargs)) in (((1,), {}), ((), {"start_dim": 1}))
-
-
-def _of_module(module: nn.Module) -> Activation | None:
-    if isinstance(module, nn.Tanh | nn.ReLU):
-        return Activation(type(module).__name__.lower())
-    if isinstance(module, nn.LeakyReLU):
-        return _leaky(module.negative_slope)
-    return Activation(repr(module), function=module) if isinstance(module, _OTHER_MODULES) else None
-
-
-def _of_function(node: fx.Node) -> Activation | None:
-    target, args, options = (
-        node.target,
-        node.args[1:],
-        {k: v for k, v in node.kwargs.items() if k != "inplace"},
-    )
-    if target in _TANH + _RELU:
-        return None if args or options else Activation("tanh" if target in _TANH else "relu")
-    if target in _LEAKY:
-        slope = options.get("negative_slope", args[0] if args else 0.01)
-        return _leaky(slope) if len(args) < 2 else None
-    if target not in _OTHERS or args or node.op != "call_function" or node.kwargs.get("inplace"):
+def _activation(call: Call) -> Activation | None:
+    function, args = call.function, call.args[1:]
+    options = {name: value for name, value in call.options.items() if name != "inplace"}
+    if any(isinstance(x, Tensor) for x in (*args, *options.values())):
         return None
-    function: Elementwise = target
-    return Activation(f"{target} {options}", function=lambda z: function(z, **options))
-
-
-def _leaky(slope: object) -> Activation | None:
-    # of a slope that is not above 0 the sign of the result does not tell that of the argument
-    return Activation("leaky", float(slope)) if isinstance(slope, int | float) and slope > 0 else None
+    if function in _TANH + _RELU:
+        return None if args or options else Activation("tanh" if function in _TANH else "relu")
+    if function is functional.leaky_relu:
+        slope = args[0] if args else options.get("negative_slope", 0.01)
+        # of a slope that is not above 0 the sign of the result does not tell that of the argument
+        return Activation("leaky", float(slope)) if slope > 0 else None
+    if function not in _OTHERS:
+        return None
+    name = getattr(function, "__name__", str(function))
+    return Activation(f"{name} {args} {options}", function=lambda z: function(z, *args, **options))

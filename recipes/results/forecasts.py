@@ -108,10 +108,7 @@ def scored(name: str, out: Path, seeds: int, twins: int) -> Scored:
 def _of(compared: Comparison, found: Forecast, twins: Floats) -> Scored:
     runs = compared.table
     gamma, seed = (np.asarray(runs[name].values, float) for name in ("gamma", "seed"))
-    place = [
-        (found.seeds.index(int(s)), int(np.argmin(abs(found.gamma - g))))
-        for s, g in zip(seed, gamma, strict=True)
-    ]
+    place = np.searchsorted(found.seeds, seed), np.searchsorted(found.gamma, gamma)
     error = found.times(float(runs["threshold"].values[0])).error
     return Scored(
         gamma,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from groktime.fullnet.engine import native
+from groktime.fullnet.engine.by_output import ByOutput
 from groktime.fullnet.engine.ensemble import Ensemble
 from groktime.fullnet.engine.fresh import initial_parameters
 from groktime.fullnet.engine.recognised import mlp_of
 from groktime.fullnet.engine.representation import Line
-from groktime.fullnet.engine.samples import Data
+from groktime.fullnet.engine.samples import Data, Samples
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
 from groktime.fullnet.tasks import addition, teacher_student
 
@@ -218,3 +220,44 @@ def test_without_a_compiler_there_is_no_kernel(monkeypatch: pytest.MonkeyPatch) 
         assert native.library() is None
     finally:
         native._library.cache_clear()
+
+
+def test_nothing_of_other_threads_is_changed_while_a_module_is_looked_at() -> None:
+    """As torch.fx changes it; networks that another thread trains would then fail."""
+    usual, seen = nn.Module.__call__, []
+
+    class Watched(Written):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(nn.Module.__call__ is usual)
+            return super().forward(x)
+
+    network = Watched()
+    assert mlp_of(network, _names(network)) is not None
+    assert seen == [True, True]
+
+
+SQUARES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "square": lambda o, y: (o - y).square().mean(-1),
+    "power": lambda o, y: ((o - y) ** 2).mean(1),
+    "torch's": lambda o, y: torch.mean((y - o).pow(2), dim=-1),
+    "mse_loss": lambda o, y: functional.mse_loss(o, y, reduction="none").mean(-1),
+}
+NO_SQUARES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": lambda o, y: (o - y).square().sum(-1),
+    "absolute": lambda o, y: (o - y).abs().mean(-1),
+    "scaled": lambda o, y: 2 * (o - y).square().mean(-1),
+    "of twice": lambda o, y: (o - 2 * y).square().mean(-1),
+    "over samples": lambda o, y: (o - y).square().mean(0),
+    "cube": lambda o, y: (o - y).pow(3).mean(1),
+    "of the target": lambda o, y: (y - y).pow(2).mean(1) + o.mean(1),
+    "for some": lambda o, y: (o - y).square().mean(-1) if bool(o.sum() <= 0) else o.mean(1),
+}
+
+
+@pytest.mark.parametrize("name", [*SQUARES, *NO_SQUARES])
+def test_a_mean_squared_error_is_known_by_its_calls(name: str) -> None:
+    loss, y = (SQUARES | NO_SQUARES)[name], torch.rand(3, 2)
+    task = replace(teacher_student(), loss=lambda output, targets: loss(output, targets["y"]))
+    samples = Samples({"x": torch.rand(3, 4)}, {"y": y, "label": torch.arange(3)}, {}, mapped=False)
+    found = ByOutput(task).squared(2, samples)
+    assert found is (y if name in SQUARES else None)

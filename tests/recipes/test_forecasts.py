@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from groktime.recipes.results import forecasts
+from groktime.recipes.results.decay_systems import SYSTEMS
 from groktime.recipes.results.forecasts import Scored, by_gamma, line
+from groktime.reduced.forecast import open_forecast
 
 NAN = float("nan")
 MADE = Scored(
@@ -31,6 +34,20 @@ def test_networks_are_written_and_read_again_to_the_last_digit(tmp_path: Path) -
     for name in (*forecasts.COLUMNS, "twins"):
         np.testing.assert_array_equal(getattr(again, name), getattr(MADE, name), err_msg=name)
     assert (tmp_path / "a.csv").read_text().startswith("gamma,seed,t_grok,")
+
+
+def test_networks_are_scored_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seeds at two strong decays, in real networks: every number is that of its own network."""
+    few = replace(SYSTEMS["teacher-student"], gamma=(1.0, 3.0), steps=3_000)
+    monkeypatch.setitem(SYSTEMS, "teacher-student", few)
+    found = forecasts.scored("teacher-student", tmp_path, 2, 1)
+    assert list(zip(found.seed, found.gamma, strict=True)) == [(90, 1), (91, 1), (90, 3), (91, 3)]
+    own = open_forecast(tmp_path / "forecast.nc")
+    for k, (seed, gamma) in enumerate(zip((0, 1, 0, 1), (0, 0, 1, 1), strict=True)):
+        assert found.spent[k] == own.real_steps[seed, gamma, 0, 0]
+        assert found.told[k] == pytest.approx(own.times().t_grok[seed, gamma, 0, 0], rel=1e-12)
+    np.testing.assert_allclose(found.told, found.t_grok, rtol=0.2)
+    np.testing.assert_allclose(found.twins[1], found.twins[0], rtol=0.02)
 
 
 def test_the_line_of_a_system() -> None:
