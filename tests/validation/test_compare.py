@@ -19,6 +19,7 @@ from groktime.reduced.errors import InputError
 from groktime.reduced.flow_source import EQ6_ERROR, FlowSource
 from groktime.reduced.interval import predictive
 from groktime.reduced.landscape import Landscape
+from groktime.reduced.law import OWN
 from groktime.validation.compare import compare
 from groktime.validation.comparison import Comparison
 from groktime.validation.folder import FILES
@@ -175,7 +176,8 @@ def test_of_several_landscapes_each_run_has_that_of_its_start() -> None:
 
 def test_momentum_is_ten_times_as_fast() -> None:
     torch_side = pytest.importorskip("groktime.fullnet.engine.optimizer")
-    assert {*torch_side.RULES, pytest.importorskip("groktime.fullnet.procedures.flow").NAME} == set(KNOWN)
+    eq6 = pytest.importorskip("groktime.fullnet.procedures.flow").NAME
+    assert {*torch_side.RULES, OWN, eq6} == set(KNOWN)
     runs = planted(law(RUNS["gamma"]) / 10, optimizer="momentum", **RUNS)
     found = compare(flat(), runs)
     np.testing.assert_allclose(of(found.table, "predicted"), law(RUNS["gamma"]) / 10, rtol=2e-3)
