@@ -1,8 +1,7 @@
 """The headline table: `python -m groktime.recipes headline --write docs/predicted.md`.
 
 From what table_teacher_student and table_mnist left in their folders (--from); what is not there is sampled
-and trained first. Beside it headline.nc, every run with its times, measured and predicted: a copy in
-recipes/data is what `readme` scores.
+and trained first. Beside it headline.nc, every run with its times, measured and predicted.
 """
 
 from __future__ import annotations

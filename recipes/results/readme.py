@@ -1,16 +1,15 @@
 """Every number of README.md, computed again from data that the repository holds: [OK] or [off].
 
 `python -m groktime.recipes readme`, in a checkout. The data are recipes/data, a versioned set of forecasts
-and trainings, and the public runs of external.csv. A number whose networks were not kept is told as [not
-checked], with what has to be run for it, and never as [OK]: it is only compared with the table of docs/ that
-a recipe wrote when they were there. Exit 1 where one is off.
+and trainings, and the public runs of external.csv. A claim may say what has to be run for it, where its
+networks were not kept: it is then [not checked], and never [OK]. Exit 1 where one is off.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,7 @@ from groktime.fullnet.built_in import BUILT_IN
 from groktime.recipes.registry import recipe
 from groktime.recipes.results import external
 from groktime.recipes.shared.claims import Claim, Verdict, judged, left_over, plain
-from groktime.recipes.shared.dataset import FOLDER, ROOT, DataSet, written
+from groktime.recipes.shared.dataset import FOLDER, ROOT, DataSet
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing
 
@@ -27,7 +26,7 @@ NO_CLAIMS = (  # names, settings, rules and times of a clock, but no results
     "ICLR 2023", "arXiv 2210.01117", "Python 3.11", "Eq. 6", "gamma eta_d alpha t_grok 90 % t_mem",
     "by 20,000 steps", "in nine of ten cases", "(two minutes;", "inside 90 %", "The 90 % intervals",
     "ten minutes", "--gamma 0.1 --eta-d 3e-4 --alpha 3", "--gamma 0.03 0.1", "--step 12000 --gamma 0.1",
-    "--budget 20000", "The law 1/γ",
+    "--budget 20000",
 )  # fmt: skip
 
 
@@ -61,52 +60,17 @@ def claims(data: DataSet) -> Iterator[Claim]:
             partial(of_external, data, name),
         )
     yield of_forecasts(data)
-    yield from of_headline(data)
     yield Claim("one of {:word}", lambda: [len(BUILT_IN)])
     yield Claim("the {:word} systems", lambda: [len(BUILT_IN)])
 
 
 def of_forecasts(data: DataSet) -> Claim:
-    """Teacher–student of `forecasts`."""
-    phrase = "a forecast of {:.0f} teacher–student networks is off by {:.1f} %"
-    if data.forecasts:
-        return Claim(phrase, lambda: data.forecasts or ())
-    row = written("forecast.md", "forecasts errors")[0]  # reached, of; …; mean error
-    needs = "`python -m groktime.recipes forecasts --systems teacher-student` (an hour of an idle core); "
-    values = [numbers(row[3])[0], numbers(row[4])[0]]
-    return Claim(phrase, lambda: values, needs + "docs/forecast.md says the same")
-
-
-def of_headline(data: DataSet) -> Iterator[Claim]:
-    """Those of the headline table: its columns are the runs, the path, Eq. 6 three times, and the law."""
-    rows, needs = data.headline, ""
-    if rows is None:
-        rows = written("predicted.md", "headline errors")
-        needs = (
-            "`python -m groktime.recipes headline` (90 minutes on two idle cores, MNIST), and its "
-            "headline.nc in recipes/data; docs/predicted.md says the same"
-        )
-    table = rows
-    mnist = [row for row in table if row[0].startswith("MNIST")]
-
-    def ends(some: Sequence[Sequence[str]], *columns: int) -> list[float]:
-        every = [x for row in some for k in columns for x in numbers(row[k])[:1]]
-        return [min(every), max(every)]
-
-    def claim(phrase: str, values: Callable[[], Sequence[float]]) -> Claim:
-        return Claim(phrase, values, needs)
-
-    yield claim(
-        "a decay path by {:.1f} % on {:.0f} of them",
-        lambda: [numbers(table[0][2])[0], numbers(table[0][1])[0]],
+    """Teacher–student of `forecasts`, and the law beside it."""
+    return Claim(
+        "a forecast of {:.0f} teacher–student networks is off by {:.1f} %, where the law 1/γ, fitted on one "
+        "of them, is off by {:.1f} %",
+        lambda: data.forecasts,
     )
-    yield claim(
-        "by {:.1f} to {:.1f} % on {:.0f} MNIST networks",
-        lambda: [*ends(mnist, 2), sum(numbers(row[1])[0] for row in mnist[:2])],
-    )
-    yield claim("Eq. 6 on a sampled landscape by {:.0f} to {:.0f} %", lambda: ends(table, 3, 4))
-    yield claim("comes on top ({:.0f} to {:.0f} %)", lambda: ends(table, 5))
-    yield claim("fitted on one run, is off by {:.0f} to {:.0f} %", lambda: ends(table, 6))
 
 
 def line(data: DataSet, gamma: float) -> list[float]:

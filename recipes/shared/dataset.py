@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from groktime.recipes.results import external, headline
+from groktime.recipes.results import external
 from groktime.recipes.results.forecasts import Scored
 from groktime.recipes.shared.common import predicted
 from groktime.reduced.errors import InputError
-from groktime.reduced.files import read_dataset
 from groktime.reduced.forecast import open_forecast
 from groktime.validation.compare import compare
 
@@ -58,40 +57,21 @@ class DataSet:
         return {"runs": table.sizes["run"], **{k: error(table, k) for k in ("flow", "path", "forecast")}}
 
     @cached_property
-    def forecasts(self) -> tuple[int, float] | None:
-        """Teacher–student of the recipe `forecasts`: how many networks, and the mean error in %; None where
-        they were not kept."""
-        name = "forecasts/teacher-student.csv"
-        if name not in self.files:
-            return None
-        made = Scored.read(self.folder / name)
-        errors = np.abs(made.told / made.t_grok - 1)
-        return len(errors), float(100 * np.mean(errors[np.isfinite(errors)]))
+    def forecasts(self) -> tuple[int, float, float]:
+        """Teacher–student of the recipe `forecasts`: how many networks, and the mean error in %, of the
+        forecast and of the law 1/γ."""
+        made = Scored.read(self.folder / "forecasts" / "teacher-student.csv")
+        errors = [np.abs(told / made.t_grok - 1) for told in (made.told, made.law)]
+        forecast, law = (float(100 * np.mean(e[np.isfinite(e)])) for e in errors)
+        return len(made.t_grok), forecast, law
 
     @cached_property
     def external(self) -> list[tuple[external.Cell, external.Told]]:
         """The public runs with what was forecast of them."""
         return external.read_told(self.folder / "external-told.csv")
 
-    @cached_property
-    def headline(self) -> list[list[str]] | None:
-        """The lines of the headline table, computed from its runs; None where they were not kept."""
-        if headline.FILE not in self.files:
-            return None
-        return headline.rows(read_dataset(self.folder / headline.FILE, "the runs of the headline table"))
-
 
 def error(table: Any, predictor: str) -> float:
     """Mean absolute error of t_grok in %, over the runs that got there and of which a time is told."""
     errors = predicted(table, predictor) / table["measured_t_grok"].values - 1
     return float(100 * np.mean(np.abs(errors[np.isfinite(errors)])))
-
-
-def written(page: str, name: str) -> list[list[str]]:
-    """The cells of the table "RECIPE NAME" that a recipe wrote into a page of docs/, line by line."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    _, mark, rest = text.partition(f"<!-- groktime figure {name} -->\n")
-    if not mark:
-        raise InputError(f"docs/{page}: expected the table {name}")
-    lines = [line for line in rest.partition("<!-- end -->")[0].splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
