@@ -1,4 +1,4 @@
-"""Everything that a first session on a GPU needs, in under eight minutes, as one Markdown table.
+"""Everything that a first run on a GPU needs, in under eight minutes, as one Markdown table.
 
     python benchmarks/gpu.py [--device cuda] [--minutes 8] [--small]
 

@@ -20,7 +20,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_the_script_for_a_first_gpu_session_runs_on_the_cpu() -> None:
+def test_the_script_for_a_first_run_on_a_gpu_runs_on_the_cpu() -> None:
     ended = run("benchmarks/gpu.py", "--device", "cpu", "--small")
     assert ended.returncode == 0, ended.stderr
     rows = [line.split("|")[1:-1] for line in ended.stdout.splitlines() if line.startswith("| ")][1:]
