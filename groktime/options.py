@@ -79,8 +79,11 @@ M_RATE = Option(
     default="eq6",
     choices=("eq6", "representation"),
 )
-IMPLICIT = Option(
-    "implicit", "decay that acts without being set, added to gamma; decay paths only", number, default=0.0
+IMPLICIT = (
+    Option(
+        "implicit", "decay that acts without being set, added to gamma; decay paths only", number, default=0.0
+    ),
+    Option("onset", "optimizer steps after which it sets in", number, default=0.0),
 )
 
 # --- networks that are trained -------------------------------------------------------------------

@@ -72,7 +72,7 @@ class FlowSource:
 
     @property
     def about(self) -> About:
-        refused = {"implicit": "it takes no implicit decay"}
+        refused = dict.fromkeys(("implicit", "onset"), "it takes no implicit decay")
         if not self.land.two_dimensional:
             refused |= {"m": "it is of w alone"}
         return About(

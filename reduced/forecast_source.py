@@ -63,7 +63,7 @@ class ForecastSource:
                 "sampled_steps": "a forecast has no sampling budget; its resolution is efold",
                 "level": "a forecast has no contour",
                 "m_rate": "a forecast moves m as the networks do",
-                "implicit": "a forecast trains at the decay of the run itself",
+                **dict.fromkeys(("implicit", "onset"), "a forecast trains at the decay of the run itself"),
                 "wall": "a forecast has no wall, and its numerical error is always in low and high",
             },
             strongest=float(self.forecast.gamma[-1]),

@@ -9,7 +9,8 @@ scales the time, and t_fit.
 where no run is taken to generalize sooner than at the finest: less decay does not help.
 
 An implicit decay γ0, a drift along the valley that goes on without decay and counts per step, adds to γ, and
-in the refit to γ_eff: a path that went τ came τ(1 + γ0/γ_eff) far, at γ_eff + γ0; t = τ_c/(η(γ + γ0)).
+in the refit to γ_eff: a path that went τ came τ(1 + γ0/γ_eff) far, at γ_eff + γ0; t = τ_c/(η(γ + γ0)). It may
+set in late, in the path as in the run (`ValleyClock`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from groktime.reduced.crossings import ALREADY, GENERALIZES, ORDER, Crossings
 from groktime.reduced.flow import Status
+from groktime.reduced.valley_clock import ValleyClock
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,9 +53,19 @@ class Readings:
     resolved: NDArray[np.bool_]
 
 
-def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, implicit: float = 0.0) -> Readings:
-    """Read all lanes; `gamma`, `eta_d`, `alpha` are [lane]. `implicit`: γ0, of runs and path alike."""
+def read(
+    found: Crossings,
+    gamma: Floats,
+    eta_d: Floats,
+    alpha: Floats,
+    *,
+    implicit: float = 0.0,
+    onset: float = 0.0,
+) -> Readings:
+    """Read all lanes; `gamma`, `eta_d`, `alpha` are [lane]. `implicit`: γ0, of runs and path alike,
+    and `onset`, the steps after which it acts."""
     path = found.path
+    clock = ValleyClock(gamma, eta_d * path.speed, implicit, onset)
     starts, by_start, inside = _starts(path.alpha, alpha)
     rows, share, above, resolved = _resolutions(path.gamma_eff, gamma)
     rises = path.law.schedule.rising  # all that a path follows of it
@@ -65,13 +77,14 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
     corners, weights = (slice(None), starts[:, None, :], rows[:, :, None]), by_start[:, None, :]
     tau = _weighed(found.tau[corners], weights)  # at the start α, [seed, lane, resolution]
     # where γ lies among the resolutions, `share`, is the same with γ0 added to both
-    tau = tau * (1 + implicit / path.gamma_eff[rows])
+    refits = tau / path.dtau * np.array(path.refit)[rows]  # optimizer steps of the path until there
+    tau = tau + ValleyClock(path.gamma_eff[rows], path.eta_d * path.speed, implicit, onset).drifted(refits)
     kind = np.where(weights > 0, found.kind[corners], ALREADY).max(-1)
-    finest = path.gamma_eff[rows[:, 2]]
-    least = np.where(share < 0, (gamma + implicit) / (finest + implicit), 0.0)
+    # below the finest no run is as far as that one after as many steps, in η t
+    least = np.where(share < 0, clock.tau(refits[..., 2] * path.eta_d / eta_d), 0.0)
     tau_c, error, kind = _at_gamma(tau, kind, share, above, least, path.dtau, several=len(path.refit) > 1)
 
-    fitted, strong = ~np.isnan(t_fit), eta_d * (gamma + implicit) * path.speed >= 1
+    fitted, strong = ~np.isnan(t_fit), clock.rate >= 1
     status = _STATUS[kind]
     status = np.where(fitted, status, np.where(found.lost[:, None], Status.COLLAPSES, Status.UNFITTED))
     status = np.where(strong, Status.COLLAPSES, status)
@@ -79,10 +92,8 @@ def read(found: Crossings, gamma: Floats, eta_d: Floats, alpha: Floats, *, impli
     status = np.where(inside, status, Status.OUTSIDE)
     goes = (status == Status.GENERALIZES) | (status == Status.ALREADY)
 
-    total = gamma + implicit
-    rate = np.where(total > 0, eta_d * total * path.speed, np.nan)
     spread = np.where(np.isnan(error), np.inf if len(path.refit) > 1 else 0.0, error)
-    time, low, high = (np.maximum(tau_c + x, 0.0) / rate for x in (0.0, -spread, spread))
+    time, low, high = (clock.steps(np.maximum(tau_c + x, 0.0)) for x in (0.0, -spread, spread))
     if path.fit == "first":
         time, low = (np.maximum(x, t_fit) for x in (time, low))
         high = high + t_fit  # what decay does while a run fits may be lost
@@ -113,8 +124,8 @@ def _at_gamma(
     tau, kind : [seed, lane, 3], at the resolution before the two next to γ, and at these, the coarse one
     first. `share` [lane]: where γ lies between the two, 1 at the coarse one, 0 at the fine one, below 0
     under the finest, and above 1 over the coarsest, which is read there. `above`: the same between the
-    first two of the three, NaN where there is none before. `least` [lane]: τ_c over that at the fine one
-    below which a run would generalize sooner than with the finest one's stronger decay; 0 above the finest.
+    first two of the three, NaN where there is none before. `least` [seed, lane]: τ_c below which a run would
+    generalize sooner than with the finest one's stronger decay; 0 above the finest.
 
     The error is half the difference of the two; further from them than that, what their slope makes of
     the distance. Under the finest it is no less than what the pair before would have said otherwise,
@@ -125,9 +136,7 @@ def _at_gamma(
     # a coarse network that never passes does not say how τ_c goes on below the finest
     lone = (share < 0) & (coarse > GENERALIZES) & (fine <= GENERALIZES)
     weight = np.where(lone, 0.0, np.minimum(share, 1.0))
-    tau_c = np.maximum(
-        _between(tau[..., 1], tau[..., 2], weight), least * np.where(least > 0, tau[..., 2], 0)
-    )
+    tau_c = np.maximum(_between(tau[..., 1], tau[..., 2], weight), least)
     kind = np.maximum(np.where(weight != 0, coarse, ALREADY), np.where(weight != 1, fine, ALREADY))
     kind = np.where((kind == GENERALIZES) & (tau_c == 0), ALREADY, kind)
     if not several:

@@ -18,6 +18,7 @@ from groktime.reduced.errors import InputError
 from groktime.reduced.source import About, Lanes, Options, Readings, option
 from groktime.reduced.starts import check_option
 from groktime.reduced.stored import Gridded
+from groktime.reduced.valley_clock import ValleyClock
 
 Floats = NDArray[np.float64]
 
@@ -32,14 +33,14 @@ class PathDetail:
 
     `tau_c`, in τ = ηγt, and its numerical error (NaN for a path of one resolution, which tells none).
     `gamma_eff` are the resolutions that were read, as weight decays; `resolved`: whether the run's γ lies
-    among the sampled ones or below. `rate` is the τ that passes in one step of the run.
+    among the sampled ones or below. `clock` tells which step of the run is at which τ.
     """
 
     tau_c: float
     tau_error: float
     gamma_eff: tuple[float, ...]
     resolved: bool
-    rate: float
+    clock: ValleyClock
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class PathSource:
         """Which of the path's is read, for a prediction's settings."""
         return {
             "n_train": options.get("n_train", self.path.n_train[-1]),
-            **{k: option(options, k) for k in ("seed", "metric", "implicit")},
+            **{k: option(options, k) for k in ("seed", "metric", "implicit", "onset")},
         }
 
     def read(self, lanes: Lanes, detail: bool = False, **options: Unpack[Options]) -> Readings:
@@ -96,9 +97,9 @@ class PathSource:
         """
         path = self.path
         metric, threshold = options.get("metric", "accuracy"), options.get("threshold")
-        implicit, seed = options.get("implicit", 0.0), options.get("seed")
+        drift = {name: check_option(name, options.get(name, 0.0)) for name in ("implicit", "onset")}
+        seed = options.get("seed")
         check_threshold(path, threshold, metric)
-        implicit = check_option("implicit", implicit)
         seeds = path.seeds if seed is None else [path.seeds[path.place("seed", seed)]]
         n_train = options.get("n_train") or path.n_train[-1]
         start = np.full(len(lanes), path.m_start[0]) if lanes.m is None else lanes.m
@@ -108,7 +109,7 @@ class PathSource:
             mine = start == m
             found = crossings(path, seeds, n_train, float(m), threshold, metric)
             each = (x[mine] for x in (lanes.gamma, lanes.eta_d, lanes.alpha))
-            parts.append((mine, path_reading.read(found, *each, implicit=implicit)))
+            parts.append((mine, path_reading.read(found, *each, **drift)))
 
         def joined(name: str) -> Any:
             """[seed, lane], or [lane, ...] for what does not depend on the seed."""
@@ -128,7 +129,7 @@ class PathSource:
             own="the resolution of the path" if len(path.refit) > 1 else "",
             model=PATH_ERROR,
             model_name="the path itself",
-            details=self._details(lanes, implicit, joined) if detail else None,
+            details=self._details(lanes, drift, joined) if detail else None,
         )
 
     def _remarks(
@@ -143,16 +144,15 @@ class PathSource:
                 told[lane] = each
         return tuple(told)
 
-    def _details(self, lanes: Lanes, implicit: float, joined: Any) -> NDArray[np.object_]:
+    def _details(self, lanes: Lanes, drift: dict[str, float], joined: Any) -> NDArray[np.object_]:
         tau, error = joined("tau_c"), joined("tau_error")
         gamma_eff, resolved = joined("gamma_eff"), joined("resolved")
-        rate = lanes.eta_d * (lanes.gamma + implicit) * self.path.speed
         out = np.empty(tau.shape, object)
         for s, k in np.ndindex(*tau.shape):
             used = tuple(float(g) for g in gamma_eff[k] if not math.isnan(g))
-            out[s, k] = PathDetail(
-                float(tau[s, k]), float(error[s, k]), used, bool(resolved[k]), float(rate[k])
-            )
+            eta = float(lanes.eta_d[k]) * self.path.speed
+            clock = ValleyClock(float(lanes.gamma[k]), eta, **drift)
+            out[s, k] = PathDetail(float(tau[s, k]), float(error[s, k]), used, bool(resolved[k]), clock)
         return out
 
 

@@ -156,7 +156,8 @@ def predict(
     level : of a landscape: training loss of the contour of the printed closed form (0.05).
     m_rate : of a landscape: "eq6", dm/dt = -η_R ∂l/∂m as in the paper, or "representation", with the factor
         1/||R_random - R_linear||² that training R itself has.
-    implicit : of a decay path: decay γ0 that acts without being set (`gt.implicit_decay` measures it).
+    implicit, onset : of a decay path: decay γ0 that acts without being set, and the optimizer steps after
+        which it sets in (`gt.implicit_decay` measures both).
     wall : always so here; of `what_if`.
 
     Raises

@@ -63,7 +63,9 @@ class Recommendation(Value):
         lines = [f"Remark: {text}" for text in self.remarks]
         if self.gamma == 0:
             return "\n".join(["gamma = 0: no weight decay is needed.", *lines])
-        beside = f"beside {implicit:g} implicit " if implicit else ""
+        onset = p.settings.get("onset")
+        late = f"from step {onset:,.0f} " if onset else ""
+        beside = f"beside {implicit:g} implicit {late}" if implicit else ""
         text = (
             f"gamma = {self.gamma:.4g} {beside}groks within {self.budget:,} steps: "
             f"predicted {p.t_grok:,.0f} ({interval(p)})."

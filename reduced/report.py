@@ -103,7 +103,8 @@ def start(p: Prediction) -> str:
 def rates(p: Prediction) -> str:
     """Weight decay and learning rates, in words."""
     s = p.settings
-    implicit = f" + {s['implicit']:g} implicit" if s.get("implicit") else ""
+    late = f" from step {s['onset']:,.0f}" if s.get("onset") else ""
+    implicit = f" + {s['implicit']:g} implicit{late}" if s.get("implicit") else ""
     course = "" if p.schedule.constant else f"; {p.schedule}"
     rates = f"gamma = {s['gamma']:g}{implicit}, eta_D = {s['eta_d']:g}" + _optional(", eta_R = ", s["eta_r"])
     return rates + course

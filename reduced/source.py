@@ -39,6 +39,7 @@ class Options(TypedDict, total=False):
         1/||R_random - R_linear||² that training R itself has.
     implicit : of a decay path: decay γ0 that acts without being set, such as the drift of minibatch noise
         along the valley (`gt.implicit_decay` measures it): t = τ_c/(η(γ + γ0)).
+    onset : of a decay path: optimizer steps after which the implicit decay sets in (0).
     wall : of a landscape: whether `low` and `high` hold the uncertainty of the wall's place, too.
     """
 
@@ -50,6 +51,7 @@ class Options(TypedDict, total=False):
     level: float
     m_rate: str
     implicit: float
+    onset: float
     wall: bool
 
 
@@ -63,6 +65,7 @@ DEFAULTS: Mapping[str, Any] = {
     "level": LEVEL,
     "m_rate": "eq6",
     "implicit": 0.0,
+    "onset": 0.0,
     "wall": False,
 }
 

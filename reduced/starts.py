@@ -28,7 +28,7 @@ _OPTIONS: Mapping[str, Callable[[str, Any], Any]] = {
     "metric": partial(choice, known=METRICS),
     "level": partial(number, expected="above 0, a training loss", holds=lambda x: x > 0),
     "m_rate": partial(choice, known=M_RATES),
-    "implicit": partial(number, expected="0 or more", holds=lambda x: x >= 0),
+    **dict.fromkeys(("implicit", "onset"), partial(number, expected="0 or more", holds=lambda x: x >= 0)),
     "wall": flag,
 }
 

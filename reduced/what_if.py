@@ -40,7 +40,8 @@ def what_if(
     Parameters
     ----------
     source, gamma, eta_d, alpha, eta_r, m : as in `predict`, each setting one number or a list of them.
-    schedule, n_train, sampled_steps, seed, threshold, metric, m_rate, implicit : as in `predict`.
+    schedule, n_train, sampled_steps, seed, threshold, metric, m_rate, implicit, onset : as in
+        `predict`.
     wall : of a landscape: carry the uncertainty of the wall's place into `low` and `high`, as `predict` does,
         at three times the cost; otherwise they do not hold it (attribute `interval_holds`).
 
@@ -94,7 +95,7 @@ def what_if(
             "kind": about(this).kind,
             "interval_holds": "; ".join(over.holds) or ONE_SEED,
             **{name: float(v[0]) for name, v in axes.items() if name not in swept},
-            **{name: value for name, value in chosen.items() if name == "implicit"},
+            **{name: value for name, value in chosen.items() if name in ("implicit", "onset")},
             **({} if schedule.constant else {"schedule": str(schedule)}),
         },
     )

@@ -1,12 +1,15 @@
 """What drifts beside the decay: the weight decay γ0 that minibatch noise amounts to, from runs at γ = 0.
 
 The drift goes along the valley and not in the norm, so it is read on the test metric: the path of the same
-seed turns a run's test metric into the place τ on the valley where the path had the same, and
+seed turns a run's test metric into the place τ on the valley where the path had the same, and where the
+drift has set in
 
     s = (dτ/dt)/η        γ0 = (s − γ)/(1 − s/γ_eff)
 
 The denominator, because the refits of the path drift by γ0 per step, too: a path that went τ is
-τ(1 + γ0/γ_eff) far.
+τ(1 + γ0/γ_eff) far; it is 1 where the path has ended before the drift sets in. The onset is the step at which
+τ − ηγt is 0 on the line of the drift. Under Adam it is late: its second moment remembers the gradients of the
+fit, and holds the steps small until it has forgotten them.
 """
 
 from __future__ import annotations
@@ -32,14 +35,17 @@ Floats = NDArray[np.float64]
 SETTLED = 2.0  # times the fit, from where on a run is looked at
 _POINTS = 60  # of a run, evenly in steps: evaluations are dense at its start
 _SIGN = {"loss": 1, "accuracy": -1}  # with which both fall
-_LEAST = 6  # of them on the stretch that run and path share
+_LEAST = 6  # of them on the stretch that run and path share, and after the bend
+_TURNS, _CLOSE = 20, 1e-6  # of γ0 and onset, each from the other
 
 
 @dataclass(frozen=True)
 class SeedDrift:
     """The drift of one run at `gamma`. `gamma0` with its 90 % interval; NaN where run and path share too
-    little, infinite where the run drifts as fast as the path or faster. `slope`: (dτ/dt)/η, read on the
-    path as it is. `stretch`: τ of the path where the run was first and last seen."""
+    little, infinite where the run drifts as fast as the path or faster. `slope`: (dτ/dt)/η where it has set
+    in, read on the path as it is. `stretch`: τ of the path where the run was first and last seen. `onset`:
+    the optimizer step of the run from which the drift counts; 0 where it does from the start.
+    """
 
     seed: int
     alpha: float
@@ -49,6 +55,7 @@ class SeedDrift:
     high: float
     slope: float
     stretch: tuple[float, float]
+    onset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,19 @@ class ImplicitDecay:
         ------
         InputError : where no run tells a finite one.
         """
-        known = [r.gamma0 for r in self.runs if r.seed == seed and math.isfinite(r.gamma0)]
-        value = float(np.median(known)) if known else self.median
+        value = float(np.median([r.gamma0 for r in self._telling(seed)] or [self.median]))
         if not math.isfinite(value):
             raise InputError("implicit decay: no run tells one; expected longer runs at gamma = 0")
         return max(value, 0.0)
+
+    def onset(self, seed: int) -> float:
+        """The step after which it acts, for `predict(…, onset=…)`: the median where the seed tells none; 0
+        where none does."""
+        telling = self._telling(seed) or [r for r in self.runs if math.isfinite(r.gamma0)]
+        return float(np.median([r.onset for r in telling])) if telling else 0.0
+
+    def _telling(self, seed: int) -> list[SeedDrift]:
+        return [r for r in self.runs if r.seed == seed and math.isfinite(r.gamma0)]
 
 
 def implicit_decay(
@@ -92,9 +107,10 @@ def implicit_decay(
 ) -> ImplicitDecay:
     """The decay that a drift without decay amounts to, from runs at γ = 0 and the path of their seeds.
 
-    The slope is that of Theil and Sen, over what the run and the finest resolution of the path share
-    after the fit. Its error is half of what the slope's 90 % interval spans, or half the difference of
-    the slopes of its two halves, whichever is more: the points are not independent.
+    Of what the run and the finest resolution of the path share after the fit, the part counts in which
+    the drift has set in: after the bend of the best two straight lines of which the first does not rise. The
+    slope is that of Theil and Sen. Its error is half of what the slope's 90 % interval spans, or half the
+    difference of the slopes of its two halves, whichever is more: the points are not independent.
 
     Parameters
     ----------
@@ -148,10 +164,44 @@ def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
         return nothing
     t, at = step[chosen], np.interp(-test[chosen], -value, tau)
     law = runs.law
-    slope, error = _slope(law.speed * eta * law.schedule.spent(t), at)
+    gone = law.speed * eta * law.schedule.spent(t)  # ηt
+    settled = _bend(gone, at - gamma * gone)
+    gone, here = gone[settled:], at[settled:]
+    slope, error = _slope(gone, here)
     finest = float(path.gamma_eff[-1]) / speeds(path, runs)[1]  # as a γ of the runs
-    each = [_gamma0(s, gamma, finest) for s in (slope, slope - error, slope + error)]
-    return SeedDrift(seed, alpha, gamma, each[0], each[1], each[2], slope, (float(at[0]), float(at[-1])))
+    gamma0, onset, share = _settled(gone, here, gamma, finest, slope)
+    low, high = (_gamma0(slope + x, gamma, share) for x in (-error, error))
+    ends = float(at[0]), float(at[-1])
+    return SeedDrift(seed, alpha, gamma, gamma0, low, high, slope, ends, onset / (law.speed * eta))
+
+
+def _bend(gone: Floats, tau: Floats) -> int:
+    """From which point on the drift has set in: the bend of the best level line and another one after it."""
+    last, best = len(gone) - _LEAST, (math.inf, 0)
+    for k in range(last + 1):
+        design = np.stack([np.ones_like(gone), np.maximum(gone - gone[k], 0)], -1)
+        off = tau - design @ np.linalg.lstsq(design, tau, rcond=None)[0]
+        best = min(best, (float(off @ off), k))
+    return best[1]
+
+
+def _settled(
+    gone: Floats, tau: Floats, gamma: float, gamma_eff: float, slope: float
+) -> tuple[float, float, float]:
+    """γ0, the onset in ηt, and what is 1/γ_eff where all of the path drifts, of the line of the drift: each
+    follows from the others."""
+    gamma0 = onset = share = 0.0
+    for _ in range(_TURNS):
+        drifting = np.maximum(tau / gamma_eff - onset, 0)  # ηt of the path after the onset
+        share = float(theilslopes(drifting, gone)[0]) / slope if slope else 0.0
+        gamma0, before = _gamma0(slope, gamma, share), onset
+        if not 0 < gamma0 < math.inf:
+            return gamma0, 0.0, share
+        far = tau + gamma0 * drifting - gamma * gone
+        onset = max(float(np.median(gone - far / gamma0)), 0.0)
+        if abs(onset - before) <= _CLOSE * onset:
+            break
+    return gamma0, onset, share
 
 
 def _valley(path: DecayPath, place: tuple[int, ...], metric: str) -> tuple[Floats, Floats]:
@@ -177,5 +227,6 @@ def _slope(s: Floats, tau: Floats) -> tuple[float, float]:
     return float(slope), max(float(high - low) / 2, abs(float(halves[1] - halves[0])) / 2)
 
 
-def _gamma0(slope: float, gamma: float, gamma_eff: float) -> float:
-    return (slope - gamma) / (1 - slope / gamma_eff) if slope < gamma_eff else math.inf
+def _gamma0(slope: float, gamma: float, share: float) -> float:
+    """`share`: 1/γ_eff, of the part of the path that drifts."""
+    return (slope - gamma) / (1 - slope * share) if slope * share < 1 else math.inf

@@ -56,7 +56,7 @@ def of_paths(given: Settings, paths: Sequence[DecayPath]) -> list[list[Read]]:
                 path, gamma=c.gamma, eta_d=c.eta_d, alpha=c.alpha, m=c.m, n_train=c.n_train, seed=seed,
                 threshold=float(given.limits[k, j]),
             )  # fmt: skip
-            end = path.tau[-1] / p.detail.rate if p.status is Status.OUTSIDE else float("nan")
+            end = float(p.detail.clock.steps(path.tau[-1])) if p.status is Status.OUTSIDE else float("nan")
             row.append((p.t_grok, p.status.value, end))
         found.append(row)
     return found

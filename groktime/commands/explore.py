@@ -39,7 +39,7 @@ ENDS = tuple(
     )
     for option in (GAMMA, ETA_D, _RATIO, ALPHA, MESSINESS)
 )  # fmt: skip
-LAW = (SCHEDULE, M_RATE, IMPLICIT)
+LAW = (SCHEDULE, M_RATE, *IMPLICIT)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from groktime.options import GAMMA, IMPLICIT, JSON, LEVEL, M_RATE, SCHEDULE, SOU
 from groktime.output import FIGURES, check
 
 LANE = (GAMMA, *START)
-LAW = (SCHEDULE, LEVEL, M_RATE, IMPLICIT)
+LAW = (SCHEDULE, LEVEL, M_RATE, *IMPLICIT)
 
 
 def run(options: argparse.Namespace) -> None:

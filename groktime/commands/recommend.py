@@ -9,7 +9,7 @@ from groktime.options import IMPLICIT, JSON, M_RATE, SCHEDULE, SOURCE, START, WH
 from groktime.output import print_json
 
 BUDGET = Option("budget", "optimizer steps", number, required=True, metavar="STEPS")
-LAW = (SCHEDULE, M_RATE, IMPLICIT)
+LAW = (SCHEDULE, M_RATE, *IMPLICIT)
 
 
 def run(options: argparse.Namespace) -> None:

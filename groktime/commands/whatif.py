@@ -10,7 +10,7 @@ from groktime.options import GAMMA, IMPLICIT, JSON, M_RATE, SCHEDULE, SOURCE, ST
 from groktime.output import FIGURES, TABLES, check, print_json, write_table
 
 LANES = swept((GAMMA, *START))
-LAW = (SCHEDULE, M_RATE, IMPLICIT)
+LAW = (SCHEDULE, M_RATE, *IMPLICIT)
 OUTPUTS = (*TABLES, *FIGURES)
 
 

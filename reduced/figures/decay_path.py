@@ -27,6 +27,7 @@ from groktime.reduced.figures.style import (
     positive,
 )
 from groktime.reduced.starts import METRICS
+from groktime.reduced.valley_clock import ValleyClock
 
 if TYPE_CHECKING:
     from groktime.reduced.decay_path import DecayPath
@@ -41,7 +42,7 @@ class Curves:
     """Which curves of a path are drawn: at one size and messiness, of `seeds` from the starts [index].
 
     `read` are the resolutions that a prediction read, thick, and of two starts the only ones; None: all
-    alike. `implicit` is the decay γ0 by which τ = η(γ + γ0)t is longer.
+    alike. `implicit` is the decay γ0 by which a path goes farther than τ, from the step `onset` on.
     """
 
     path: DecayPath
@@ -52,6 +53,13 @@ class Curves:
     m: float
     read: Sequence[float] | None = None
     implicit: float = 0.0
+    onset: float = 0.0
+
+    def tau(self, refit: int) -> Floats:
+        """How far the path of a resolution has come at each record."""
+        path = self.path
+        clock = ValleyClock(0.0, path.eta_d * path.speed, self.implicit, self.onset)
+        return np.asarray(path.tau + clock.drifted(path.tau / path.dtau * refit))
 
     def values(self, part: str) -> Floats:
         """[start, seed, refit, tau] of the part "train" or "test"."""
@@ -110,7 +118,7 @@ def draw_curves(ax: Axes, curves: Curves, part: str) -> list[Artist]:
             values[:, :, k] = np.nan
             continue
         color, width = colormaps["viridis_r"](shades[k]), 1.8 if read else 0.9
-        tau = path.tau * (1 + curves.implicit / gamma)
+        tau = curves.tau(refit)
         for dash, of_start in zip(_DASHES[: len(curves.starts)], values, strict=True):
             for one in of_start[:, k]:
                 shown = positive(one) if loss else one
@@ -124,7 +132,6 @@ def draw_curves(ax: Axes, curves: Curves, part: str) -> list[Artist]:
         ax.set_ylim(min(0.9, float(np.nanmin(values, initial=1.0))) - 0.03, 1.04)
     known = np.isfinite(values).any((0, 1, 2))
     if part == "test" and known.any():
-        longest = float(path.tau[known][-1]) * (1 + curves.implicit / float(path.gamma_eff[-1]))
-        ax.set_xlim(0, ROOM * longest)
+        ax.set_xlim(0, ROOM * float(curves.tau(path.refit[-1])[known][-1]))
     ax.grid(alpha=0.25)
     return handles

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from numpy.typing import ArrayLike
 
 from groktime.reduced.figures.decay_path import ROOM, Curves, draw_curves
 from groktime.reduced.figures.plot import composite
@@ -23,7 +22,6 @@ from groktime.reduced.figures.style import (
     PURPLE,
     STEPS,
     VERMILLION,
-    Floats,
     entitle,
     file_label,
     legend_below,
@@ -62,8 +60,10 @@ def path_prediction_figure(p: Prediction) -> Figure:
     curves = _curves(p, starts)
     handles = draw_curves(test, curves, "test") + _threshold(test, p)
     draw_curves(train, curves, "train")
-    implicit = p.settings["implicit"]
-    train.set_xlabel(rf"$\tau = \eta(\gamma + {implicit:g})t$" if implicit else r"$\tau = \eta\gamma t$")
+    implicit, onset = p.settings["implicit"], p.settings["onset"]
+    late = rf"\,(t - {onset:.0f})_+" if onset else "t"
+    drift = rf"(\gamma t + {implicit:g}{late})" if onset else rf"(\gamma + {implicit:g})t"
+    train.set_xlabel(rf"$\tau = \eta{drift}$" if implicit else r"$\tau = \eta\gamma t$")
     handles += _marks(test, train, p)
     _steps_above(test, p)
     legend_below(figure, handles)
@@ -74,7 +74,8 @@ def _curves(p: Prediction, starts: list[int]) -> Curves:
     s, path = p.settings, p.source.path
     m = float(path.m_start[0] if s["m"] is None else s["m"])
     seeds = [q.seed for q in p.seeds]
-    return Curves(path, s["metric"], starts, seeds, s["n_train"], m, p.detail.gamma_eff, s["implicit"])
+    drift = s["implicit"], s["onset"]
+    return Curves(path, s["metric"], starts, seeds, s["n_train"], m, p.detail.gamma_eff, *drift)
 
 
 def _heading(p: Prediction, starts: list[int]) -> str:
@@ -118,7 +119,7 @@ def _threshold(ax: Axes, p: Prediction) -> list[Artist]:
 def _marks(test: Axes, train: Axes, p: Prediction) -> list[Artist]:
     """τ_c by seed with its error; predicted time, its interval, and the fit, in τ of the run."""
     handles: list[Artist] = []
-    rate = p.detail.rate
+    clock = p.detail.clock
     goes = [q for q in p.seeds if q.status in (Status.GENERALIZES, Status.ALREADY)]
     if goes:
         tau, level = (np.array(x) for x in ([q.detail.tau_c for q in goes], [q.threshold for q in goes]))
@@ -132,15 +133,15 @@ def _marks(test: Axes, train: Axes, p: Prediction) -> list[Artist]:
         handles.append(bars)  # type: ignore[arg-type]
     if not math.isfinite(p.t_grok):
         return handles
-    edge = max(test.get_xlim()[1], ROOM * rate * p.t_grok)
+    edge = max(test.get_xlim()[1], ROOM * float(clock.tau(p.t_grok)))
     test.set_xlim(0, edge)
     # an end that is not known is not drawn: the band goes on to the edge
-    low, high = (min(rate * t, edge) for t in np.nan_to_num(p.interval, nan=np.inf))
+    low, high = (min(float(clock.tau(t)), edge) for t in np.nan_to_num(p.interval, nan=np.inf))
     for ax in (test, train):
         if not math.isnan(p.low):
             ax.axvspan(low, high, color=BLUE, alpha=0.13, linewidth=0, zorder=0)
-        ax.axvline(rate * p.t_grok, color=BLUE, linewidth=1.6)
-        ax.axvline(rate * p.t_mem, color=BLACK, linewidth=1, linestyle=":")
+        ax.axvline(float(clock.tau(p.t_grok)), color=BLUE, linewidth=1.6)
+        ax.axvline(float(clock.tau(p.t_mem)), color=BLACK, linewidth=1, linestyle=":")
     handles.append(Line2D([], [], color=BLUE, linewidth=1.6, label="predicted to generalize"))
     handles.append(Patch(color=BLUE, alpha=0.13, linewidth=0, label="90 %"))
     handles.append(Line2D([], [], color=BLACK, linewidth=1, linestyle=":", label="predicted to memorize"))
@@ -148,16 +149,9 @@ def _marks(test: Axes, train: Axes, p: Prediction) -> list[Artist]:
 
 
 def _steps_above(ax: Axes, p: Prediction) -> None:
-    rate = p.detail.rate
-    if rate <= 0:
+    clock = p.detail.clock
+    if clock.rate <= 0:
         return
-
-    def steps(tau: ArrayLike) -> Floats:
-        return np.asarray(np.asarray(tau, float) / rate)
-
-    def tau(t: ArrayLike) -> Floats:
-        return np.asarray(np.asarray(t, float) * rate)
-
-    above = ax.secondary_xaxis("top", functions=(steps, tau))
+    above = ax.secondary_xaxis("top", functions=(clock.steps, clock.tau))
     above.set_xlabel(f"{STEPS} of the run")
     above.xaxis.set_major_formatter(lambda t, _: number(t))

@@ -42,6 +42,7 @@ _OPTIONS = {
     "threshold": None,
     "metric": "accuracy",
     "implicit": 0.0,
+    "onset": 0.0,
 }
 _FLOW = {"level": 0.05, "m_rate": "eq6", "wall": False}
 _START = {"gamma": 0.1, "eta_d": 3e-4, "alpha": 3.0, "eta_r": None, "m": None}

@@ -34,9 +34,12 @@ def path(gamma0: float = GAMMA0, **change: Any) -> DecayPath:
     return planted_path(SEEDS, (3.0,), **({"curves": curves, "loss": "mse"} | change))
 
 
-def runs(gamma0: float = GAMMA0, noise: float = 0.0, gamma: Any = (0.0, 0.0), **change: Any) -> Runs:
-    """Each seed walks from 0.1 on, at its γ and γ0 together; fitted from step 50 on."""
-    x = 0.1 + ETA * (np.array(gamma)[:, None] + gamma0) * STEP
+def runs(
+    gamma0: float = GAMMA0, noise: float = 0.0, gamma: Any = (0.0, 0.0), onset: float = 0.0, **change: Any
+) -> Runs:
+    """Each seed walks from 0.1 on, at its γ and, after the onset, γ0; fitted from step 50 on."""
+    first = 0.1 if onset == 0 else 0.0
+    x = first + ETA * (np.array(gamma)[:, None] * STEP + gamma0 * np.maximum(STEP - onset, 0))
     loss = valley(x) * (1 + noise * np.random.default_rng(0).standard_normal(x.shape))
     loss = np.where(STEP < 50, 2.0, loss)
     fitted = np.broadcast_to(1.0 * (STEP >= 50), x.shape)
@@ -95,6 +98,24 @@ def test_a_decay_is_taken_off() -> None:
     found = implicit_decay(path(), runs(gamma=(0.0, 0.01)), gamma=0.01)
     assert [(r.seed, r.gamma) for r in found.runs] == [(1, 0.01)]
     assert found.median == pytest.approx(GAMMA0, rel=1e-3)
+
+
+@pytest.mark.parametrize(("onset", "drifts"), [(3000.0, True), (6000.0, True), (6000.0, False)])
+def test_a_late_onset_is_found(onset: float, drifts: bool) -> None:
+    """Whether the refits of the path, at 4,000 steps to a τ of 1, go on for as long or not."""
+    tau = 0.01 * np.arange(151)
+    steps = tau / 0.01 * np.array([20, 40])[:, None]
+    x = tau + ETA * GAMMA0 * np.maximum(steps - onset, 0) * drifts
+    loss = np.broadcast_to(valley(x), (len(SEEDS), 1, 1, 1, 2, 151))
+    curves = {"test_loss": loss, "test_accuracy": 1 - loss, "train_accuracy": np.ones(loss.shape)}
+    found = implicit_decay(path(curves=curves), runs(onset=onset), "loss")
+    for r in found.runs:
+        assert r.gamma0 == pytest.approx(GAMMA0, rel=0.01)
+        assert r.onset == pytest.approx(onset, rel=0.01)
+    assert found.onset(1) == found.runs[1].onset
+    under = implicit_decay(path(curves=curves), runs(gamma=(0.0, 0.01), onset=onset), "loss", gamma=0.01)
+    assert under.runs[0].gamma0 == pytest.approx(GAMMA0, rel=0.01)
+    assert under.runs[0].onset == pytest.approx(onset, rel=0.02)
 
 
 def test_no_drift_is_none() -> None:
