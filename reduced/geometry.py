@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from groktime.reduced.surface import Domain, LossSurface, Surface
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Triple = tuple[Floats, Floats, Floats]
+At = Callable[[Ints, Ints], Triple]
 Test = Callable[[Floats, Floats], Floats]
 
 _ROWS = 61
@@ -72,7 +76,8 @@ def contours(
         rows = np.linspace(domain.m_low, m[some], _ROWS, axis=-1)  # [lane, row]
         _, first, same = np.unique(m[some], return_index=True, return_inverse=True)
         last = np.stack([_last(reaching(rows[i])) for i in first])[same.ravel()]
-        search = _Search(surface, grid, rows.ravel(), *(np.repeat(x[some], _ROWS) for x in (gamma, ratio)))
+        at = _on_grid(surface, grid, rows.ravel())
+        search = _Search(at, grid, *(np.repeat(x[some], _ROWS) for x in (gamma, ratio)))
         places = search.level(last.ravel(), level), search.balance(np.maximum(last, 0).ravel())
         for found, place in zip((on_level, on_balance), places, strict=True):
             found += _geometries(
@@ -93,31 +98,49 @@ def _reaching(surface: LossSurface, level: float, grid: Floats) -> Callable[[Flo
     return on
 
 
-def _last(hit: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _on_grid(surface: LossSurface, grid: Floats, m: Floats) -> At:
+    """The loss and its slopes on rows m [row], as a function of which rows [n] and columns [n, k]."""
+    if isinstance(surface, Surface):
+        return surface.train_loss.on_grid(grid, m)
+
+    def at(rows: Ints, columns: Ints) -> Triple:
+        u, on = np.broadcast_arrays(grid[columns], m[rows][:, None])
+        value, du, dm, *_ = surface.derivatives(u.ravel(), on.ravel(), second=False)
+        return value.reshape(u.shape), du.reshape(u.shape), dm.reshape(u.shape)
+
+    return at
+
+
+def _last(hit: NDArray[np.bool_]) -> Ints:
     """In each row the last column that is hit, -1 where none is."""
     return np.where(hit.any(1), hit.shape[1] - 1 - hit[:, ::-1].argmax(1), -1)
 
 
 @dataclass(frozen=True)
 class _Search:
-    """Where contours cross rows of m, of which each has a γ and a ρ; [row] each."""
+    """Where contours cross rows of m, of which each has a γ and a ρ; [row] each. `at`: the loss and its
+    slopes ∂u, ∂m at columns of the grid."""
 
-    surface: LossSurface
+    at: At
     grid: Floats
-    m: Floats
     gamma: Floats
     ratio: Floats
 
-    def level(self, last: NDArray[np.intp], level: float) -> Floats:
+    @cached_property
+    def metric(self) -> Floats:
+        """1/w² of each column."""
+        return np.asarray(np.exp(-2 * self.grid))
+
+    def level(self, last: Ints, level: float) -> Floats:
         """In each row the largest u at which the loss falls through `level`; `last`: the last column that
         reaches it. NaN: nowhere."""
         place = np.full(len(last), np.nan)
         k = np.flatnonzero((last >= 0) & (last < len(self.grid) - 1))
         column = last[k][:, None] + np.arange(2)
-        place[k] = self._between(last[k], np.log(self._loss(k, column)[0]) - np.log(level))
+        place[k] = self._between(last[k], np.log(self.at(k, column)[0]) - np.log(level))
         return place
 
-    def balance(self, start: NDArray[np.intp]) -> Floats:
+    def balance(self, start: Ints) -> Floats:
         """In each row where decay begins to outweigh the loss, from the column `start` on, or else before it.
         NaN: nowhere."""
         place = np.full(len(start), np.nan)
@@ -130,9 +153,7 @@ class _Search:
             place[k] = self._between(column, self._wins(k, column[:, None] + np.arange(2)))
         return place
 
-    def _next(
-        self, rows: NDArray[np.intp], start: NDArray[np.intp], step: int, test: Callable[[Floats], Any]
-    ) -> NDArray[np.intp]:
+    def _next(self, rows: Ints, start: Ints, step: int, test: Callable[[Floats], Any]) -> Ints:
         """The first column from `start` on in steps of ±1 that passes the test; -1 where none does."""
         found, at, left = np.full(len(rows), -1), start.copy(), np.arange(len(rows))
         width = _BLOCK
@@ -147,20 +168,14 @@ class _Search:
             width = min(2 * width, 8 * _BLOCK)
         return found
 
-    def _loss(self, rows: NDArray[np.intp], column: NDArray[np.intp]) -> Floats:
-        """The loss and its slopes ∂u, ∂m at columns [row, column]: [3, row, column]."""
-        u, m = np.broadcast_arrays(self.grid[column], self.m[rows][:, None])
-        values = self.surface.derivatives(u.ravel(), m.ravel(), second=False)[:3]
-        return np.array(values).reshape(3, *u.shape)
-
-    def _wins(self, rows: NDArray[np.intp], column: NDArray[np.intp]) -> Floats:
+    def _wins(self, rows: Ints, column: Ints) -> Floats:
         """By how much the loss outweighs decay at columns [row, column]; above 0 where it does."""
-        _, lu, lm = self._loss(rows, column)
+        _, lu, lm = self.at(rows, column)
         gamma, ratio = self.gamma[rows][:, None], self.ratio[rows][:, None]
-        wins = lu**2 * np.exp(-2 * self.grid[column]) + ratio * lm**2 + gamma * lu
+        wins = lu**2 * self.metric.take(column) + ratio * lm**2 + gamma * lu
         return np.where(lu < 0, wins, -np.inf)
 
-    def _between(self, column: NDArray[np.intp], values: Floats) -> Floats:
+    def _between(self, column: Ints, values: Floats) -> Floats:
         """Where, between each column and the next, a straight line through the values [row, 2] is 0."""
         return _zero(self.grid[column], self.grid[column + 1], *values.T)
 

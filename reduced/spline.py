@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
 Triple = tuple[Floats, Floats, Floats]
 Six = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 
@@ -121,6 +122,30 @@ class GridSpline:
         j = _within(np.searchsorted(self.m, m, "right") - 1, len(self.m) - 1)
         x, y = u - self.u.take(i), m - self.m.take(j)
         return x, y, self.pieces.take(j * (len(self.u) - 1) + i, axis=2)
+
+    def on_grid(self, u: Floats, m: Floats) -> Callable[[Ints, Ints], Triple]:
+        """The value, ∂u and ∂m where columns u [column] and rows m [row] meet, as a function of which rows
+        [n] and which columns [n, k]: [n, k] each. What depends on m alone is worked out once a row."""
+        cells = len(self.u) - 1
+        i = _within(np.searchsorted(self.u, u, "right") - 1, cells)
+        j = _within(np.searchsorted(self.m, m, "right") - 1, len(self.m) - 1)
+        x, y = u - self.u[i], (m - self.m[j])[:, None]
+        c3, c2, c1, c0 = self.pieces.reshape(4, 4, -1, cells)[:, :, j]  # [power u, row, cell u]
+        in_m = _horner(y, c3, c2, c1, c0).reshape(4, -1)
+        in_m1 = _horner(y, 3 * c3, 2 * c2, c1).reshape(4, -1)
+
+        def at(rows: Ints, columns: Ints) -> Triple:
+            place, far = rows[:, None] * cells + i.take(columns), x.take(columns)
+            value, *values = in_m.take(place, axis=1)
+            d_m, *slopes = in_m1.take(place, axis=1)
+            d_u = np.zeros_like(far)
+            for of_value, of_slope in zip(values, slopes, strict=True):
+                d_u = d_u * far + value
+                d_m = d_m * far + of_slope
+                value = value * far + of_value
+            return value, d_u, d_m
+
+        return at
 
     def on_columns(self, u: Floats) -> Callable[[Floats], Floats]:
         """The value along the columns u [column], as a function of rows m [row]: [row, column]."""

@@ -30,6 +30,7 @@ from groktime.reduced.spline import (
     GridSmoother,
     GridSpline,
     Six,
+    Triple,
     UniformSpline,
     monotone_cubic,
     pool_adjacent_violators,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
 
 _ROUND = 1e-9
 
@@ -100,16 +102,23 @@ class Field:
         y, yu, ym, yuu, yum, ymm = self._plain(u, m, second, wall)
         if self.floor is None:
             return y, yu, ym, yuu, yum, ymm
-        x = np.exp(-np.abs(y - self.floor) / self._BEND)
-        weight = np.where(y > self.floor, 1.0, x) / (1 + x)
-        value = np.exp(np.maximum(y, self.floor) + self._BEND * np.log1p(x))
+        value, du, dm, weight = self._bent(y, yu, ym)
         gu, gm = weight * yu, weight * ym
         if second:
             curve = weight * (1 - weight) / self._BEND
             yuu = value * (weight * yuu + curve * yu * yu + gu * gu)
             yum = value * (weight * yum + curve * yu * ym + gu * gm)
             ymm = value * (weight * ymm + curve * ym * ym + gm * gm)
-        return value, value * gu, value * gm, yuu, yum, ymm
+        return value, du, dm, yuu, yum, ymm
+
+    def _bent(self, y: Floats, yu: Floats, ym: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """What the logarithm y and its slopes are as value and slopes, bent off at the floor; and by how much
+        the slopes of the logarithm are."""
+        assert self.floor is not None
+        x = np.exp(-np.abs(y - self.floor) / self._BEND)
+        weight = np.where(y > self.floor, 1.0, x) / (1 + x)
+        value = np.exp(np.maximum(y, self.floor) + self._BEND * np.log1p(x))
+        return value, value * (weight * yu), value * (weight * ym), weight
 
     def _plain(self, u: Floats, m: Floats, second: bool, wall: Floats | float) -> Six:
         b, b1, b2 = self.boundary.curve.derivatives(m, second)
@@ -120,6 +129,22 @@ class Field:
         c, cu, cm, cuu, cum, cmm = self.rest.derivatives(u, m, second)
         y, yu, ym = s + c, s1 + cu, sm + cm
         return (y, yu, ym, s2 + cuu, -s2 * b1 + cum, smm + cmm) if second else (y, yu, ym, cuu, cum, cmm)
+
+    def on_grid(self, u: Floats, m: Floats) -> Callable[[Ints, Ints], Triple]:
+        """The value, ∂u and ∂m where columns u [column] and rows m [row] meet, as a function of which rows
+        [n] and which columns [n, k]: [n, k] each."""
+        b, b1, _ = (x[:, None] for x in self.boundary.curve.derivatives(m, False))
+        rest = None if self.rest is None else self.rest.on_grid(u, m)
+
+        def at(rows: Ints, columns: Ints) -> Triple:
+            y, yu, _ = self.profile.derivatives(u.take(columns) - b[rows], False)
+            ym = -yu * b1[rows]
+            if rest is not None:
+                c, cu, cm = rest(rows, columns)
+                y, yu, ym = y + c, yu + cu, ym + cm
+            return (y, yu, ym) if self.floor is None else self._bent(y, yu, ym)[:3]
+
+        return at
 
     def value(self, u: Floats, m: Floats) -> Floats:
         """The value alone, [point], at a third of the price."""

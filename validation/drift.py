@@ -138,10 +138,11 @@ def implicit_decay(
     return ImplicitDecay(found, metric, tuple(remarks))
 
 
-def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
+def places(path: DecayPath, runs: Runs, k: int, metric: str = "accuracy") -> tuple[Floats, Floats]:
+    """Where on the path of its seed run k is, by the test metric: optimizer steps, evenly, and τ, [point]
+    each, of what both share after the fit. Empty where that is too little."""
     run = runs.dataset.isel(run=k)
-    seed, alpha, eta, gamma = int(run["seed"]), *(float(run[k]) for k in ("alpha", "eta_d", "gamma"))
-    names = {"seed": seed, "n_train": int(run["n_train"]), "alpha": alpha}
+    names = {name: run[name].values.item() for name in ("seed", "n_train", "alpha")}
     m = float(run["m_start"])
     names["m_start"] = float(path.m_start[0]) if math.isnan(m) else m
     place = tuple(path.place(name, names[name]) for name in ("seed", "n_train", "m_start", "alpha"))
@@ -150,8 +151,7 @@ def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
     seen = np.isfinite(run["train_accuracy"].values)
     step, test = runs.step[seen].astype(float), _SIGN[metric] * run[f"test_{metric}"].values[seen]
     fits = run["train_accuracy"].values[seen] >= MEMORIZED
-    nan = float("nan")
-    nothing = SeedDrift(seed, alpha, gamma, nan, nan, nan, nan, (nan, nan))
+    nothing = np.zeros(0), np.zeros(0)
     if not fits.any() or len(tau) < 2:
         return nothing
     shared = (step >= SETTLED * step[np.argmax(fits)]) & (test <= value[0]) & (test >= value[-1])
@@ -162,7 +162,16 @@ def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
     chosen = np.unique(np.searchsorted(step, np.linspace(step[0], step[-1], _POINTS)))
     if len(chosen) < _LEAST:
         return nothing
-    t, at = step[chosen], np.interp(-test[chosen], -value, tau)
+    return step[chosen], np.interp(-test[chosen], -value, tau)
+
+
+def _of_run(path: DecayPath, runs: Runs, k: int, metric: str) -> SeedDrift:
+    run = runs.dataset.isel(run=k)
+    seed, alpha, eta, gamma = int(run["seed"]), *(float(run[k]) for k in ("alpha", "eta_d", "gamma"))
+    t, at = places(path, runs, k, metric)
+    if not len(t):
+        nan = float("nan")
+        return SeedDrift(seed, alpha, gamma, nan, nan, nan, nan, (nan, nan))
     law = runs.law
     gone = law.speed * eta * law.schedule.spent(t)  # ηt
     settled = _bend(gone, at - gamma * gone)

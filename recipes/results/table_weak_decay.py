@@ -11,19 +11,24 @@ on seeds 0 and 1 (γ of 0 and 0.01). Needs the MNIST files (docs/data.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
 
+from groktime.fullnet.runs import Runs
 from groktime.fullnet.tasks import mnist
 from groktime.recipes.registry import recipe
 from groktime.recipes.shared.common import of, pathed, took, trained
 from groktime.recipes.shared.tables import number, table
 from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.figures.file import save
+from groktime.reduced.figures.style import BLACK, PALETTE, new_figure
 from groktime.reduced.prediction import predict
-from groktime.validation.drift import ImplicitDecay, implicit_decay
+from groktime.reduced.system import MEMORIZED
+from groktime.validation.drift import ImplicitDecay, implicit_decay, places
 from groktime.validation.measure import measure
 
 FIRST, ALPHA, ETA = 3, 8.0, 1e-3  # as table_mnist
@@ -124,6 +129,34 @@ def run(
         for predictor, errors in zip(HEADS, every, strict=True):
             print_errors(predictor, errors)
     took(out / "still.nc", out / "path.nc", *files)
+    draw(path, [unmoved, *runs], drift, out / "weak-decay.png")
+    print(f"\nFigure: {out / 'weak-decay.png'}")
+
+
+def draw(path: DecayPath, runs: Sequence[Runs], drift: ImplicitDecay, file: Path) -> None:
+    """Of the first seed: how far the runs have come beside their decay, and their training loss."""
+    figure = new_figure(9.5, 3.9)
+    left, right = figure.subplots(1, 2)
+    last = 0.0
+    for one, color in zip(runs, PALETTE, strict=False):
+        run = one.dataset.isel(run=int(np.argmax(one.dataset["seed"].values == FIRST)))
+        gamma, seen = float(run["gamma"]), np.isfinite(run["train_loss"].values)
+        step, loss = one.step[seen], run["train_loss"].values[seen]
+        t, tau = places(path, one, int(np.argmax(one.dataset["seed"].values == FIRST)))
+        left.plot(t, tau - ETA * gamma * t, ".", color=color, markersize=4, label=rf"$\gamma$ = {gamma:g}")
+        fits = int(np.argmax(run["train_accuracy"].values[seen] >= MEMORIZED))
+        right.plot(step[fits:], loss[fits:], color=color, linewidth=1)
+        last = max(last, float(step[-1]))
+    line = np.array([drift.onset(FIRST), last])
+    left.plot(line, ETA * drift.of(FIRST) * (line - line[0]), "--", color=BLACK, linewidth=1,
+              label=r"$\eta\gamma_0(t - t_{\mathrm{onset}})$, of $\gamma$ = 0")  # fmt: skip
+    left.set(xlabel="optimizer steps", ylabel=r"$\tau - \eta\gamma t$", title="beside decay, along the path")
+    right.set(xlabel="optimizer steps", ylabel="training loss", yscale="log", title="from the fit on")
+    left.legend(frameon=False, fontsize="small")
+    for ax in (left, right):
+        ax.set_xlim(0, last)
+        ax.grid(alpha=0.25)
+    save(figure, file, overwrite=True)
 
 
 def print_errors(predictor: str, errors: list[float]) -> None:
