@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from groktime.fullnet.engine.ensemble import Ensemble
+from groktime.fullnet.engine.ensemble import Ensemble, read
 from groktime.fullnet.engine.fresh import drawn, initial_parameters, trained
 from groktime.fullnet.engine.norms import decayed_columns, rated_columns, wrong_names
 from groktime.fullnet.engine.optimizer import Optimizer, Setting, project, weight_norm
@@ -263,17 +263,16 @@ class Members:
 
     def measured(self) -> tuple[Floats, Bools]:
         """The values of the curves now, [curve, row], and which rows have diverged."""
-        (train, train_right), (test, test_right) = (self.ensemble.metrics(x) for x in (self.train, self.test))
-        train_accuracy, test_accuracy = (v.cpu().double().numpy() for v in (train_right, test_right))
+        data = [self.train, self.test]
         of_m = self.representation.messiness(self.slow, [self.problems[k] for k in self.rows.tolist()])
-        # on the device until all are known, and read from there at once
-        on_device = [x.to(self.flat) for x in (train, test, weight_norm(self.flat, self.decays), of_m)]
-        train_loss, test_loss, norm, m = torch.stack(on_device).cpu().double().numpy()
-        record = np.array((train_loss, test_loss, train_accuracy, test_accuracy, norm, m))
+        further = [weight_norm(self.flat, self.decays)[None], of_m.to(self.flat)[None]]
         if self.setup.task.parts:
-            record = np.concatenate([record, self.ensemble.part_norms().cpu().double().numpy()])
+            further.append(self.ensemble.part_norms())
         if self.decays is not None:
-            record = np.concatenate([record, weight_norm(self.flat).cpu().double().numpy()[None]])
+            further.append(weight_norm(self.flat)[None])
+        values = read(torch.cat([*map(self.ensemble.evaluated, data), *further]), data)
+        train_loss, train_accuracy, test_loss, test_accuracy, norm, m, *_ = values
+        record = np.concatenate([[train_loss, test_loss, train_accuracy, test_accuracy], values[4:]])
         watched = [train_loss, norm]  # every number that a runs file takes to be finite
         watched += [] if self.test.empty else [test_loss]
         watched += [m] if self.representation.trained else []

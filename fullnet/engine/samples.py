@@ -19,6 +19,8 @@ from groktime.fullnet.task import Split
 Named = Mapping[str, Tensor]
 Augment = Callable[[Tensor, Generator], Tensor]
 
+_AHEAD, _LARGEST = 256, 2**22  # steps, and entries, of the orders that a device is sent at once
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -165,7 +167,9 @@ class Minibatches:
         self._per_epoch = n_train // (self.batch or n_train) + (
             not drop_last and n_train % (self.batch or 1) > 0
         )
-        self._epoch = -1
+        # a device that is fed step by step would be waited for at each
+        self.epochs_ahead = 1 if device.type == "cpu" else max(1, _AHEAD // self._per_epoch)
+        self._first = self._known = 0  # epochs whose orders are on the device
         self._all: Samples | None = None
 
     def of_step(self, data: Data, step: int) -> Samples:
@@ -179,11 +183,20 @@ class Minibatches:
                 self._all = data.samples()
             return self._all
         epoch, number = divmod(step, self._per_epoch)
-        if epoch != self._epoch:
-            orders = {seed: self._order(seed, epoch) for seed in set(self.seeds)}
-            self._orders = torch.stack([orders[s] for s in self.seeds]).to(self.device)
-            self._epoch = epoch
-        return data.samples(self._orders[:, number * self.batch : (number + 1) * self.batch])
+        if not self._first <= epoch < self._first + self._known:
+            self._draw(epoch)
+        orders = self._orders[epoch - self._first]
+        return data.samples(orders[:, number * self.batch : (number + 1) * self.batch])
+
+    def _draw(self, epoch: int) -> None:
+        """The orders of this epoch and of those that follow, [epoch, member, sample]."""
+        most = max(1, _LARGEST // (self.n_train * len(self.seeds)))
+        self._first, self._known = epoch, min(self.epochs_ahead, most)
+        each = []
+        for k in range(epoch, epoch + self._known):
+            orders = {seed: self._order(seed, k) for seed in set(self.seeds)}
+            each.append(torch.stack([orders[s] for s in self.seeds]))
+        self._orders = torch.stack(each).to(self.device)
 
     def _order(self, seed: int, epoch: int) -> Tensor:
         if not self.shuffle:
@@ -193,7 +206,7 @@ class Minibatches:
     def keep(self, members: Tensor) -> None:
         """Retire all other members."""
         self.seeds = [self.seeds[k] for k in members.tolist()]
-        self._epoch, self._all = -1, None
+        self._known, self._all = 0, None
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from groktime.fullnet.engine.ensemble import read
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.members import Bools, Floats, Member, Members, Setup
 from groktime.fullnet.procedures.training import check_law, check_rule, momentum_set
@@ -99,7 +100,7 @@ class Following:
         some = Members(self.setup, members, self.optimizer, settings, slow)
         target = self.fit_loss if self.fit_loss is not None else task.stop_loss
         if not target:
-            loss = some.ensemble.metrics(some.train)[0].cpu().double().numpy()
+            loss = some.ensemble.metrics(some.train)[0].double().numpy()
         return PathState(
             some,
             refit=np.array([c.refit for c in members]),
@@ -149,7 +150,7 @@ class Following:
     def _look(self, state: PathState) -> None:
         """Who has fitted the training set since the last look."""
         some, step = state.members, state.members.step
-        loss, accuracy = (v.cpu().double().numpy() for v in some.ensemble.metrics(some.train))
+        loss, accuracy = read(some.ensemble.evaluated(some.train), [some.train])
         rows = some.rows.numpy()
         fitting = state.fit_end[rows] < 0
         first = (accuracy >= MEMORIZED) & np.isnan(state.t_fit[rows]) & (step <= self.fit_steps)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from groktime.fullnet.engine.ensemble import read
 from groktime.fullnet.engine.optimizer import Setting, project, tangent, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
 from groktime.fullnet.engine.valley import valley
@@ -219,9 +220,10 @@ class Spheres:
         some = state.members
         cells = some.rows.numpy()[chosen]
         for split, data in (("train", some.train), ("test", some.test)):
-            for name, values in zip(("loss", "accuracy"), some.ensemble.metrics(data), strict=True):
-                kept = values.cpu().numpy()[chosen, None]
-                getattr(state, f"{split}_{name}")[cells, sphere, budgets] = kept
+            for name, values in zip(
+                ("loss", "accuracy"), read(some.ensemble.evaluated(data), [data]), strict=True
+            ):
+                getattr(state, f"{split}_{name}")[cells, sphere, budgets] = values[chosen, None]
         state.converged[cells, sphere, budgets] = converged[chosen, None]
 
     def result(self, state: SphereState) -> Arrays:

@@ -427,6 +427,22 @@ def test_batches_are_a_function_of_seed_and_epoch() -> None:
     assert torch.equal(one.of_step(data.keep(torch.tensor([3, 1])), 4).inputs["x"], expected)
 
 
+@pytest.mark.parametrize("ahead", [2, 5])
+def test_orders_drawn_ahead_for_a_device_are_the_same(ahead: int) -> None:
+    n, seeds = 20, [5, 7, 5]
+    data = Data.of([Split(torch.arange(n), {})] * 3)
+    one, far = (Minibatches(seeds, n, 6, torch.device("cpu")) for _ in range(2))
+    far.epochs_ahead = ahead
+    assert Minibatches(seeds, n, 6, torch.device("meta")).epochs_ahead > 50
+    for step in (*range(20), 3, 40):
+        assert torch.equal(one.of_step(data, step).inputs["x"], far.of_step(data, step).inputs["x"])
+    kept = torch.tensor([1])
+    for batches in (one, far):
+        batches.keep(kept)
+    some = data.keep(kept)
+    assert torch.equal(one.of_step(some, 41).inputs["x"], far.of_step(some, 41).inputs["x"])
+
+
 @pytest.mark.parametrize("batch", [0, 20, 50])
 def test_a_batch_of_all_samples_is_full_batch(batch: int) -> None:
     data = Data.of([Split(torch.arange(20), {})])
