@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -26,7 +27,8 @@ class Optimizer:
     ----------
     rule : one of RULES.
     flat : Tensor [member, parameter], contiguous.
-    settings : one a member. Neighbours with equal settings cost one kernel call together.
+    settings : one a member. Neighbours with equal settings cost one kernel call together; on an accelerator
+        those that differ in a decoupled decay alone, too.
     decays : Tensor [parameter] of bool, or None: which columns decay (all).
     rates : Tensor [parameter], what the rate is multiplied by, or None: the same for all.
     shapes : of the parameters, one after the other; none: one vector.
@@ -49,12 +51,19 @@ class Optimizer:
         self.update, self._shapes = UPDATES[rule] if update is None else update, shapes
         self.moments = torch.zeros((self.update.moments, *flat.shape), dtype=flat.dtype, device=flat.device)
         self.steps = 0
+        # on the CPU one more pass over the weights costs more than the calls
+        self.decays_at_once = flat.device.type != "cpu" and self.update.decays and not self.update.coupled
         self._group()
 
     def _group(self) -> None:
         self._groups: list[tuple[slice, Setting, Tensor]] = []
-        first = 0
-        for setting, same in itertools.groupby(self.settings):
+        self._decay: Tensor | None = None  # ηγ, [member, 1] or [member, parameter], if it is done at once
+        settings, first = self.settings, 0
+        if self.decays_at_once:
+            each = self.flat.new_tensor([setting.rate * setting.decay for setting in settings]).unsqueeze(1)
+            self._decay = each if self._share is None else each * self._share
+            settings = [replace(setting, decay=0.0) for setting in settings]
+        for setting, same in itertools.groupby(settings):
             rows = slice(first, first + len(list(same)))
             # torch counts the steps of each call in a tensor of its own
             count = torch.tensor(float(self.steps), device=self.flat.device)
@@ -65,6 +74,8 @@ class Optimizer:
     def step(self, gradient: Tensor, factor: float = 1.0) -> None:
         """Update all members by their gradients [member, parameter]; `factor` scales every rate."""
         rates, before = self._rates, None if self._rates is None else self.flat.clone()
+        if self._decay is not None:  # not multiplied by 1 - ηγ, which in float32 may be a few per cent off
+            self.flat.addcmul_(self.flat, self._decay, value=-factor)
         for rows, setting, count in self._groups:
             # A gradient that does not share its parameter's layout makes fused kernels silently wrong.
             weights, slopes = self.flat[rows], gradient[rows]

@@ -103,6 +103,23 @@ def test_retiring_and_restoring_change_nothing_for_the_others(rule: str) -> None
     torch.testing.assert_close(run(stop=7), run(stop=20)[rows], rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule in UPDATES and not UPDATES[rule].coupled])
+@pytest.mark.parametrize("part", [False, True])
+def test_decays_done_at_once_are_the_same(rule: str, part: bool) -> None:
+    """As on an accelerator, where members that differ in their decay alone are one call."""
+    settings = [Setting(1e-2, 0.1), Setting(1e-2, 0.3), Setting(1e-2, 0.0), Setting(3e-3, 0.2)]
+    decays = torch.arange(6) < 4 if part else None
+    both = [torch.linspace(-2, 2, 24, dtype=torch.float64).reshape(4, 6).clone() for _ in range(2)]
+    one, far = (Optimizer(rule, flat, settings, decays, shapes=[(6,)]) for flat in both)
+    far.decays_at_once = UPDATES[rule].decays
+    far.keep(torch.arange(4), both[1])
+    assert len(far._groups) == (2 if UPDATES[rule].decays else len(one._groups))
+    for step in range(STEPS):
+        for optimizer, flat in ((one, both[0]), (far, both[1])):
+            optimizer.step(flat**3 - 0.3, factor=1.0 if step % 2 else 0.5)
+        torch.testing.assert_close(both[0], both[1], rtol=1e-12, atol=1e-12)
+
+
 def test_a_projected_member_has_its_target_norm() -> None:
     flat = torch.randn(4, 1000, dtype=torch.float64)
     target = torch.tensor([0.1, 1.0, 10.0, 1e3], dtype=torch.float64)
