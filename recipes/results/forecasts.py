@@ -252,6 +252,7 @@ def draw(found: Mapping[str, Scored], file: Path) -> None:
         ax.set(xscale="log", yscale="log", ylim=(0.4, 2.5), xlabel="weight decay γ", title=SYSTEMS[name].name)
         ax.set_yticks([0.5, 0.7, 1, 1.4, 2])
         in_plain(ax.yaxis)
+        in_plain(ax.xaxis)
     for ax in axes.flat[len(shown) :]:
         ax.set_axis_off()
     axes.flat[0].set_ylabel("predicted over measured t_grok")
