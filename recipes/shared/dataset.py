@@ -56,14 +56,13 @@ class DataSet:
         table = compare(["teacher-student", "teacher-student-path", forecast], runs).table
         return {"runs": table.sizes["run"], **{k: error(table, k) for k in ("flow", "path", "forecast")}}
 
-    @cached_property
-    def forecasts(self) -> tuple[int, float, float]:
-        """Teacher–student of the recipe `forecasts`: how many networks, and the mean error in %, of the
-        forecast and of the law 1/γ."""
-        made = Scored.read(self.folder / "forecasts" / "teacher-student.csv")
+    def forecasts(self, system: str) -> tuple[int, float, float]:
+        """A system of the recipe `forecasts`: networks that a time was told of, and the mean error in %, of
+        the forecast and of the law 1/γ."""
+        made = Scored.read(self.folder / "forecasts" / f"{system}.csv")
         errors = [np.abs(told / made.t_grok - 1) for told in (made.told, made.law)]
         forecast, law = (float(100 * np.mean(e[np.isfinite(e)])) for e in errors)
-        return len(made.t_grok), forecast, law
+        return int(np.isfinite(errors[0]).sum()), forecast, law
 
     @cached_property
     def external(self) -> list[tuple[external.Cell, external.Told]]:
