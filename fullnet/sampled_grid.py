@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.engine.pieces import Arrays
+from groktime.fullnet.engine.probe import Probe, placed
 from groktime.fullnet.job import Output, run
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Setup, norm_at_start
@@ -41,6 +42,7 @@ class Grid:
     cutoffs: tuple[float, ...]
     fit_steps: int
     along_m: bool
+    probe: Probe | None = None
 
     def check(self) -> None:
         self.setup.check_names(min(self.seeds, default=0))
@@ -48,7 +50,11 @@ class Grid:
             raise InputError("refine: bisects with fresh networks; expected 0 with start = 'above'")
         if self.along_m and (self.start != "above" or not self.cutoffs):
             raise InputError("along_m: is a way to cells with drift; expected start = 'above' and drift")
-        if self.cutoffs and not self.setup.mapped:
+        if self.probe and (not self.cutoffs or self.setup.task.messiness):
+            raise InputError(
+                "probe: measures the drift of w alone; expected drift, and a task without messiness"
+            )
+        if self.cutoffs and not self.probe and not self.setup.mapped:
             raise InputError(
                 f"drift: {self.setup.task.name} cannot be mapped over members; expected drift = False"
             )
@@ -81,6 +87,7 @@ class Grid:
             **({"start": self.start} if self.start != "fresh" else {}),
             **({"drift": list(self.cutoffs), "fit_steps": self.fit_steps} if self.cutoffs else {}),
             **({"along_m": True} if self.along_m else {}),
+            **({"probe": self.probe._asdict()} if self.probe else {}),
             "stop_loss": self.setup.task.stop_loss,
             "alpha": self.alpha.tolist(),
             "m": self.m.tolist(),
@@ -137,6 +144,8 @@ class Grid:
         """The drift under its names in the file, with the weight decays that it is of."""
         if not self.cutoffs:
             return each
+        if self.probe:
+            each["normal"] = placed(np.log(self.alpha), each["normal"], each.pop("below"))
         named = {name: each.pop(short) for name, short in zip(FIELDS, DRIFTS, strict=True)}
         return each | named | {CUTOFF: np.array(self.cutoffs)}
 
@@ -180,7 +189,7 @@ class Grid:
         key: Callable[[Cell], tuple[Any, ...]] = lambda c: (c.n_train,),
     ) -> Arrays:
         """The metrics [cell, sphere, budget] of cells that shrink so to further spheres."""
-        spheres = Spheres(self.setup, self.budgets, self.gradient, shrink, along, self.cutoffs)
+        spheres = Spheres(self.setup, self.budgets, self.gradient, shrink, along, self.cutoffs, self.probe)
         return run(
             spheres, cells, machine, where,
             steps=spheres.stages * self.budgets[-1], title=title or f"sampling {self.setup.task.name}",

@@ -87,7 +87,7 @@ class Drift:
             each = values if len(m) > 1 else np.repeat(values, 2, axis=1)
             return [GridSpline.through(u, rows, one) for one in each]
 
-        first = fitted(-np.log1p(-np.clip(normal, 0, _HELD)))
+        first = fitted(-np.log1p(-np.minimum(normal, _HELD)))
         if len(m) == 1:
             return cls(cutoffs, first, None, None)
         return cls(cutoffs, first, fitted(overlap), fitted(np.log(np.maximum(turn, 1e-300))))

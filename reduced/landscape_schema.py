@@ -64,8 +64,9 @@ LANDSCAPE = Schema(
                required=False, missing="somewhere", packed=True),
         Column("cutoff", ("cutoff",), "weight decay at which the drift was measured", range=SIZE,
                required=False, coordinate=True),
-        Column("drift_normal", _DRIFT, "share of |weights|² that the training set holds against decay",
-               range=FROM_ZERO, required=False, missing="somewhere", packed=True),
+        Column("drift_normal", _DRIFT, "share of |weights|² that the training set holds against decay; by a "
+               "probe, 1 + (du/dτ of decay), which may lie below 0",
+               required=False, missing="somewhere", packed=True),
         Column("drift_overlap", _DRIFT, "how m goes with the part that is held: dm/dτ is this over "
                "(η_D/η_R + drift_turn)", required=False, missing="somewhere", packed=True),
         Column("drift_turn", _DRIFT, "|∂θ/∂m|², θ the weights that keep the training set fitted",
