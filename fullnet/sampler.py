@@ -66,6 +66,8 @@ def sample(
         steps), and go down from there at the rate with which the task's schedule ends the fit.
     along_m (False) : fit them at the largest m, instead of at their own, and bring them along the largest
         sphere to theirs. Networks remember the m that they were fitted at: this is the other way round.
+    loop (False) : sample the cells once more the other way round, with `along_m` if it was without, and keep
+        by how much dm/dtau of the two differs ("drift_loop"); twice the cost.
     probe : an optimizer, as in `train`. The drift of w alone is then measured by training on with it, at the
         task's rate, with and without decay, for the steps of a sphere: half of them to take up the decay,
         half to see how the norm falls. Default: by the projection, which is that of gradient descent; Adam's
@@ -98,6 +100,7 @@ def sample(
         refine=whole_number("refine", refine, 0, _MOST_ROUNDS),
         cutoffs=_cutoffs(settings.get("drift", False)),
         along_m=flag("along_m", settings.get("along_m", False)),
+        loop=flag("loop", settings.get("loop", False)),
         fit_steps=whole_number("fit_steps", settings.get("fit_steps") or task.steps, 1),
         probe=_probe(settings.get("probe"), taken[-1]),
     )

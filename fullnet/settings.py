@@ -41,6 +41,7 @@ class SampleSettings(WriteSettings, total=False):
     drift: bool | Sequence[float]
     fit_steps: int | None
     along_m: bool
+    loop: bool
     probe: str | None
 
 

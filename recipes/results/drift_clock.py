@@ -1,0 +1,140 @@
+"""How fast the norm falls under the runs' own optimizer: `python -m groktime.recipes drift_clock`.
+
+Systems of w alone, trained by AdamW, and a landscape of the same seeds from their start down, on each of
+whose spheres the optimizer of the runs goes on with and without decay (`sample(probe=...)`). The ηγt at
+which trained networks first have a norm beside ln(w0/w) of Eq. 6, the turning and ∫ du/a of the probe; then
+the time to generalize by the same. Nothing is fitted; how long a probe takes was chosen on the decoder's seed
+50.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groktime.fullnet.runs import Runs
+from groktime.recipes.registry import recipe
+from groktime.recipes.results.clock import DECAYS, SHARES, first_at
+from groktime.recipes.results.decay_systems import SYSTEMS, System
+from groktime.recipes.shared.common import check_systems, predicted, sampled, took, trained
+from groktime.recipes.shared.tables import table
+from groktime.reduced.drift import Drift
+from groktime.reduced.landscape import Landscape
+from groktime.validation.compare import compare
+from groktime.validation.comparison import Comparison
+
+Floats = NDArray[np.float64]
+
+SEED = 70
+PREDICTORS = {"Eq. 6": "flow", "turning": "turning", "probe": "drift", "its closed form": "drift_closed"}
+_FINE = 400  # of the integral over u
+
+
+def probed(one: System, file: Path, seeds: Sequence[int], gammas: Sequence[float]) -> Landscape:
+    """The landscape of a system from its start down, as in `decays`, with the drift at these decays."""
+    assert one.lowest is not None
+    sphere = dict(one.sphere)
+    spheres = round(np.log(one.alpha / one.lowest) / sphere.pop("step")) + 1
+    steps = sphere["steps"]
+    return sampled(
+        file, one.task(), alpha=np.geomspace(one.lowest, one.alpha, spheres), seeds=seeds, budgets=[steps],
+        start="above", drift=gammas, fit_steps=steps, probe="adamw", **sphere,
+    )  # fmt: skip
+
+
+def speeds(name: str, land: Landscape) -> list[list[str]]:
+    """a by the probe at each γ, and 1/(1 + κ) of the spheres' own turning, by the norm; means over the
+    seeds."""
+    share = land.alpha / land.alpha[-1]
+    a = 1 - land["drift_normal"].values[:, 0, :, 0].mean(0)  # [cutoff, sphere]
+    kappa = land["turning"].values[:, 0, -1, 0].mean(0)
+    rows = []
+    for wanted in (1.0, *SHARES):
+        k = int(np.argmin(np.abs(np.log(share / wanted))))
+        turned = f"{1 / (1 + kappa[k]):.2f}" if np.isfinite(kappa[k]) else "–"
+        each = (f"{x:.2f} (γ = {g:g})" for x, g in zip(a[:, k], land["cutoff"].values, strict=True))
+        rows.append([name, f"{share[k]:.2f}", turned, ", ".join(each)])
+    return rows
+
+
+def clocks(name: str, land: Landscape, runs: Runs) -> list[list[str]]:
+    """ηγt at shares of the start's norm, means over the seeds."""
+    u, rows = np.log(land.alpha), []
+    gammas = np.unique(runs.dataset["gamma"].values)
+    for share in SHARES:
+        at = u[-1] + np.log(share)
+        if at < u[0]:
+            break
+        fine = np.linspace(at, u[-1], _FINE + 1)
+        middle, du = (fine[1:] + fine[:-1]) / 2, np.diff(fine)
+        kappa = np.mean(
+            [np.interp(middle, (u[1:] + u[:-1]) / 2, k) for k in land["turning"].values[:, 0, -1, 0, :-1]], 0
+        )
+        row = [name, f"{share:g}", f"{-np.log(share):.2f}", f"{np.sum((1 + kappa) * du):.2f}"]
+        for gamma in gammas:
+            told = np.mean([np.sum(du / _speed(land, k, middle, gamma)) for k in range(len(land.seeds))])
+            row.append(f"{told:.2f} / {first_at(runs, gamma, share)} (γ = {gamma:g})")
+        rows.append(row)
+    return rows
+
+
+def _speed(land: Landscape, k: int, u: Floats, gamma: float) -> Floats:
+    """a of the k-th seed along u = ln α."""
+    drift = Drift.read(land.layer(land.seeds[k]), np.log(land.alpha), land.m)
+    assert drift is not None
+    each = np.ones_like(u)
+    return np.asarray(drift.terms(u, each * land.m[0], gamma * each, each)[0, 0])
+
+
+def errors(name: str, made: Comparison) -> list[list[str]]:
+    """By γ: measured t_grok, and the mean error of each clock and of how many runs."""
+    t, rows = made.table, []
+    measured = np.asarray(t["measured_t_grok"].values, float)
+    for gamma in np.unique(t["gamma"].values):
+        mine = (t["gamma"].values == gamma) & np.isfinite(measured)
+        row = [name, f"{gamma:g}", f"{np.nanmean(measured[mine]):,.0f} ({mine.sum()})"]
+        for predictor in PREDICTORS.values():
+            error = (predicted(t, predictor) / measured - 1)[mine]
+            known = error[np.isfinite(error)]
+            row.append(f"{100 * known.mean():+.0f} ({len(known)})" if len(known) else "–")
+        rows.append(row)
+    return rows
+
+
+@recipe("drift_clock", "how fast the norm falls under the runs' own optimizer", seeds=2)
+def run(
+    out: Path,
+    seeds: int,
+    *,
+    systems: Annotated[tuple[str, ...], f"which of {', '.join(DECAYS)} (teacher-student four-operations)"] = (
+        "teacher-student",
+        "four-operations",
+    ),
+) -> None:
+    check_systems(systems, DECAYS)
+    spheres, passed, times, files = [], [], [], []
+    for key in systems:
+        one, where, some = SYSTEMS[key], out / key, list(range(SEED, SEED + seeds))
+        where.mkdir(parents=True, exist_ok=True)
+        land = probed(one, where / "probed.nc", some, DECAYS[key])
+        runs = trained(
+            where / "runs.nc", one.task(), alpha=one.alpha, seeds=some, gamma=DECAYS[key], steps=one.steps,
+            **one.start, **one.run,
+        )  # fmt: skip
+        spheres += speeds(one.name, land)
+        passed += clocks(one.name, land, runs)
+        times += errors(one.name, compare([land], runs, threshold=one.threshold))
+        files += [where / "probed.nc", where / "runs.nc"]
+    print("\n## -du/dτ of decay")
+    table(["system", "w over its start", "1/(1 + κ)", "a by the probe"], spheres, "speed")
+    print("\n## ηγt at a share of the norm: by the probe / trained")
+    table(
+        ["system", "w over its start", "ln", "turning", "at the smaller γ", "at the larger"], passed, "clock"
+    )
+    print("\n## Time to generalize, steps (runs); errors in % (runs)")
+    table(["system", "γ", "trained", *PREDICTORS], times, "times")
+    took(*files)
