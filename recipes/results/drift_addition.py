@@ -54,9 +54,11 @@ def run(
         print(f"\n## ηγt to the test {metric} halfway up or down the landscape, by seed; errors in %")
         name = "times" if metric == "loss" else f"times-{metric}"
         table(["network", "trained", *forms], tables.times(found, metric), f"{name}{end}")
-        print(f"\n## The same, before the wall + on it, to that test {metric}")
-        head_ = ["network", "L + h tan θ, as printed", "corrected", "drift, closed form"]
-        table(head_, tables.shares(found, metric), f"{name.replace('times', 'shares')}{end}")
+        print("\n## The same in ηγt, by seed; of the closed forms before the wall + on it")
+        parts = ["network", "Eq. 6", "drift", "as printed: L + h tan θ", "corrected", "drift, closed form"]
+        table(parts, tables.shares(found, metric), f"{name.replace('times', 'shares')}{end}")
+    print("\n## Test loss at ηγt =; medians over the seeds")
+    table(["network", "", *(f"{t:g}" for t in SHOWN)], tables.readings(found), f"readings{end}")
     if preset == "official":
         print(f"\n## From the initial weights, seed {chosen[0]}")
         initial = Found.of(size, where, chosen[:1], fitted=False)

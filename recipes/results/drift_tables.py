@@ -135,21 +135,49 @@ def times(found: Found, metric: str) -> list[list[str]]:
 
 
 def shares(found: Found, metric: str) -> list[list[str]]:
-    """Of ηγt by each closed form, what passes before the wall and what on it, by seed."""
+    """ηγt to that test loss or accuracy by each form, whatever the runs do; of the closed forms what passes
+    before the wall, and on it. By seed."""
     size, rows = found.size, []
     for one in size.runs:
-        cells: list[list[str]] = [[], [], []]
+        cells: list[list[str]] = [[] for _ in FORMS]
         for seed in found.seeds:
             p = asked(size, found.lands[seed], one, metric)
             system, g, b = p.detail.system, p.detail.geometry, p.detail.balance
             each = (
+                (p.t_grok, None),
+                (p.forms["drift"], None),
                 (p.forms["printed"], (g.L, g.h * np.tan(g.theta))),
                 (p.forms["corrected"], (b.L, b.slide / one.ratio)),
                 (p.forms["drift_closed"], _drifted(size, system, one)),
             )
             for cell, (time, parts) in zip(cells, each, strict=True):
-                cell.append("{:.3f} + {:.3f}".format(*parts) if np.isfinite(time) else "–")
+                shown = f"{one.gamma * one.rate * time:.3f}" if parts is None else _sum(*parts)
+                cell.append(shown if np.isfinite(time) else "–")
         rows.append([named(one), *("; ".join(cell) for cell in cells)])
+    return rows
+
+
+def _sum(before: float, on: float) -> str:
+    return f"{before:.3f} + {on:.3f}"
+
+
+def readings(found: Found) -> list[list[str]]:
+    """The test loss of the runs, and of the landscape at their own (w, m), medians over the seeds."""
+    size, rows = found.size, []
+    for k, one in enumerate(size.runs):
+        trained, read = np.full((2, len(found.seeds), len(SHOWN)), np.nan)
+        for i, seed in enumerate(found.seeds):
+            (system,) = systems(found.lands[seed], seed=seed, metric="loss", threshold=NEVER)
+            assert system.surface.test_loss is not None
+            made, at = found.made[seed], [int(np.argmax(np.isclose(size.taus, t))) for t in SHOWN]
+            trained[i] = made["test_loss"][k, at]
+            u, m = made["ln_w"][k, at], made["m"][k, at]
+            known = np.isfinite(u)
+            read[i, known] = system.surface.test_loss.value(u[known], m[known])
+        for name, values in (("trained", trained), ("landscape, there", read)):
+            rows.append(
+                [named(one), name, *(f"{x:.2f}" if np.isfinite(x) else "–" for x in np.median(values, 0))]
+            )
     return rows
 
 
