@@ -54,8 +54,15 @@ def run(
         print(f"\n## ηγt to the test {metric} halfway up or down the landscape, by seed; errors in %")
         name = "times" if metric == "loss" else f"times-{metric}"
         table(["network", "trained", *forms], tables.times(found, metric), f"{name}{end}")
-        print("\n## The same in ηγt, by seed; of the closed forms before the wall + on it")
-        parts = ["network", "Eq. 6", "drift", "as printed: L + h tan θ", "corrected", "drift, closed form"]
+        print("\n## The same in ηγt, by seed; of the closed forms in two parts")
+        parts = [
+            "network",
+            "Eq. 6",
+            "drift",
+            "as printed: L + h tan θ",
+            "corrected: the same",
+            "drift: valley + wall",
+        ]
         table(parts, tables.shares(found, metric), f"{name.replace('times', 'shares')}{end}")
     print("\n## Test loss at ηγt =; medians over the seeds")
     table(["network", "", *(f"{t:g}" for t in SHOWN)], tables.readings(found), f"readings{end}")

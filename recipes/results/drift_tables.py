@@ -135,8 +135,9 @@ def times(found: Found, metric: str) -> list[list[str]]:
 
 
 def shares(found: Found, metric: str) -> list[list[str]]:
-    """ηγt to that test loss or accuracy by each form, whatever the runs do; of the closed forms what passes
-    before the wall, and on it. By seed."""
+    """ηγt to that test loss or accuracy by each form, whatever the runs do, by seed. Of the printed and the
+    corrected form L, the whole way in u, and what m adds; with drift what passes in the valley and on the
+    wall."""
     size, rows = found.size, []
     for one in size.runs:
         cells: list[list[str]] = [[] for _ in FORMS]
