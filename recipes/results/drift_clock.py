@@ -61,8 +61,7 @@ def speeds(name: str, land: Landscape) -> list[list[str]]:
     a = 1 - land["drift_normal"].values[:, 0, :, 0].mean(0)  # [cutoff, sphere]
     kappa = land["turning"].values[:, 0, -1, 0].mean(0)
     rows = []
-    for wanted in (1.0, *SHARES):
-        k = int(np.argmin(np.abs(np.log(share / wanted))))
+    for k in sorted({int(np.argmin(np.abs(np.log(share / x)))) for x in (1.0, *SHARES)}, reverse=True):
         turned = f"{1 / (1 + kappa[k]):.2f}" if np.isfinite(kappa[k]) else "–"
         each = (f"{x:.2f} (γ = {g:g})" for x, g in zip(a[:, k], land["cutoff"].values, strict=True))
         rows.append([name, f"{share[k]:.2f}", turned, ", ".join(each)])
@@ -116,7 +115,7 @@ def _percent(x: float) -> str:
     return "–" if np.isnan(x) else f"{x:+.0f}" if x < _FAR else f"> {_FAR:,}"
 
 
-@recipe("drift_clock", "how fast the norm falls under the runs' own optimizer", seeds=2)
+@recipe("drift_clock", "how fast the norm falls under the runs' own optimizer", seeds=2, minutes=15)
 def run(
     out: Path,
     seeds: int,
