@@ -39,6 +39,7 @@ PREDICTORS = {
 }
 HALF = 0.5  # a test accuracy that networks pass before their norm stands still
 _FINE = 400  # of the integral over u
+_STILL = 20.0  # ηγt beyond which a norm is taken to stand still
 _FAR = 1000  # %: where the probe has the norm stand still
 
 
@@ -84,9 +85,13 @@ def clocks(name: str, land: Landscape, runs: Runs) -> list[list[str]]:
         row = [name, f"{share:g}", f"{-np.log(share):.2f}", f"{np.sum((1 + kappa) * du):.2f}"]
         for gamma in gammas:
             told = np.mean([np.sum(du / _speed(land, k, middle, gamma)) for k in range(len(land.seeds))])
-            row.append(f"{told:.2f} / {first_at(runs, gamma, share)} (γ = {gamma:g})")
+            row.append(f"{_told(told)} / {first_at(runs, gamma, share)} (γ = {gamma:g})")
         rows.append(row)
     return rows
+
+
+def _told(tau: float) -> str:
+    return f"{tau:.2f}" if tau < _STILL else "∞"
 
 
 def _speed(land: Landscape, k: int, u: Floats, gamma: float) -> Floats:
