@@ -84,7 +84,8 @@ def clocks(name: str, land: Landscape, runs: Runs) -> list[list[str]]:
         )
         row = [name, f"{share:g}", f"{-np.log(share):.2f}", f"{np.sum((1 + kappa) * du):.2f}"]
         for gamma in gammas:
-            told = np.mean([np.sum(du / _speed(land, k, middle, gamma)) for k in range(len(land.seeds))])
+            each = [float(np.sum(du / _speed(land, k, middle, gamma))) for k in range(len(land.seeds))]
+            told = float(np.mean(each))
             row.append(f"{_told(told)} / {first_at(runs, gamma, share)} (γ = {gamma:g})")
         rows.append(row)
     return rows
