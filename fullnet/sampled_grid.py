@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.engine.pieces import Arrays
+from groktime.fullnet.engine.probe import Probe, placed
 from groktime.fullnet.job import Output, run
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Setup, norm_at_start
 from groktime.fullnet.procedures.sphere import DRIFTS, METRICS, STOP_RULE, Cell, Spheres
 from groktime.reduced.arguments import check_count, shown
 from groktime.reduced.boundary import bracket
-from groktime.reduced.drift import CUTOFF, FIELDS
+from groktime.reduced.drift import CUTOFF, FIELDS, LOOP
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 
@@ -41,6 +42,8 @@ class Grid:
     cutoffs: tuple[float, ...]
     fit_steps: int
     along_m: bool
+    probe: Probe | None
+    loop: bool
 
     def check(self) -> None:
         self.setup.check_names(min(self.seeds, default=0))
@@ -48,7 +51,15 @@ class Grid:
             raise InputError("refine: bisects with fresh networks; expected 0 with start = 'above'")
         if self.along_m and (self.start != "above" or not self.cutoffs):
             raise InputError("along_m: is a way to cells with drift; expected start = 'above' and drift")
-        if self.cutoffs and not self.setup.mapped:
+        if self.loop and not (self.start == "above" and self.cutoffs and self.setup.task.messiness):
+            raise InputError(
+                "loop: compares two ways to cells of (w, m) with drift; expected start = 'above'"
+            )
+        if self.probe and (not self.cutoffs or self.setup.task.messiness):
+            raise InputError(
+                "probe: measures the drift of w alone; expected drift, and a task without messiness"
+            )
+        if self.cutoffs and not self.probe and not self.setup.mapped:
             raise InputError(
                 f"drift: {self.setup.task.name} cannot be mapped over members; expected drift = False"
             )
@@ -81,6 +92,8 @@ class Grid:
             **({"start": self.start} if self.start != "fresh" else {}),
             **({"drift": list(self.cutoffs), "fit_steps": self.fit_steps} if self.cutoffs else {}),
             **({"along_m": True} if self.along_m else {}),
+            **({"loop": True} if self.loop else {}),
+            **({"probe": self.probe._asdict()} if self.probe else {}),
             "stop_loss": self.setup.task.stop_loss,
             "alpha": self.alpha.tolist(),
             "m": self.m.tolist(),
@@ -103,7 +116,8 @@ class Grid:
         cells = np.ones((seeds, sizes, len(self.budgets), *plane))
         feet = {"foot_low", "foot_high"} if self.refine else set()
         fields = np.ones((seeds, sizes, len(self.cutoffs), *plane))
-        drifts = dict.fromkeys(FIELDS, fields) | {CUTOFF: np.array(self.cutoffs)} if self.cutoffs else {}
+        names = (*FIELDS, LOOP) if self.loop else FIELDS
+        drifts = dict.fromkeys(names, fields) | {CUTOFF: np.array(self.cutoffs)} if self.cutoffs else {}
         return dict.fromkeys(METRICS, cells) | dict.fromkeys(feet, np.ones(self.shape[:3])) | drifts
 
     def cells(self, alpha: Sequence[float]) -> list[Cell]:
@@ -120,12 +134,19 @@ class Grid:
 
     def from_above(self, machine: Machine, where: Output) -> Arrays:
         """The same from the largest alpha down, each cell from the solution on the sphere above."""
+        found = self._from_above(machine, where, "above")
+        if self.loop:
+            other = replace(self, along_m=not self.along_m)._from_above(machine, where, "loop")
+            found[LOOP] = np.abs(_slaved(found) - _slaved(other))
+        return found
+
+    def _from_above(self, machine: Machine, where: Output, name: str) -> Arrays:
         down = self.alpha[::-1].tolist()
         shrink = tuple(b / a for a, b in itertools.pairwise(down))
         fit = math.ceil(self.fit_steps / self.budgets[-1]) if self.cutoffs else 0
         # every cell is fitted at its own m, or all of them at the largest, from where they come to theirs
         along = (*self.m[-1:].tolist() * fit, *self.m[-2::-1].tolist()) if self.along_m else (0.0,) * fit
-        found = self._run(self.cells(down[:1]), machine, where, "above", shrink=shrink, along=along)
+        found = self._run(self.cells(down[:1]), machine, where, name, shrink=shrink, along=along)
         whole = {k: v.reshape(*self.shape[:3], *v.shape[1:])[:, :, :, ::-1] for k, v in found.items()}
         each = {k: v.transpose(0, 1, 4, 2, 3) for k, v in whole.items() if k != "straight"}
         # per ln w: from the next larger sphere, which the largest has not
@@ -137,6 +158,8 @@ class Grid:
         """The drift under its names in the file, with the weight decays that it is of."""
         if not self.cutoffs:
             return each
+        if self.probe:
+            each["normal"] = placed(np.log(self.alpha), each["normal"], each.pop("below"))
         named = {name: each.pop(short) for name, short in zip(FIELDS, DRIFTS, strict=True)}
         return each | named | {CUTOFF: np.array(self.cutoffs)}
 
@@ -180,12 +203,18 @@ class Grid:
         key: Callable[[Cell], tuple[Any, ...]] = lambda c: (c.n_train,),
     ) -> Arrays:
         """The metrics [cell, sphere, budget] of cells that shrink so to further spheres."""
-        spheres = Spheres(self.setup, self.budgets, self.gradient, shrink, along, self.cutoffs)
+        spheres = Spheres(self.setup, self.budgets, self.gradient, shrink, along, self.cutoffs, self.probe)
         return run(
             spheres, cells, machine, where,
             steps=spheres.stages * self.budgets[-1], title=title or f"sampling {self.setup.task.name}",
             name=name, key=key,
         )  # fmt: skip
+
+
+def _slaved(found: Arrays) -> Floats:
+    """-dm/dτ in the valley where m is as fast as it can be (η_R/η_D without bound): overlap over turn."""
+    _, overlap, turn = (found[name] for name in FIELDS)
+    return -overlap / turn
 
 
 def assembled(grid: Grid, found: Arrays) -> Landscape:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groktime.fullnet.blame import told
+from groktime.fullnet.engine.probe import PROBES, Probe
 from groktime.fullnet.find import task_of
 from groktime.fullnet.job import output
 from groktime.fullnet.machine import Machine, machine_of
@@ -65,6 +66,12 @@ def sample(
         steps), and go down from there at the rate with which the task's schedule ends the fit.
     along_m (False) : fit them at the largest m, instead of at their own, and bring them along the largest
         sphere to theirs. Networks remember the m that they were fitted at: this is the other way round.
+    loop (False) : sample the cells once more the other way round, with `along_m` if it was without, and keep
+        by how much dm/dtau of the two differs ("drift_loop"); twice the cost.
+    probe : an optimizer, as in `train`. The drift of w alone is then measured by training on with it, at the
+        task's rate, with and without decay, for the steps of a sphere: half of them to take up the decay,
+        half to see how the norm falls. Default: by the projection, which is that of gradient descent; Adam's
+        metric is another (see `fullnet.engine.probe`).
     machine : where, and how many cells at once; see `Machine`.
     dtype, check : as in `train`.
     out : the file (default: none, the landscape is only returned). It appears at the end; until then
@@ -79,6 +86,7 @@ def sample(
     task, machine = task_of(task, n_train), machine_of(machine)
     steps = whole_number("steps", task.steps if steps is None else steps, 1)
     thirds = sorted({steps // 3, 2 * steps // 3, steps} - {0})
+    taken = tuple(whole_numbers("budgets", thirds if budgets is None else budgets, 1))
     chosen = seeds_of(task, seeds)
     grid = Grid(
         setup=setup_of(task, machine, settings, chosen[0]),
@@ -86,13 +94,15 @@ def sample(
         m=_axis("m", m),
         seeds=tuple(chosen),
         n_train=tuple(check_sizes(task, task.n_train if n_train is None else n_train)),
-        budgets=tuple(whole_numbers("budgets", thirds if budgets is None else budgets, 1)),
+        budgets=taken,
         gradient=choice("gradient", gradient, ("tangent", "full")),
         start=choice("start", start, ("fresh", "above")),
         refine=whole_number("refine", refine, 0, _MOST_ROUNDS),
         cutoffs=_cutoffs(settings.get("drift", False)),
         along_m=flag("along_m", settings.get("along_m", False)),
+        loop=flag("loop", settings.get("loop", False)),
         fit_steps=whole_number("fit_steps", settings.get("fit_steps") or task.steps, 1),
+        probe=_probe(settings.get("probe"), taken[-1]),
     )
     grid.check()
     with output(out, grid.configuration(), settings.get("overwrite", False)) as where:
@@ -111,6 +121,14 @@ def _cutoffs(drift: bool | Sequence[float]) -> tuple[float, ...]:
     if len(values) < 2 or np.any(np.diff(values) <= 0) or values[0] <= 0:
         raise InputError("drift: expected True, False, or two or more ascending weight decays above 0")
     return tuple(values.tolist())
+
+
+def _probe(rule: str | None, steps: int) -> Probe | None:
+    """A probe by this optimizer that takes as long as a sphere."""
+    if rule is None:
+        return None
+    half = max(steps // 2, 1)
+    return Probe(choice("probe", rule, PROBES), half, half)
 
 
 def _axis(name: str, values: Any) -> Floats:

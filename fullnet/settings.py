@@ -41,6 +41,8 @@ class SampleSettings(WriteSettings, total=False):
     drift: bool | Sequence[float]
     fit_steps: int | None
     along_m: bool
+    loop: bool
+    probe: str | None
 
 
 class StartSettings(WriteSettings, total=False):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 FIELDS = ("drift_normal", "drift_overlap", "drift_turn")
+LOOP = "drift_loop"  # how far dm/dτ of two ways to a cell are apart
 CUTOFF = "cutoff"
 CUTOFFS = (1e-4, 1e-3, 1e-2)  # weight decays at which it is measured, unless others are asked for
 _HELD = 1 - 1e-6  # the most of its weights that the training set is taken to hold: decay still moves the rest
@@ -87,7 +88,7 @@ class Drift:
             each = values if len(m) > 1 else np.repeat(values, 2, axis=1)
             return [GridSpline.through(u, rows, one) for one in each]
 
-        first = fitted(-np.log1p(-np.clip(normal, 0, _HELD)))
+        first = fitted(-np.log1p(-np.minimum(normal, _HELD)))
         if len(m) == 1:
             return cls(cutoffs, first, None, None)
         return cls(cutoffs, first, fitted(overlap), fitted(np.log(np.maximum(turn, 1e-300))))

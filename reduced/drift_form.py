@@ -50,38 +50,50 @@ class Way:
 
     def tau(self, u: float, m: float) -> float:
         """η_D γ t from (u, m) until the test metric passes; NaN where it does not on the grid."""
+        valley, wall = self.parts(u, m)
+        return valley + wall
+
+    def parts(self, u: float, m: float) -> tuple[float, float]:
+        """What of it passes along the valley, and what along the wall; NaN both where it does not pass."""
+        nowhere = float("nan"), float("nan")
         if not self.domain.contains(np.array(u), np.array(m)) or self.gamma <= 0:
-            return float("nan")
+            return nowhere
         if self._passes(u, m):
-            return 0.0
-        points = self._points(u, m)
-        if points is None:
-            return float("nan")
+            return 0.0, 0.0
+        found = self._points(u, m)
+        if found is None:
+            return nowhere
+        points, valley = found
         u_, m_ = points.T
         middle = (u_[1:] + u_[:-1]) / 2, (m_[1:] + m_[:-1]) / 2
         passed = clock(self._terms(*middle), middle[0], np.diff(u_), np.diff(m_))
-        return float(passed.sum()) if np.all(np.isfinite(passed) & (passed >= 0)) else float("nan")
+        if not np.all(np.isfinite(passed) & (passed >= 0)):
+            return nowhere
+        return float(passed[:valley].sum()), float(passed[valley:].sum())
 
-    def _points(self, u: float, m: float) -> Floats | None:
-        """The polyline [point, (u, m)] from the start to where the test metric passes."""
+    def _points(self, u: float, m: float) -> tuple[Floats, int] | None:
+        """The polyline [point, (u, m)] from the start to where the test metric passes, and how many of its
+        pieces lie in the valley."""
         points = [(u, m)]
         while not self._on_wall(u, m):
             after = self._along_valley(u, m)
             if after is None:
                 return None
             if self._passes(*after):
-                return np.array([*points, self._between(points[-1], after, self._passes)])
+                points.append(self._between(points[-1], after, self._passes))
+                return np.array(points), len(points) - 1
             u, m = after
             points.append(after)
         if len(points) > 1:  # as far as the wall, not into it
             points[-1] = self._between(points[-2], points[-1], self._on_wall)
+        valley = len(points) - 1
         for row in np.linspace(points[-1][1], self.domain.m_low, _ROWS)[1:]:
             place = self._wall(float(row), points[-1][0])
             if place is None:
                 return None
             after = (place, float(row))
             if self._passes(*after):
-                return np.array([*points, self._between(points[-1], after, self._passes)])
+                return np.array([*points, self._between(points[-1], after, self._passes)]), valley
             points.append(after)
         return None
 

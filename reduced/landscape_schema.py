@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from groktime.reduced.drift import CUTOFF, FIELDS
+from groktime.reduced.drift import CUTOFF, FIELDS, LOOP
 from groktime.reduced.law import LAW, law_is_one
 from groktime.reduced.schema import FROM_ZERO, SIZE, UNIT, Attribute, Axis, Checked, Column, Range, Schema
 
@@ -64,11 +64,15 @@ LANDSCAPE = Schema(
                required=False, missing="somewhere", packed=True),
         Column("cutoff", ("cutoff",), "weight decay at which the drift was measured", range=SIZE,
                required=False, coordinate=True),
-        Column("drift_normal", _DRIFT, "share of |weights|² that the training set holds against decay",
-               range=FROM_ZERO, required=False, missing="somewhere", packed=True),
+        Column("drift_normal", _DRIFT, "share of |weights|² that the training set holds against decay; by a "
+               "probe, 1 + (du/dτ of decay), which may lie below 0",
+               required=False, missing="somewhere", packed=True),
         Column("drift_overlap", _DRIFT, "how m goes with the part that is held: dm/dτ is this over "
                "(η_D/η_R + drift_turn)", required=False, missing="somewhere", packed=True),
         Column("drift_turn", _DRIFT, "|∂θ/∂m|², θ the weights that keep the training set fitted",
+               range=FROM_ZERO, required=False, missing="somewhere", packed=True),
+        Column(LOOP, _DRIFT, "by how much drift_overlap/drift_turn differs between two ways to a cell: "
+               "fitted at its m, and fitted at the largest m and brought along the largest sphere",
                range=FROM_ZERO, required=False, missing="somewhere", packed=True),
         Column("w0", ("seed",), "L2 norm of the weights that decay at initialization", range=SIZE,
                missing="somewhere"),

@@ -66,7 +66,7 @@ def linear(members: Members) -> Linear:
     root = _roots(members, samples, views, slow)
 
     def outputs(views: Named, slow: Tensor) -> Tensor:
-        out = ensemble.mapped(samples, lambda out, _: out.flatten(1), views, slow)
+        out = ensemble.mapped(samples, lambda out, _: out.reshape(len(out), -1), views, slow)
         return (root @ out.unsqueeze(-1)).flatten(1)
 
     def pulled(z: Tensor) -> tuple[Named, Tensor]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from groktime.fullnet.engine.ensemble import read
 from groktime.fullnet.engine.optimizer import Setting, project, tangent, weight_norm
 from groktime.fullnet.engine.pieces import Arrays
+from groktime.fullnet.engine.probe import Probe, probed
 from groktime.fullnet.engine.valley import valley
 from groktime.fullnet.job import drive
 from groktime.fullnet.members import Bools, Floats, Members, Setup
@@ -32,6 +33,8 @@ METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "conver
 TURNS = ("turned", "straight")
 # Of cells whose drift is asked for: see `fullnet.engine.valley`.
 DRIFTS = ("normal", "overlap", "turn")
+# The same by a probe, and where: see `fullnet.engine.probe`.
+PROBED = ("normal", "below")
 # Cells below stop_loss are looked for, and the batch compacted, once in so many steps.
 _LOOK_EVERY = 100
 
@@ -54,7 +57,7 @@ class SphereState:
         sphere; `straight` [cell, sphere] : cosine between the turn to the sphere and the one before.
     `came`, `way` [row, parameter] : that direction, and the turn that led to it; empty without `shrink`.
     `normal`, `overlap`, `turn` [cell, sphere, cutoff] : how decay moves (w, m) there, at the end of the
-    budget.
+    budget. `below` : how far below its sphere a probe measured that.
     """
 
     members: Members
@@ -71,6 +74,7 @@ class SphereState:
     normal: Floats
     overlap: Floats
     turn: Floats
+    below: Floats
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Spheres:
     schedule, which then goes no further: the optimizer would kick the cell off its valley.
 
     `cutoffs`: weight decays, ascending, at which the drift of (w, m) is measured; none: it is not.
+    `probe`: by training on, of w alone; None: by the projection.
     """
 
     setup: Setup
@@ -102,6 +107,7 @@ class Spheres:
     shrink: tuple[float, ...] = ()
     along: tuple[float, ...] = ()
     cutoffs: tuple[float, ...] = ()
+    probe: Probe | None = None
 
     @property
     def stages(self) -> int:
@@ -127,7 +133,7 @@ class Spheres:
         a, b, c, d, turned = np.full((5, *shape), np.nan)
         came, way = some.flat.new_zeros((2, *(some.flat.shape if self.shrink else (0,))))
         found = (a, b, c, d, np.zeros(shape, bool), turned, np.full(shape[:2], np.nan))
-        drifts = np.full((3, *shape[:2], len(self.cutoffs)), np.nan)
+        drifts = np.full((4, *shape[:2], len(self.cutoffs)), np.nan)
         return SphereState(some, history, came, way, *found, *drifts)
 
     def step(self, state: SphereState) -> int:
@@ -170,13 +176,23 @@ class Spheres:
             if self.shrink:
                 self._turn(state, sphere, done)
         if done == last and self.cutoffs:
-            found = valley(some, self.cutoffs)
-            for name in DRIFTS:
-                getattr(state, name)[some.rows.numpy(), sphere] = getattr(found, name)
+            self._drift(state, sphere)
         if done == last and sphere == len(self.shrink):
             some.retire(np.ones(len(some.rows), bool))
         elif not self._goes_on and self.setup.task.stop_loss and done % _LOOK_EVERY == 0:
             self._retire_fitted(state, done)
+
+    def _drift(self, state: SphereState, sphere: int) -> None:
+        """Measure how decay moves (w, m), by the projection or the probe."""
+        some = state.members
+        rows = some.rows.numpy()
+        if self.probe is not None:
+            for name, values in probed(some, self.cutoffs, self.probe)._asdict().items():
+                getattr(state, name)[rows, sphere] = values
+            return
+        found = valley(some, self.cutoffs)
+        for name in DRIFTS:
+            getattr(state, name)[rows, sphere] = getattr(found, name)
 
     def _turn(self, state: SphereState, sphere: int, done: int) -> None:
         """Keep how far the directions have turned since the sphere before, and whether as they did there."""
@@ -228,6 +244,7 @@ class Spheres:
 
     def result(self, state: SphereState) -> Arrays:
         names = METRICS + (TURNS if self.shrink else ()) + (DRIFTS if self.cutoffs else ())
+        names += PROBED[1:] if self.probe else ()
         return {name: getattr(state, name) for name in names}
 
 

@@ -37,6 +37,8 @@ SPHERES = (
     Option(
         "along_m", "with --drift and --start above: fit at the largest m, and go along m from there", bool
     ),
+    Option("loop", "with --drift and --start above: also the other way along m, for the drift's error", bool),
+    Option("probe", "with --drift, of the norm alone: measure it by training on with this optimizer"),
 )
 DECAY_EVERY = Option("decay_every", "steps between drops of the learning rate", int, default="the task's")
 

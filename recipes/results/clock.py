@@ -73,12 +73,12 @@ def clocks(name: str, land: Landscape, runs: Runs) -> list[list[str]]:
             break
         told = np.array([each[-1] - np.interp(at, u, each) for each in passed])
         row = [name, f"{share:g}", f"{-np.log(share):.2f}", f"{told.mean():.2f}"]
-        measured = [_reached(runs, gamma, share) for gamma in gammas]
+        measured = [first_at(runs, gamma, share) for gamma in gammas]
         rows.append([*row, ", ".join(f"{t} (γ = {g:g})" for g, t in zip(gammas, measured, strict=True))])
     return rows
 
 
-def _reached(runs: Runs, gamma: float, share: float) -> str:
+def first_at(runs: Runs, gamma: float, share: float) -> str:
     """ηγt at which the norm is first that share of the start's, mean over the runs that come so far."""
     ds, found = runs.dataset, []
     for k in np.flatnonzero(ds["gamma"].values == gamma):

@@ -19,6 +19,7 @@ from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.law import Schedule
 from groktime.reduced.prediction import predict
+from groktime.reduced.system import systems
 
 QUIET = Machine(workers=1, progress=False)
 ALPHA, M = np.geomspace(1.0, 1.6, 5), (0.45, 0.5, 0.55, 0.6)
@@ -152,3 +153,30 @@ def test_a_network_that_cannot_be_mapped_has_none() -> None:
 
     with pytest.raises(InputError, match=r"drift: small decoder cannot be mapped"), pytest.warns(UserWarning):
         sampled(replace(TASK, network=Branches), check=True)
+
+
+def test_the_two_ways_round_a_loop_are_held_against_each_other(land: Landscape, tmp_path: Path) -> None:
+    along = sampled(along_m=True)
+    found = sampled(loop=True)
+    np.testing.assert_array_equal(found["drift_turn"].values, land["drift_turn"].values)
+    slaved = [-x["drift_overlap"].values / x["drift_turn"].values for x in (land, along)]
+    np.testing.assert_allclose(found["drift_loop"].values, np.abs(slaved[0] - slaved[1]), rtol=1e-6)
+    # at the largest m both are fitted there, and differ by a few more steps of that
+    corner, others = found["drift_loop"].values[0, 0, :, -1, -1], found["drift_loop"].values[0, 0, :, :-1]
+    assert np.all(corner < 0.05 * others.mean((1, 2)))
+    found.save(tmp_path / "land.nc")
+    again, plain = (
+        systems(x, metric="loss", threshold=1.0)[0].surface
+        for x in (open_landscape(tmp_path / "land.nc"), land)
+    )
+    at = np.array([plain.domain.u_low + 0.1]), np.array([0.5])
+    one = np.ones(1)
+    np.testing.assert_allclose(
+        again.drift.terms(*at, 1e-3 * one, one), plain.drift.terms(*at, 1e-3 * one, one), rtol=1e-5
+    )  # the flow is that of the file without
+
+
+def test_a_loop_is_of_cells_with_drift() -> None:
+    for more in ({"drift": False}, {"start": "fresh"}):
+        with pytest.raises(InputError, match="loop: compares two ways"):
+            sampled(loop=True, **more)

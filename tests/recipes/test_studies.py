@@ -10,7 +10,7 @@ import pytest
 
 from groktime.recipes.paper.fig6 import descents
 from groktime.recipes.poster import band
-from groktime.recipes.results import table_teacher_student
+from groktime.recipes.results import drift_tables, table_teacher_student
 from groktime.recipes.results.table_path import side_by_side
 
 
@@ -73,3 +73,12 @@ def test_spheres_are_set_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> N
     made: Any = None
     told = table_teacher_student.spheres("from above", made)
     assert told == ["from above", "4.2 (3.3 – 5.7)", "7.6 (6.7 – 8.6)", "1.040", "85 %", "70 %"]
+
+
+def test_when_a_curve_passes() -> None:
+    """Straight between its points, upwards for an accuracy and downwards for a loss; never is never."""
+    taus = np.array([0.0, 0.1, 0.2])
+    assert drift_tables.reached(taus, np.array([0.1, 0.2, 0.6]), 0.3, "accuracy") == pytest.approx(0.125)
+    assert drift_tables.reached(taus, np.array([2.0, 1.0, np.nan]), 1.5, "loss") == pytest.approx(0.05)
+    assert drift_tables.reached(taus, np.array([1.0, 2.0, 3.0]), 1.5, "loss") == 0.0
+    assert np.isnan(drift_tables.reached(taus, np.array([0.1, 0.2, np.nan]), 0.3, "accuracy"))

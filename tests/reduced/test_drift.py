@@ -163,6 +163,8 @@ def test_in_the_metric_of_eq6_it_is_the_corrected_form() -> None:
     assert way.tau(*START) == pytest.approx(
         gamma * closed_form.corrected(balance, gamma, 1.0, ratio), rel=3e-3
     )
+    valley = START[0] - np.log(balance.w_boundary)
+    assert way.parts(*START)[0] == pytest.approx(valley, abs=6e-3)
 
 
 def test_off_the_grid_and_already_there() -> None:
