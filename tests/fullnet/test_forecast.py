@@ -107,11 +107,12 @@ def test_the_clock() -> None:
     """An e-fold of the time since the fit, and every 1/(ηγ), take `efold` steps."""
     member = Member(gamma=0.01, eta_d=0.1, eta_r=0.1, alpha=10.0, m=1.0, n_train=SAMPLES, seed=0)
     procedure = Hastening(Setup(regression()), fit_steps=400, horizon=20_000, optimizer="sgd")
-    found = drive(procedure, [Hastened(**asdict(member), efold=50, horizon=20_000)])
+    # at half as many the steps that are done again are near the edge of stability: rounding decides
+    found = drive(procedure, [Hastened(**asdict(member), efold=100, horizon=20_000)])
     t = found["t"][0][np.isfinite(found["t"][0])]
     fit = float(t[np.argmax(found["train_accuracy"][0] >= 0.95)])
     unit = 1 / (0.1 * 0.01)
-    exact = fit + 50 * (1 + np.log(unit / 50)) + 50 * (t[-1] - fit - unit) / unit
+    exact = fit + 100 * (1 + np.log(unit / 100)) + 100 * (t[-1] - fit - unit) / unit
     assert t[-1] >= 20_000
     assert found["real_steps"][0] == pytest.approx(exact, rel=0.08)
 
