@@ -6,18 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.reduced.columns import Columns, ColumnTest
 from groktime.reduced.surface import Domain, LossSurface, Surface
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Triple = tuple[Floats, Floats, Floats]
-At = Callable[[Ints, Ints], Triple]
 Test = Callable[[Floats, Floats], Floats]
 
 _ROWS = 61
@@ -70,15 +66,14 @@ def contours(
     on_level: list[Geometry] = []
     on_balance: list[Geometry] = []
     grid = np.linspace(domain.u_low, domain.u_high, _COLUMNS)
-    reaching = _reaching(surface, level, grid)
+    columns = surface.train_loss.columns(grid) if isinstance(surface, Surface) else None
     for start in range(0, len(u), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
         rows = np.linspace(domain.m_low, m[some], _ROWS, axis=-1)  # [lane, row]
-        _, first, same = np.unique(m[some], return_index=True, return_inverse=True)
-        last = np.stack([_last(reaching(rows[i])) for i in first])[same.ravel()]
-        at = _on_grid(surface, grid, rows.ravel())
-        search = _Search(at, grid, *(np.repeat(x[some], _ROWS) for x in (gamma, ratio)))
-        places = search.level(last.ravel(), level), search.balance(np.maximum(last, 0).ravel())
+        each = (np.repeat(x[some], _ROWS) for x in (gamma, ratio))
+        search = _Search(surface, columns, grid, rows.ravel(), *each)
+        last = search.last(level)
+        places = search.level(last, level), search.balance(np.maximum(last, 0))
         for found, place in zip((on_level, on_balance), places, strict=True):
             found += _geometries(
                 surface, generalized, level, u[some], m[some], place.reshape(rows.shape), rows
@@ -86,81 +81,76 @@ def contours(
     return on_level, on_balance
 
 
-def _reaching(surface: LossSurface, level: float, grid: Floats) -> Callable[[Floats], NDArray[np.bool_]]:
-    """Whether the loss is `level` or more along the columns of the grid, as a function of rows m."""
-    if isinstance(surface, Surface):
-        return surface.train_loss.reaching(level, grid)
-
-    def on(rows: Floats) -> NDArray[np.bool_]:
-        u, at = np.broadcast_arrays(grid[None], rows[:, None])
-        return (surface.derivatives(u.ravel(), at.ravel(), second=False)[0] >= level).reshape(u.shape)
-
-    return on
-
-
-def _on_grid(surface: LossSurface, grid: Floats, m: Floats) -> At:
-    """The loss and its slopes on rows m [row], as a function of which rows [n] and columns [n, k]."""
-    if isinstance(surface, Surface):
-        return surface.train_loss.on_grid(grid, m)
-
-    def at(rows: Ints, columns: Ints) -> Triple:
-        u, on = np.broadcast_arrays(grid[columns], m[rows][:, None])
-        value, du, dm, *_ = surface.derivatives(u.ravel(), on.ravel(), second=False)
-        return value.reshape(u.shape), du.reshape(u.shape), dm.reshape(u.shape)
-
-    return at
-
-
-def _last(hit: NDArray[np.bool_]) -> Ints:
+def _last(hit: NDArray[np.bool_]) -> NDArray[np.intp]:
     """In each row the last column that is hit, -1 where none is."""
     return np.where(hit.any(1), hit.shape[1] - 1 - hit[:, ::-1].argmax(1), -1)
 
 
 @dataclass(frozen=True)
 class _Search:
-    """Where contours cross rows of m, of which each has a γ and a ρ; [row] each. `at`: the loss and its
-    slopes ∂u, ∂m at columns of the grid."""
+    """Where contours cross rows of m, of which each has a γ and a ρ; [row] each. `columns`: the surface along
+    the grid, where that makes it cheaper."""
 
-    at: At
+    surface: LossSurface
+    columns: Columns | None
     grid: Floats
+    m: Floats
     gamma: Floats
     ratio: Floats
 
-    @cached_property
-    def metric(self) -> Floats:
-        """1/w² of each column."""
-        return np.asarray(np.exp(-2 * self.grid))
+    def last(self, level: float) -> NDArray[np.intp]:
+        """In each row the last column at which the loss is `level` or more, -1 where none is."""
+        columns = self.columns
+        every, end = np.arange(len(self.m)), np.full(len(self.m), len(self.grid) - 1)
+        if columns is None:
+            return self._next(every, end, -1, lambda k, column: self._loss(k, column)[0] >= level)
+        may = columns.may_reach(level, self.m)
+        return self._next(every, may, -1, lambda k, column: columns.reaches(level, self.m[k], column))
 
-    def level(self, last: Ints, level: float) -> Floats:
+    def level(self, last: NDArray[np.intp], level: float) -> Floats:
         """In each row the largest u at which the loss falls through `level`; `last`: the last column that
         reaches it. NaN: nowhere."""
         place = np.full(len(last), np.nan)
         k = np.flatnonzero((last >= 0) & (last < len(self.grid) - 1))
         column = last[k][:, None] + np.arange(2)
-        place[k] = self._between(last[k], np.log(self.at(k, column)[0]) - np.log(level))
+        place[k] = self._between(last[k], np.log(self._loss(k, column)[0]) - np.log(level))
         return place
 
-    def balance(self, start: Ints) -> Floats:
+    def balance(self, start: NDArray[np.intp]) -> Floats:
         """In each row where decay begins to outweigh the loss, from the column `start` on, or else before it.
         NaN: nowhere."""
         place = np.full(len(start), np.nan)
         every = np.arange(len(start))
         losing = self._wins(every, start[:, None])[:, 0] <= 0
-        after = self._next(every[~losing], start[~losing] + 1, 1, lambda wins: wins <= 0) - 1
-        before = self._next(every[losing], start[losing] - 1, -1, lambda wins: wins > 0)
+        after = self._next(every[~losing], start[~losing] + 1, 1, lambda k, c: self._wins(k, c) <= 0) - 1
+        before = self._before(every[losing], start[losing] - 1)
         for k, column in ((every[~losing], after), (every[losing], before)):
             k, column = k[column >= 0], column[column >= 0]
             place[k] = self._between(column, self._wins(k, column[:, None] + np.arange(2)))
         return place
 
-    def _next(self, rows: Ints, start: Ints, step: int, test: Callable[[Floats], Any]) -> Ints:
-        """The first column from `start` on in steps of ±1 that passes the test; -1 where none does."""
+    def _before(self, rows: NDArray[np.intp], start: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The last column up to `start` at which the loss outweighs decay; -1 where it nowhere does."""
+
+        def wins(k: NDArray[np.intp], column: NDArray[np.intp]) -> NDArray[np.bool_]:
+            return self._wins(k, column) > 0
+
+        if self.columns is None:
+            return self._next(rows, start, -1, wins)
+        m, gamma, ratio = self.m[rows], self.gamma[rows], self.ratio[rows]
+        return self.columns.last_outweighing(m, gamma, ratio, start, lambda k, c: wins(rows[k], c))
+
+    def _next(
+        self, rows: NDArray[np.intp], start: NDArray[np.intp], step: int, test: ColumnTest
+    ) -> NDArray[np.intp]:
+        """The first column from `start` on in steps of ±1 at which the test of (rows, columns) is passed; -1
+        where it nowhere is."""
         found, at, left = np.full(len(rows), -1), start.copy(), np.arange(len(rows))
         width = _BLOCK
         while left.size:
             column = at[left][:, None] + step * np.arange(width)
             there = (column >= 0) & (column < len(self.grid))
-            hit = there & test(self._wins(rows[left], np.clip(column, 0, len(self.grid) - 1)))
+            hit = there & test(rows[left], np.clip(column, 0, len(self.grid) - 1))
             some = hit.any(1)
             found[left[some]] = column[some, hit[some].argmax(1)]
             at[left] += step * width
@@ -168,14 +158,20 @@ class _Search:
             width = min(2 * width, 8 * _BLOCK)
         return found
 
-    def _wins(self, rows: Ints, column: Ints) -> Floats:
+    def _loss(self, rows: NDArray[np.intp], column: NDArray[np.intp]) -> Floats:
+        """The loss and its slopes ∂u, ∂m at columns [row, column]: [3, row, column]."""
+        u, m = np.broadcast_arrays(self.grid[column], self.m[rows][:, None])
+        values = self.surface.derivatives(u.ravel(), m.ravel(), second=False)[:3]
+        return np.array(values).reshape(3, *u.shape)
+
+    def _wins(self, rows: NDArray[np.intp], column: NDArray[np.intp]) -> Floats:
         """By how much the loss outweighs decay at columns [row, column]; above 0 where it does."""
-        _, lu, lm = self.at(rows, column)
+        _, lu, lm = self._loss(rows, column)
         gamma, ratio = self.gamma[rows][:, None], self.ratio[rows][:, None]
-        wins = lu**2 * self.metric.take(column) + ratio * lm**2 + gamma * lu
+        wins = lu**2 * np.exp(-2 * self.grid[column]) + ratio * lm**2 + gamma * lu
         return np.where(lu < 0, wins, -np.inf)
 
-    def _between(self, column: Ints, values: Floats) -> Floats:
+    def _between(self, column: NDArray[np.intp], values: Floats) -> Floats:
         """Where, between each column and the next, a straight line through the values [row, 2] is 0."""
         return _zero(self.grid[column], self.grid[column + 1], *values.T)
 

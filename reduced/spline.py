@@ -7,14 +7,12 @@ The tests hold each piece against scipy's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 Triple = tuple[Floats, Floats, Floats]
 Six = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 
@@ -123,45 +121,44 @@ class GridSpline:
         x, y = u - self.u.take(i), m - self.m.take(j)
         return x, y, self.pieces.take(j * (len(self.u) - 1) + i, axis=2)
 
-    def on_grid(self, u: Floats, m: Floats) -> Callable[[Ints, Ints], Triple]:
-        """The value, ∂u and ∂m where columns u [column] and rows m [row] meet, as a function of which rows
-        [n] and which columns [n, k]: [n, k] each. What depends on m alone is worked out once a row."""
-        cells = len(self.u) - 1
-        i = _within(np.searchsorted(self.u, u, "right") - 1, cells)
-        j = _within(np.searchsorted(self.m, m, "right") - 1, len(self.m) - 1)
-        x, y = u - self.u[i], (m - self.m[j])[:, None]
-        c3, c2, c1, c0 = self.pieces.reshape(4, 4, -1, cells)[:, :, j]  # [power u, row, cell u]
-        in_m = _horner(y, c3, c2, c1, c0).reshape(4, -1)
-        in_m1 = _horner(y, 3 * c3, 2 * c2, c1).reshape(4, -1)
-
-        def at(rows: Ints, columns: Ints) -> Triple:
-            place, far = rows[:, None] * cells + i.take(columns), x.take(columns)
-            value, *values = in_m.take(place, axis=1)
-            d_m, *slopes = in_m1.take(place, axis=1)
-            d_u = np.zeros_like(far)
-            for of_value, of_slope in zip(values, slopes, strict=True):
-                d_u = d_u * far + value
-                d_m = d_m * far + of_slope
-                value = value * far + of_value
-            return value, d_u, d_m
-
-        return at
-
-    def on_columns(self, u: Floats) -> Callable[[Floats], Floats]:
-        """The value along the columns u [column], as a function of rows m [row]: [row, column]."""
+    def on_columns(self, u: Floats) -> ColumnSpline:
+        """The same along the columns u [column]."""
         i = _within(np.searchsorted(self.u, u, "right") - 1, len(self.u) - 1)
         x = u - self.u[i]
         c3, c2, c1, c0 = self.pieces.reshape(4, 4, len(self.m) - 1, -1)[..., i].swapaxes(0, 1)
-        in_u = ((c3 * x + c2) * x + c1) * x + c0  # [power m, cell m, column]
+        return ColumnSpline(self.m, ((c3 * x + c2) * x + c1) * x + c0, (3 * c3 * x + 2 * c2) * x + c1)
 
-        def on(m: Floats) -> Floats:
-            j = _within(np.searchsorted(self.m, m, "right") - 1, len(self.m) - 1)
-            y = (m - self.m[j])[:, None]
-            c3, c2, c1, c0 = in_u[:, j]
-            value: Floats = ((c3 * y + c2) * y + c1) * y + c0
-            return value
 
-        return on
+@dataclass(frozen=True)
+class ColumnSpline:
+    """A `GridSpline` along fixed columns: cubics of m in each cell of m, of the value (`pieces`) and of ∂u
+    (`slopes`), [power m, cell m, column]."""
+
+    m: Floats
+    pieces: Floats
+    slopes: Floats
+
+    def cell(self, m: Floats) -> tuple[NDArray[np.intp], Floats]:
+        """The cell that each m lies in, and how far into it."""
+        j = _within(np.searchsorted(self.m, m, "right") - 1, len(self.m) - 1)
+        return j, m - self.m[j]
+
+    def __call__(self, m: Floats, column: NDArray[np.intp]) -> Floats:
+        """The value in rows m [row] at columns [row, k]."""
+        j, y = self.cell(m)
+        count = self.pieces.shape[2]
+        c3, c2, c1, c0 = self.pieces.reshape(4, -1).take(j[:, None] * count + column, axis=1)
+        y = y[:, None]
+        value: Floats = ((c3 * y + c2) * y + c1) * y + c0
+        return value
+
+    def derivatives(self, m: Floats, columns: slice) -> Triple:
+        """Value, ∂u and ∂m in rows m [row] at the columns, [row, column]."""
+        j, y = self.cell(m)
+        y = y[:, None]
+        c3, c2, c1, c0 = self.pieces[..., columns].take(j, axis=1)
+        slopes = self.slopes[..., columns].take(j, axis=1)
+        return _horner(y, c3, c2, c1, c0), _horner(y, *slopes), _horner(y, 3 * c3, 2 * c2, c1)
 
 
 def _horner(x: Floats, first: Floats, *further: Floats) -> Floats:

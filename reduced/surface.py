@@ -14,7 +14,6 @@ cubic through the samples, and c = 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from groktime.reduced.arrays import Arrays
 from groktime.reduced.boundary import Boundary, fit_boundary
+from groktime.reduced.columns import Columns
 from groktime.reduced.drift import Drift
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
@@ -30,7 +30,6 @@ from groktime.reduced.spline import (
     GridSmoother,
     GridSpline,
     Six,
-    Triple,
     UniformSpline,
     monotone_cubic,
     pool_adjacent_violators,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 _ROUND = 1e-9
 
@@ -95,30 +93,23 @@ class Field:
     rest: GridSpline | None
     floor: float | None
 
-    _BEND = 0.1  # e-foldings over which the surface bends off at the floor
+    BEND = 0.1  # e-foldings over which the surface bends off at the floor
 
     def derivatives(self, u: Floats, m: Floats, second: bool = True, wall: Floats | float = 0.0) -> Six:
         """Value and derivatives ∂u, ∂m, ∂uu, ∂um, ∂mm at the points, each [point]."""
         y, yu, ym, yuu, yum, ymm = self._plain(u, m, second, wall)
         if self.floor is None:
             return y, yu, ym, yuu, yum, ymm
-        value, du, dm, weight = self._bent(y, yu, ym)
+        x = np.exp(-np.abs(y - self.floor) / self.BEND)
+        weight = np.where(y > self.floor, 1.0, x) / (1 + x)
+        value = np.exp(np.maximum(y, self.floor) + self.BEND * np.log1p(x))
         gu, gm = weight * yu, weight * ym
         if second:
-            curve = weight * (1 - weight) / self._BEND
+            curve = weight * (1 - weight) / self.BEND
             yuu = value * (weight * yuu + curve * yu * yu + gu * gu)
             yum = value * (weight * yum + curve * yu * ym + gu * gm)
             ymm = value * (weight * ymm + curve * ym * ym + gm * gm)
-        return value, du, dm, yuu, yum, ymm
-
-    def _bent(self, y: Floats, yu: Floats, ym: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """What the logarithm y and its slopes are as value and slopes, bent off at the floor; and by how much
-        the slopes of the logarithm are."""
-        assert self.floor is not None
-        x = np.exp(-np.abs(y - self.floor) / self._BEND)
-        weight = np.where(y > self.floor, 1.0, x) / (1 + x)
-        value = np.exp(np.maximum(y, self.floor) + self._BEND * np.log1p(x))
-        return value, value * (weight * yu), value * (weight * ym), weight
+        return value, value * gu, value * gm, yuu, yum, ymm
 
     def _plain(self, u: Floats, m: Floats, second: bool, wall: Floats | float) -> Six:
         b, b1, b2 = self.boundary.curve.derivatives(m, second)
@@ -130,22 +121,6 @@ class Field:
         y, yu, ym = s + c, s1 + cu, sm + cm
         return (y, yu, ym, s2 + cuu, -s2 * b1 + cum, smm + cmm) if second else (y, yu, ym, cuu, cum, cmm)
 
-    def on_grid(self, u: Floats, m: Floats) -> Callable[[Ints, Ints], Triple]:
-        """The value, ∂u and ∂m where columns u [column] and rows m [row] meet, as a function of which rows
-        [n] and which columns [n, k]: [n, k] each."""
-        b, b1, _ = (x[:, None] for x in self.boundary.curve.derivatives(m, False))
-        rest = None if self.rest is None else self.rest.on_grid(u, m)
-
-        def at(rows: Ints, columns: Ints) -> Triple:
-            y, yu, _ = self.profile.derivatives(u.take(columns) - b[rows], False)
-            ym = -yu * b1[rows]
-            if rest is not None:
-                c, cu, cm = rest(rows, columns)
-                y, yu, ym = y + c, yu + cu, ym + cm
-            return (y, yu, ym) if self.floor is None else self._bent(y, yu, ym)[:3]
-
-        return at
-
     def value(self, u: Floats, m: Floats) -> Floats:
         """The value alone, [point], at a third of the price."""
         y = self.profile(u - self.boundary.curve(m))
@@ -153,24 +128,20 @@ class Field:
             y = y + self.rest(u, m)
         if self.floor is None:
             return y
-        x = np.exp(-np.abs(y - self.floor) / self._BEND)
-        return np.exp(np.maximum(y, self.floor) + self._BEND * np.log1p(x))
+        x = np.exp(-np.abs(y - self.floor) / self.BEND)
+        return np.exp(np.maximum(y, self.floor) + self.BEND * np.log1p(x))
 
-    def reaching(self, value: float, u: Floats) -> Callable[[Floats], NDArray[np.bool_]]:
-        """Whether the field is `value` or more along the columns u [column], as a function of rows m [row]:
-        [row, column]. Cheaper by far than the value at every point of a grid: there is nothing to bend."""
-        least = value
-        if self.floor is not None:
-            above = float(np.log(value)) - self.floor  # the bend turned around
-            bent = self._BEND * np.log1p(-np.exp(-above / self._BEND)) if above > 0 else -np.inf
-            least = float(np.log(value) + bent)
-        rest = None if self.rest is None else self.rest.on_columns(u)
+    def plain(self, value: float) -> float:
+        """The y at which the field has this value: what bends off at the floor, turned around."""
+        if self.floor is None:
+            return value
+        above = float(np.log(value)) - self.floor
+        bent = self.BEND * np.log1p(-np.exp(-above / self.BEND)) if above > 0 else -np.inf
+        return float(np.log(value) + bent)
 
-        def on(m: Floats) -> NDArray[np.bool_]:
-            y = self.profile(u - self.boundary.curve(m)[:, None])
-            return np.asarray((y if rest is None else y + rest(m)) >= least)
-
-        return on
+    def columns(self, u: Floats) -> Columns | None:
+        """The field along columns u [column]; None of one without rest or floor, which is cheap as it is."""
+        return None if self.rest is None or self.floor is None else Columns(self, self.rest, self.floor, u)
 
     def __call__(self, u: Floats, m: Floats) -> Floats:
         """The value at the points (any one shape)."""

@@ -151,6 +151,8 @@ def slope(x: ArrayLike, t: ArrayLike, seed: ArrayLike, draws: int = 2000) -> tup
     if not known.any():
         return np.nan, np.nan, np.nan
     u, v = np.log(x[known]), np.log(t[known])
+    if np.all(u == u[0]):
+        return np.nan, np.nan, np.nan
     u, v = u - u.mean(), v - v.mean()
     drawn, which = np.unique(seed[known], return_inverse=True)
     # The sums of each seed are all that a slope needs of it: [seed, 5].

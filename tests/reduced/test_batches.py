@@ -9,6 +9,7 @@ from groktime.reduced import flow, geometry, system
 from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.source import Lanes
+from groktime.reduced.surface import Surface
 from groktime.reduced.system import systems
 
 
@@ -60,6 +61,34 @@ def test_contours_are_those_of_a_search_of_the_whole_grid() -> None:
             assert shape.u[j] == pytest.approx(place, abs=1e-10, nan_ok=True)
     assert np.isfinite(shapes[0][0].u).sum() > 30
     assert np.isfinite(shapes[1][0].u).sum() > 30
+
+
+class _Points:
+    """A surface that is known point by point: contours are looked for in every column."""
+
+    def __init__(self, surface: Surface) -> None:
+        self.derivatives = surface.derivatives
+
+
+@pytest.mark.parametrize("level", [0.3, 0.05, 1e-3])
+def test_where_a_contour_cannot_be_nothing_is_missed(level: float) -> None:
+    rng, count = np.random.default_rng(0), 80
+    for s in systems(open_landscape("addition")):
+        domain = s.surface.domain
+        lanes = {
+            "u": rng.uniform(domain.u_low, domain.u_high, count),
+            "m": rng.choice([0.0, domain.m_high, *rng.uniform(0, domain.m_high, 30)], count),
+            "gamma": 10 ** rng.uniform(-6, 1, count),
+            "ratio": 10 ** rng.uniform(-3, 3, count),
+        }
+        found, expected = (
+            geometry.contours(surface, domain, s.generalized, level, **lanes)
+            for surface in (s.surface, _Points(s.surface))
+        )
+        for mine, theirs in zip([*found[0], *found[1]], [*expected[0], *expected[1]], strict=True):
+            np.testing.assert_allclose(mine.u, theirs.u, rtol=1e-12)
+            np.testing.assert_allclose(mine.m, theirs.m, rtol=1e-12, atol=1e-12)
+    assert sum(np.isfinite(x.L) for x in found[1]) > 3
 
 
 def test_a_surface_is_fitted_once_and_again_when_its_numbers_change(monkeypatch: pytest.MonkeyPatch) -> None:
