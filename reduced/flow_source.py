@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -33,7 +32,6 @@ FORMS = ("printed", "corrected")
 EQ6_ERROR = {"fresh": 0.1, "above": 0.05}
 # Further forms, of landscapes that recorded how much the direction turns, or measured how decay moves (w, m).
 TURNING, DRIFT, DRIFT_CLOSED = "turning", "drift", "drift_closed"
-_MANY = 1000  # lanes of all seeds from which on seeds are read side by side
 _CHOOSE = ("seed", "n_train", "sampled_steps", "threshold", "metric")
 
 
@@ -116,12 +114,10 @@ class FlowSource:
         chosen = systems(land, **{k: option(options, k) for k in _CHOOSE})
         eta_r = lanes.eta_d if lanes.eta_r is None else lanes.eta_r
         wall = detail or options.get("wall", False)
-
-        def read(s: System) -> dict[str, NDArray[Any]]:
-            rate = rate_of_m(s, 1.0, m_rate) * eta_r
-            return _read_seed(s, lanes, rate, m, wall, level if detail else None)
-
-        parts = _of_each(chosen, read, len(lanes))
+        parts = [
+            _read_seed(s, lanes, rate_of_m(s, 1.0, m_rate) * eta_r, m, wall, level if detail else None)
+            for s in chosen
+        ]
         further = {
             TURNING: any(s.surface.turning is not None for s in chosen),
             DRIFT: any(s.surface.drift is not None for s in chosen),
@@ -146,18 +142,6 @@ class FlowSource:
             model_name="Eq. 6 itself",
             details=np.stack([p["details"] for p in parts]) if detail else None,
         )
-
-
-def _of_each(
-    seeds: Sequence[System], read: Callable[[System], dict[str, NDArray[Any]]], lanes: int
-) -> list[dict[str, NDArray[Any]]]:
-    """What each seed says: side by side where there is much to read, as numpy's loops leave Python free."""
-    if len(seeds) == 1 or lanes * len(seeds) < _MANY:
-        return [read(s) for s in seeds]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
-        return list(pool.map(read, seeds))
 
 
 def _start(land: Landscape) -> str:

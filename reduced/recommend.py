@@ -14,7 +14,7 @@ from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
 from groktime.reduced.law import Schedule
 from groktime.reduced.prediction import Prediction, predict
-from groktime.reduced.report import interval, steps
+from groktime.reduced.report import implicit_decay, interval, steps
 from groktime.reduced.source import Lanes, Options, OverSeeds, about, check_options, refuse, scheduled
 from groktime.reduced.sources import Sourced, source_of
 from groktime.reduced.starts import check_start
@@ -59,13 +59,11 @@ class Recommendation(Value):
     def report(self) -> str:
         """Two or three sentences for a person."""
         p, this = self.prediction, about(self.prediction.source)
-        implicit = p.settings.get("implicit")
         lines = [f"Remark: {text}" for text in self.remarks]
         if self.gamma == 0:
             return "\n".join(["gamma = 0: no weight decay is needed.", *lines])
-        onset = p.settings.get("onset")
-        late = f"from step {onset:,.0f} " if onset else ""
-        beside = f"beside {implicit:g} implicit {late}" if implicit else ""
+        implicit = implicit_decay(p)
+        beside = f"beside {implicit} " if implicit else ""
         text = (
             f"gamma = {self.gamma:.4g} {beside}groks within {self.budget:,} steps: "
             f"predicted {p.t_grok:,.0f} ({interval(p)})."

@@ -103,11 +103,18 @@ def start(p: Prediction) -> str:
 def rates(p: Prediction) -> str:
     """Weight decay and learning rates, in words."""
     s = p.settings
-    late = f" from step {s['onset']:,.0f}" if s.get("onset") else ""
-    implicit = f" + {s['implicit']:g} implicit{late}" if s.get("implicit") else ""
+    beside = implicit_decay(p)
+    implicit = f" + {beside}" if beside else ""
     course = "" if p.schedule.constant else f"; {p.schedule}"
     rates = f"gamma = {s['gamma']:g}{implicit}, eta_D = {s['eta_d']:g}" + _optional(", eta_R = ", s["eta_r"])
     return rates + course
+
+
+def implicit_decay(p: Prediction) -> str:
+    """The decay that acts without being set, and from when on, in words; empty where there is none."""
+    gamma0, onset = p.settings.get("implicit"), p.settings.get("onset")
+    late = f" from step {onset:,.0f}" if onset else ""
+    return f"{gamma0:g} implicit{late}" if gamma0 else ""
 
 
 def _optional(name: str, value: float | None) -> str:

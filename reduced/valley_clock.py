@@ -3,8 +3,8 @@
     τ(t) = η(γ t + γ0 max(t - onset, 0))
 
 γ0, the implicit decay, is what the drift of minibatch noise amounts to; it may set in only `onset` steps
-after the start, as it does under Adam, whose second moment has to forget the fit first. A decay path is
-such a run of γ = γ_eff: its refits drift by γ0 as every step does.
+after the start, as was measured under Adam (docs/decay-path.md). A decay path is such a run of γ = γ_eff: its
+refits drift by γ0 as every step does.
 """
 
 from __future__ import annotations

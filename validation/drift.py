@@ -8,8 +8,7 @@ drift has set in
 
 The denominator, because the refits of the path drift by γ0 per step, too: a path that went τ is
 τ(1 + γ0/γ_eff) far; it is 1 where the path has ended before the drift sets in. The onset is the step at which
-τ − ηγt is 0 on the line of the drift. Under Adam it is late: its second moment remembers the gradients of the
-fit, and holds the steps small until it has forgotten them.
+τ − ηγt is 0 on the line of the drift. Under Adam it is late, thousands of steps after the fit.
 """
 
 from __future__ import annotations
@@ -115,7 +114,7 @@ def implicit_decay(
     Parameters
     ----------
     path : (or its file) of the runs' networks, batch and optimizer, with their seeds and starts; best one
-        that was fitted first, since it begins where such a run is when it has fitted.
+        whose refits have ended before the onset, since they do not drift then.
     runs : (or their file) of which those with `gamma` are read; the others are left out.
     metric : of the test, by which run and path are set beside each other: that of the threshold, since
         they need not drift alike. The loss tells much of the norm, the accuracy of the direction.

@@ -60,14 +60,19 @@ def path_prediction_figure(p: Prediction) -> Figure:
     curves = _curves(p, starts)
     handles = draw_curves(test, curves, "test") + _threshold(test, p)
     draw_curves(train, curves, "train")
-    implicit, onset = p.settings["implicit"], p.settings["onset"]
-    late = rf"\,(t - {onset:.0f})_+" if onset else "t"
-    drift = rf"(\gamma t + {implicit:g}{late})" if onset else rf"(\gamma + {implicit:g})t"
-    train.set_xlabel(rf"$\tau = \eta{drift}$" if implicit else r"$\tau = \eta\gamma t$")
+    train.set_xlabel(_axis(p.settings["implicit"], p.settings["onset"]))
     handles += _marks(test, train, p)
     _steps_above(test, p)
     legend_below(figure, handles)
     return figure
+
+
+def _axis(implicit: float, onset: float) -> str:
+    if not implicit:
+        return r"$\tau = \eta\gamma t$"
+    if not onset:
+        return rf"$\tau = \eta(\gamma + {implicit:.3g})t$"
+    return rf"$\tau = \eta(\gamma t + {implicit:.3g}\,(t - {onset:.0f})_+)$"
 
 
 def _curves(p: Prediction, starts: list[int]) -> Curves:

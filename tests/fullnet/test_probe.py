@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from valley_line import W0, R, problem, regression
 
 from groktime.fullnet.engine.optimizer import Setting
 from groktime.fullnet.engine.probe import Probe, placed, probed
@@ -20,42 +20,14 @@ from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Members, Setup
 from groktime.fullnet.procedures.sphere import Cell
 from groktime.fullnet.sampler import sample
-from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.task import Adam
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.prediction import predict
 
-R, W0 = 1.5, 3.0
 QUIET = Machine(workers=1, progress=False)
-
-
-class Line(nn.Module):
-    """x -> w·x, on the valley from the start: w = (y, n)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        rest = ((W0**2 - R**2) / 4) ** 0.5 * torch.randn(4).sign()
-        self.w = nn.Parameter(torch.cat([torch.full((2,), R / 2**0.5), rest]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x @ self.w
-
-
-def squared(output: Tensor, targets: Targets) -> Tensor:
-    return (output - targets["y"]).square()
-
-
-def problem(seed: int, n_train: int) -> Problem:
-    axes = torch.eye(6)
-    train = Split(axes[:2] * 2**0.5, {"y": torch.full((2,), R)})
-    return Problem(train, Split(axes[2:] * 2, {"y": torch.zeros(4)}))
-
-
-REGRESSION = Task(
-    name="regression", network=Line, problem=problem, loss=squared, n_train=2, loss_name="mse",
-    right=lambda output, targets: squared(output, targets) < 0.01, optimizer=Adam(5e-2), steps=200,
-)  # fmt: skip
+REGRESSION = regression(5e-2)
 
 
 @pytest.mark.parametrize(("rule", "rate"), [("sgd", 5e-2), ("sgdw", 5e-3), ("adamw", 5e-3)])

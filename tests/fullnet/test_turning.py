@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from valley_line import W0, R, regression
 
 from groktime.fullnet.engine.parts import Checkpoint
 from groktime.fullnet.job import drive
@@ -22,58 +22,23 @@ from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Setup
 from groktime.fullnet.procedures.sphere import Cell, Spheres
 from groktime.fullnet.sampler import sample
-from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.task import Adam, Problem, Split
 from groktime.fullnet.trainer import train
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.prediction import predict
 from groktime.validation.compare import compare
 
-R, W0, LIMIT = 1.5, 3.0, 0.5
+LIMIT = 0.5
 ALPHA = np.geomspace(1.6 / W0, 1.0, 18)
 QUIET = Machine(workers=1, progress=False)
-
-
-class Line(nn.Module):
-    """x -> w·x, on the valley from the start: w = (y, n)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        rest = ((W0**2 - R**2) / 4) ** 0.5 * torch.randn(4).sign()
-        self.w = nn.Parameter(torch.cat([torch.full((2,), R / 2**0.5), rest]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x @ self.w
-
-
-def problem(seed: int, n_train: int) -> Problem:
-    """Training loss |w_y - y|², test loss |n|²."""
-    axes = torch.eye(6)
-    y = torch.full((2,), R)
-    return Problem(Split(axes[:2] * 2**0.5, {"y": y}), Split(axes[2:] * 4**0.5, {"y": torch.zeros(4)}))
-
-
-def squared(output: Tensor, targets: Targets) -> Tensor:
-    return (output - targets["y"]).square()
-
-
-def regression() -> Task:
-    return Task(
-        name="regression",
-        network=Line,
-        problem=problem,
-        loss=squared,
-        right=lambda output, targets: squared(output, targets) < 0.01,
-        loss_name="mse",
-        n_train=2,
-        optimizer=Adam(1e-3),
-        steps=200,
-    )
 
 
 @pytest.fixture(scope="module")
 def land(tmp_path_factory: pytest.TempPathFactory) -> Landscape:
     out = tmp_path_factory.mktemp("turning") / "land.nc"
-    sample(regression(), alpha=ALPHA, seeds=[0, 1], budgets=[150, 200], start="above", out=out, machine=QUIET)
+    sample(
+        regression(1e-3), alpha=ALPHA, seeds=[0, 1], budgets=[150, 200], start="above", out=out, machine=QUIET
+    )
     return open_landscape(out)
 
 
@@ -98,7 +63,7 @@ def test_the_corrected_time_is_the_exact_one_and_that_of_training(land: Landscap
     p = predict(land, gamma=gamma, eta_d=eta, alpha=1.0, metric="loss", threshold=LIMIT)
     exact = 0.5 * np.log((W0**2 - R**2) / LIMIT) / (gamma * eta)
     runs = train(
-        regression(), gamma=[gamma], eta_d=[eta], alpha=[1.0], seeds=[0, 1], steps=1500, optimizer="sgd",
+        regression(1e-3), gamma=[gamma], eta_d=[eta], alpha=[1.0], seeds=[0, 1], steps=1500, optimizer="sgd",
         resolution=0.01, machine=QUIET,
     )  # fmt: skip
     table = compare([land], runs, metric="loss", threshold=LIMIT).table
@@ -121,7 +86,7 @@ def test_jitter_is_told_from_a_turning_by_its_cosine() -> None:
         split = Split(x, {"y": x.sum(1) + noise[:, 0]})
         return Problem(split, split)
 
-    task = replace(regression(), problem=noisy, n_train=64, batch=2, optimizer=Adam(0.05))
+    task = replace(regression(1e-3), problem=noisy, n_train=64, batch=2, optimizer=Adam(0.05))
     land = sample(
         task, alpha=np.geomspace(0.9, 1.1, 12), seeds=range(8), start="above", machine=QUIET, budgets=[60]
     ).dataset
@@ -131,7 +96,7 @@ def test_jitter_is_told_from_a_turning_by_its_cosine() -> None:
 
 
 def test_a_stopped_column_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
-    task, count = regression(), 0
+    task, count = regression(1e-3), 0
     spheres = Spheres(Setup(task), (6, 10), "tangent", (0.97, 0.97, 0.97))
     members = [Cell(seed, 2, 1.0, 1.0) for seed in (0, 1)]
     whole = drive(spheres, members)
@@ -152,7 +117,7 @@ def test_a_stopped_column_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
 
 
 def test_fresh_spheres_have_none() -> None:
-    land = sample(regression(), alpha=ALPHA[::4], seeds=[0], steps=10, machine=QUIET)
+    land = sample(regression(1e-3), alpha=ALPHA[::4], seeds=[0], steps=10, machine=QUIET)
     assert "turning" not in land.dataset and "turning_cosine" not in land.dataset
     p = predict(land, gamma=0.01, eta_d=0.1, alpha=1.0, metric="loss", threshold=LIMIT)
     assert "turning" not in p.forms and "lost its clock" not in p.report()
