@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groktime.reduced.drift import CUTOFF, FIELDS, LOOP
 from groktime.reduced.flow import Status
 from groktime.reduced.system import DEEP
 
@@ -85,6 +86,10 @@ CLOCK = (
     "Eq. 6 has lost its clock: the direction of the weights turns on the way down, and w does not fall at "
     "eta_D gamma; `turning` is the time corrected for that."
 )
+LOOSE = (
+    "Two ways to the start's sphere disagree on the drift of m by more than half of it: the time with drift "
+    "hangs there on how the network came to its m."
+)
 
 
 def of_landscape(
@@ -114,8 +119,27 @@ def of_landscape(
             ),
             (lanes.gamma > _from_above(settings, chosen[0]) if above else False, FAST),
             (False if turning is None else np.mean(turning > 1 + LOST, axis=0) >= _MOST, CLOCK),
+            (np.mean([*map(_loose, chosen, [lanes] * len(chosen), start)], axis=0) >= _MOST, LOOSE),
         ],
     )
+
+
+def _loose(s: System, lanes: Lanes, start: Floats) -> NDArray[np.bool_]:
+    """Whether dm/dτ of two ways to the cell next to a start differ by more than half, [lane]."""
+    if lanes.m is None or LOOP not in s.layer:
+        return np.zeros(len(lanes), bool)
+
+    def of(name: str) -> Floats:
+        return np.asarray(s.layer[name].values, float)
+
+    gamma = np.maximum(lanes.gamma, of(CUTOFF)[0])
+    grids = np.log(of(CUTOFF)), of("m"), np.log(of("alpha") * s.w0)
+    cell = tuple(
+        np.abs(grid[:, None] - at).argmin(0)
+        for grid, at in zip(grids, (np.log(gamma), lanes.m, start), strict=True)
+    )
+    overlap, turn = (np.abs(of(name))[cell] for name in FIELDS[1:])
+    return np.asarray(of(LOOP)[cell] * turn > _MOST * overlap)
 
 
 def _cells(s: System, start: Floats, end: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -22,6 +22,7 @@ from groktime.fullnet.settings import check_names, members_of
 from groktime.fullnet.task import Task
 from groktime.reduced.arguments import flag, number, whole_numbers
 from groktime.reduced.decay_path import DecayPath
+from groktime.reduced.drift import FIELDS
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status
 from groktime.reduced.landscape import Landscape, landscape_of
@@ -32,7 +33,7 @@ from groktime.validation.ladder_settings import LadderSettings, Settings, folder
 from groktime.validation.ladder_sources import Read, of_landscape, of_paths
 from groktime.validation.match import check_match
 from groktime.validation.measure import measure
-from groktime.validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung, with_path
+from groktime.validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung, with_drift, with_path
 
 if TYPE_CHECKING:
     from groktime.reduced.figures import Panels
@@ -162,6 +163,8 @@ def ladder(
     one_seed = members_of(task, {"gamma": gamma, "eta_d": eta_d, "alpha": alpha, **start})
     settings = Settings(task, land, one_seed, seeds, steps_of(steps, len(one_seed)), threshold, stop_early)
     rungs: tuple[Rung, ...] = TWO_DIMENSIONAL if task.messiness else ONE_DIMENSIONAL
+    if FIELDS[0] in land.dataset:
+        rungs = with_drift(rungs)
     if options is not None:
         rungs = with_path(rungs)
     how = {

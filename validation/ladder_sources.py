@@ -39,11 +39,9 @@ def _rungs(p: SeedPrediction) -> dict[str, Read]:
             return 0.0, Status.ALREADY.value, float("nan")
         return time, Status.GENERALIZES.value if np.isfinite(time) else "no form", float("nan")
 
-    return {
-        "printed": form(p.forms["printed"]),
-        "corrected": form(p.forms["corrected"]),
-        "eq6": (p.t_grok, p.status.value, float("nan")),
-    }
+    eq6: Read = (p.t_grok, p.status.value, float("nan"))
+    rungs = {name: form(time) for name, time in p.forms.items() if name in ("printed", "corrected", "drift")}
+    return {**rungs, "eq6": eq6}
 
 
 def of_paths(given: Settings, paths: Sequence[DecayPath]) -> list[list[Read]]:

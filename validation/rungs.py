@@ -17,6 +17,7 @@ class Rung:
 PRINTED = Rung("printed", "closed form as printed", "")
 CORRECTED = Rung("corrected", "closed form, corrected", "η_D = η_R w², and a contour of fixed loss")
 EQ6 = Rung("eq6", "Eq. 6 on the landscape", "a wall that is met and slid along in two strokes")
+DRIFT = Rung("drift", "Eq. 6 on the network's own metric", "a direction that turns at no cost")
 LOOP = Rung("loop", "Eq. 6, network in the loop", "a sampled and interpolated landscape")
 RESTRICTED = Rung(
     "restricted", "restricted network, SGD", "a direction that is at its minimum, from the start on"
@@ -32,9 +33,20 @@ ONE_DIMENSIONAL = (FLAT, FREE, LOOP, WHOLE, ADAMW)
 PATH = Rung("path", "decay path, SGD", RESTRICTED.drops)
 
 
+def with_drift(rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
+    """Eq. 6 on the network's own metric, of a landscape that measured it, below the literal one. What comes
+    next is beside it, not below: its network has the flat metric of Eq. 6."""
+    after, loop = _after(rungs, EQ6), replace(LOOP, drops=f"{LOOP.drops}; from Eq. 6 as it is")
+    return (*rungs[:after], DRIFT, loop, *rungs[after + 1 :])
+
+
 def with_path(rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
     """The decay path below the network in the loop. What trains next then drops an assumption less: the path
     has no direction that is at its minimum, but refits its networks in full between two bits of decay."""
-    after = rungs.index(LOOP) + 1
+    after = _after(rungs, LOOP)
     trained = replace(rungs[after], drops="a refit that is done before decay acts again")
     return (*rungs[:after], PATH, trained, *rungs[after + 1 :])
+
+
+def _after(rungs: tuple[Rung, ...], rung: Rung) -> int:
+    return [r.name for r in rungs].index(rung.name) + 1

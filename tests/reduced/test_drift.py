@@ -17,6 +17,7 @@ from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status, integrate
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.prediction import predict
+from groktime.reduced.remarks import LOOSE
 from groktime.reduced.surface import Domain
 
 Floats = NDArray[np.float64]
@@ -209,3 +210,16 @@ def test_the_file_keeps_it_and_wants_it_whole(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match=r"cutoff is .* in cutoff 1; expected ascending values"):
         regression(cutoff=CUTOFFS[::-1].copy())
+
+
+def test_where_two_ways_to_a_start_disagree_it_is_said() -> None:
+    land = open_landscape("addition-drift")
+
+    def said(alpha: float, m: float) -> bool:
+        p = predict(
+            land, gamma=3e-3, eta_d=0.03, eta_r=3e-3, alpha=alpha, m=m, metric="loss", threshold=0.5
+        )  # fmt: skip
+        return LOOSE in p.remarks
+
+    top, lower = float(land.alpha[-1]), float(land.alpha[-3])
+    assert [said(top, 0.06), said(top, 0.09), said(lower, 0.06)] == [True, False, False]

@@ -24,7 +24,7 @@ from groktime.validation import ladder_networks as module
 from groktime.validation.compare import compare
 from groktime.validation.ladder import Ladder, ladder
 from groktime.validation.ladder_text import middle, ratios, summary, verdict
-from groktime.validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung
+from groktime.validation.rungs import ONE_DIMENSIONAL, TWO_DIMENSIONAL, Rung, with_drift
 
 NAN = float("nan")
 
@@ -106,6 +106,23 @@ def test_adamw_decays_as_the_setting_does(flat: Ladder) -> None:
     one = flat.runs["adamw"][0].dataset
     np.testing.assert_allclose(one["eta_d"], 1e-3)
     np.testing.assert_allclose(one["gamma"] * one["eta_d"], [1e-3, 3e-3])
+
+
+def test_a_landscape_with_drift_has_a_rung_more(flat: Ladder, tmp_path: Path) -> None:
+    for name, each in flat.runs.items():
+        each[0].save(tmp_path / f"{name}-0.nc")
+    dims, shape = ("seed", "n_train", "cutoff", "m", "alpha"), (1, 1, 2, 1, 40)
+    drift = {"drift_normal": 0.2, "drift_overlap": np.nan, "drift_turn": np.nan}  # 0.8 of the speed of Eq. 6
+    fields = {name: (dims, np.full(shape, value)) for name, value in drift.items()}
+    land = Landscape(flat_land().dataset.assign_coords(cutoff=[0.01, 0.1]).assign(fields), "drift")
+    found = ladder(FLAT, land, out=tmp_path, **SETTINGS)
+    assert found.rungs == with_drift(ONE_DIMENSIONAL)
+    assert [r.name for r in found.rungs] == ["printed", "eq6", "drift", "loop", "gd", "adamw"]
+    times = found.table["t_grok"]
+    np.testing.assert_allclose(times.sel(rung="drift"), times.sel(rung="eq6") / 0.8, rtol=1e-5)
+    assert (found.table["status"] == "generalizes").all()
+    xr.testing.assert_equal(found.table.drop_sel(rung="drift"), flat.table)
+    assert "Eq. 6 on the network's own metric" in found.report()
 
 
 def test_it_is_read_when_it_is_there(flat: Ladder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
