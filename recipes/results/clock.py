@@ -30,6 +30,7 @@ DECAYS = {
     "mnist": (0.3, 1.0),
     "transformer": (1.0, 2.0),
     "four-operations": (1.0, 2.0),
+    "imdb": (1.0, 2.0),
 }
 SHARES = (0.8, 0.7, 0.6, 0.5, 0.45)
 

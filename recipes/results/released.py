@@ -34,28 +34,40 @@ class Start:
 
 @dataclass(frozen=True)
 class Release:
-    """γ, η_D and η_R/η_D of a run, and the ηγt at which it ends."""
+    """γ, η_D and η_R/η_D of a run, and the ηγt at which it ends; the rule of its optimizer, and what of the
+    representation is trained ("line": m, "free": all of it). `lump`: of a decay path, the τ of which the
+    weights are shrunk at once, which then has as many steps without decay to refit; 0: decay in every step.
+    """
 
     gamma: float
     rate: float
     ratio: float
     tau: float
+    rule: str = "sgd"
+    representation: str = "line"
+    lump: float = 0.0
+
+    @property
+    def refit(self) -> int:
+        """Steps to a lump."""
+        return round(self.lump / (self.gamma * self.rate))
 
 
 def released(
     task: Task, start: Start, runs: Sequence[Release], taus: Floats, project: bool = False
 ) -> dict[str, Floats]:
     """The curves [run, τ] at `taus`, NaN beyond a run's end; `prefit`, the loss at the start; with `project`,
-    `drift` [τ]: -dm/dτ of the first run by the projection at the network's own place.
+    `drift` [τ]: -dm/dτ of the first run by the projection at the network's own place. The rule and the
+    representation are those of the first run.
     """
     members = [
         Member(r.gamma, r.rate, r.rate * r.ratio, start.alpha, start.m, start.n_train, start.seed)
         for r in runs
     ]
-    decayed = [Setting(c.eta_d, c.gamma) for c in members]
-    some = Members(
-        Setup(task, representation="line"), members, "sgd", decayed, [Setting(c.eta_r) for c in members]
-    )
+    how, betas = runs[0], task.optimizer.betas
+    decayed = [Setting(r.rate, 0.0 if r.lump else r.gamma, betas) for r in runs]
+    slowly = [Setting(c.eta_r, betas=betas) for c in members]
+    some = Members(Setup(task, representation=how.representation), members, how.rule, decayed, slowly)
     if start.fit:
         _fit(some, task, start)
     first = some.ensemble.metrics(some.train)[0].double().numpy()
@@ -78,9 +90,18 @@ def released(
             if done.any():
                 some.retire(done)
                 continue
+        _shrink(some, runs)
         _, gradient, slow = some.gradient()
         some.advance(gradient, slow)
     return dict(zip(CURVES, curves, strict=True)) | {"prefit": first[:1], "drift": drift}
+
+
+@torch.no_grad()
+def _shrink(some: Members, runs: Sequence[Release]) -> None:
+    """The lumps that are due."""
+    for k, row in enumerate(some.rows.tolist()):
+        if runs[row].lump and some.step % runs[row].refit == 0:
+            some.flat[k] *= np.exp(-runs[row].lump)
 
 
 def _fit(some: Members, task: Task, start: Start) -> None:
