@@ -114,7 +114,7 @@ def implicit_decay(p: Prediction) -> str:
     """The decay that acts without being set, and from when on, in words; empty where there is none."""
     gamma0, onset = p.settings.get("implicit"), p.settings.get("onset")
     late = f" from step {onset:,.0f}" if onset else ""
-    return f"{gamma0:g} implicit{late}" if gamma0 else ""
+    return f"{gamma0:.4g} implicit{late}" if gamma0 else ""
 
 
 def _optional(name: str, value: float | None) -> str:
