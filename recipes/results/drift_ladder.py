@@ -25,6 +25,7 @@ from groktime.recipes.results.drift_sizes import SIZES, Size
 from groktime.recipes.results.drift_tables import SHOWN, Found, asked, halfway, named, reached
 from groktime.recipes.results.released import Release, Start, released
 from groktime.recipes.shared.common import check_systems, kept, took
+from groktime.recipes.shared.drawing import labelled
 from groktime.recipes.shared.tables import number, table
 from groktime.reduced.figures.file import save
 from groktime.reduced.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, new_figure
@@ -192,5 +193,6 @@ def draw(shown: Mapping[str, Mapping[int, Mapping[str, Rung]]], file: Path) -> N
         ax.set(xlabel=r"$\eta\gamma t$", title=f"{name}, {named(size.runs[RUNS[0]])}")
         ax.grid(alpha=0.25)
     axes[0].set_ylabel("$m/m_0$")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    drawn = labelled(axes)
+    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=3, frameon=False)
     save(figure, file, overwrite=True)

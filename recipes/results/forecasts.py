@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import SYSTEMS
 from groktime.recipes.shared.common import check_systems, forecasted, predicted, took, trained
-from groktime.recipes.shared.drawing import in_plain
+from groktime.recipes.shared.drawing import in_plain, labelled
 from groktime.recipes.shared.tables import number, spread, table
 from groktime.recipes.shared.twins import floor, twin
 from groktime.reduced.figures.style import BLACK, BLUE, ORANGE
@@ -234,6 +234,8 @@ def draw(found: Mapping[str, Scored], file: Path) -> None:
     figure, axes = plt.subplots(
         down, across, figsize=(3.8 * across, 3.4 * down), squeeze=False, layout="constrained", sharey=True
     )
+    off = np.concatenate([x / made.t_grok for made in shown.values() for x in (made.told, made.law)])
+    least, most = min(0.45, np.nanmin(off)), max(2.2, np.nanmax(off))
     for ax, (name, made) in zip(axes.flat, shown.items(), strict=False):
         apart = floor(made.twins)
         if apart > _SEEN:
@@ -249,14 +251,14 @@ def draw(found: Mapping[str, Scored], file: Path) -> None:
             label="1/γ, fitted",
         )
         ax.plot(made.gamma, made.told / made.t_grok, "o", color=BLUE, markersize=4, label="forecast")
-        ax.set(xscale="log", yscale="log", ylim=(0.4, 2.5), xlabel="weight decay γ", title=SYSTEMS[name].name)
-        ax.set_yticks([0.5, 0.7, 1, 1.4, 2])
+        ax.set(xscale="log", yscale="log", ylim=(0.9 * least, 1.1 * most), xlabel="weight decay γ")
+        ax.set(title=SYSTEMS[name].name, yticks=[t for t in (0.2, 0.3, 0.5, 0.7, 1, 1.4, 2, 3) if t > least])
         in_plain(ax.yaxis)
         in_plain(ax.xaxis)
     for ax in axes.flat[len(shown) :]:
         ax.set_axis_off()
     axes.flat[0].set_ylabel("predicted over measured t_grok")
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    drawn = labelled(axes.flat)
+    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=len(drawn), frameon=False)
     figure.savefig(file, dpi=110)
     plt.close(figure)

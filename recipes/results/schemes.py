@@ -32,7 +32,7 @@ from groktime.fullnet.tasks import mnist, teacher_student
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import four_operations
 from groktime.recipes.shared.common import check_systems, kept, took
-from groktime.recipes.shared.drawing import in_plain
+from groktime.recipes.shared.drawing import in_plain, labelled
 from groktime.recipes.shared.modular import transformer
 from groktime.recipes.shared.schemes import SCHEMES
 from groktime.recipes.shared.tables import table
@@ -230,9 +230,7 @@ def draw(found: Mapping[str, Results], file: Path) -> None:
         ax.set_axis_off()
     for ax in axes[:, 0]:
         ax.set_ylabel("mean error of $t_{grok}$, %")
-    drawn = {
-        label: line for ax in axes.flat for line, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
+    drawn = labelled(axes.flat)
     handles = [drawn[scheme] for scheme in SCHEMES if scheme in drawn]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, 1 + across), frameon=False)
     figure.savefig(file, dpi=110)
