@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from groktime.recipes.results import external
-from groktime.recipes.results.forecasts import Scored
+from groktime.recipes.results.forecasts import Scored, claimed
 from groktime.recipes.shared.common import predicted
 from groktime.reduced.errors import InputError
 from groktime.reduced.forecast import open_forecast
@@ -58,9 +58,9 @@ class DataSet:
 
     def forecasts(self, system: str) -> tuple[int, float, float]:
         """A system of the recipe `forecasts`: networks that a time was told of, and the mean error in %, of
-        the forecast and of the law 1/γ."""
+        the forecast and of the law 1/γ, where it is claimed."""
         made = Scored.read(self.folder / "forecasts" / f"{system}.csv")
-        errors = [np.abs(told / made.t_grok - 1) for told in (made.told, made.law)]
+        errors = [np.abs(told / made.t_grok - 1) for told in (made.told, claimed(system, made))]
         forecast, law = (float(100 * np.mean(e[np.isfinite(e)])) for e in errors)
         return int(np.isfinite(errors[0]).sum()), forecast, law
 
