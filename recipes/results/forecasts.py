@@ -129,6 +129,11 @@ def claimed(name: str, made: Scored) -> Floats:
     return np.where(made.gamma <= SYSTEMS[name].law_up_to, made.law, np.nan)
 
 
+def needed(made: Scored) -> Floats:
+    """Steps of a training up to t_grok, or to where it was given up."""
+    return np.where(np.isfinite(made.t_grok), made.t_grok, made.last)
+
+
 def line(name: str, made: Scored) -> list[str]:
     """Errors, their floor, and the cost."""
     t, told = made.t_grok, made.told
@@ -148,7 +153,7 @@ def line(name: str, made: Scored) -> list[str]:
         str(wrong),
         f"{100 * inside.mean():.0f} %" if len(inside) else "–",
         f"{made.spent.mean():,.0f}",
-        f"{made.last.sum() / made.spent.sum():.1f}",
+        f"{needed(made).sum() / made.spent.sum():.1f}",
     ]
 
 
@@ -177,7 +182,7 @@ def by_gamma(name: str, made: Scored) -> list[list[str]]:
                 number(float(middle)) if np.isfinite(middle) else "–",
                 _error(made.told[own], t),
                 f"{made.spent[own].mean():,.0f}",
-                f"{made.last[own].sum() / made.spent[own].sum():.1f}",
+                f"{needed(made)[own].sum() / made.spent[own].sum():.1f}",
             ]
         )
     return rows

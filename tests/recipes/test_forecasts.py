@@ -10,7 +10,7 @@ import pytest
 
 from groktime.recipes.results import forecasts
 from groktime.recipes.results.decay_systems import SYSTEMS
-from groktime.recipes.results.forecasts import Scored, by_gamma, line
+from groktime.recipes.results.forecasts import Scored, by_gamma, claimed, line
 from groktime.reduced.forecast import open_forecast
 
 NAN = float("nan")
@@ -56,12 +56,18 @@ def test_the_line_of_a_system() -> None:
     apart = (100 / 1000 + 100 / 1100) / 4
     assert line("teacher-student", MADE) == [
         "teacher–student", "0.1 – 0.3", "3 of 4", "2", "7.5 % (+2.5)", f"{100 * apart:.1f} %", "2.0 %",
-        "37.5 % (-12.5)", "1", "50 %", "250", "8.7",
+        "37.5 % (-12.5)", "1", "50 %", "250", "8.4",
     ]  # fmt: skip
     assert by_gamma("teacher-student", MADE) == [
-        ["teacher–student", "0.1", "1,500", "10.0 % (+10.0)", "200", "8.2"],
-        ["teacher–student", "0.3", "400", "5.0 % (-5.0)", "300", "9.1"],
+        ["teacher–student", "0.1", "1,500", "10.0 % (+10.0)", "200", "7.5"],
+        ["teacher–student", "0.3", "400", "5.0 % (-5.0)", "300", "9.0"],
     ]
+
+
+def test_the_law_is_scored_where_it_is_claimed() -> None:
+    made = replace(MADE, gamma=np.array([0.1, 1.0, 3.0, 3.0]), law=np.array([1.0, 2, 3, 4]))
+    np.testing.assert_array_equal(claimed("mnist", made), [1, 2, NAN, NAN])
+    np.testing.assert_array_equal(claimed("teacher-student", made), made.law)
 
 
 def test_systems_that_were_run_before_stand_beside_those_that_are_asked_for(
