@@ -255,14 +255,12 @@ def test_ctrl_c_keeps_the_state_of_every_piece(server: Server, tmp_path: Path) -
     """Without waiting for the time of a checkpoint, which in this run never comes."""
     out, never = tmp_path / "small.nc", 10**9
     assert server.run("train", tmp_path / "whole.nc", limit=never) == (0, "")
-    for wait in (
-        0.15,
-        0.3,
-        0.6,
-        1.2,
-        2.4,
-    ):  # until it is at work, which on a machine that does more takes longer
+    # until it is at work, which on a machine that does more takes longer
+    for wait in (0.15, 0.3, 0.6, 1.2, 2.4):
         status, said = server.run("train", out, limit=never, kill_after=wait, by=signal.SIGINT)
+        if said.startswith("Exception ignored in"):  # in a callback of Python's own, which swallows it
+            out.unlink(missing_ok=True)
+            continue
         assert (status, said) == (1, "KeyboardInterrupt()\n")
         if folder_of(out).exists():
             break

@@ -15,9 +15,11 @@ from groktime.reduced.drift import Drift, clock, held
 from groktime.reduced.drift_form import Flat, Way
 from groktime.reduced.errors import InputError
 from groktime.reduced.flow import Status, integrate
+from groktime.reduced.flow_source import FlowSource
 from groktime.reduced.landscape import Landscape, open_landscape
 from groktime.reduced.prediction import predict
 from groktime.reduced.remarks import LOOSE
+from groktime.reduced.source import Lanes
 from groktime.reduced.surface import Domain
 
 Floats = NDArray[np.float64]
@@ -214,12 +216,7 @@ def test_the_file_keeps_it_and_wants_it_whole(tmp_path: Path) -> None:
 
 def test_where_two_ways_to_a_start_disagree_it_is_said() -> None:
     land = open_landscape("addition-drift")
-
-    def said(alpha: float, m: float) -> bool:
-        p = predict(
-            land, gamma=3e-3, eta_d=0.03, eta_r=3e-3, alpha=alpha, m=m, metric="loss", threshold=0.5
-        )  # fmt: skip
-        return LOOSE in p.remarks
-
-    top, lower = float(land.alpha[-1]), float(land.alpha[-3])
-    assert [said(top, 0.06), said(top, 0.09), said(lower, 0.06)] == [True, False, False]
+    top, lower, each = float(land.alpha[-1]), float(land.alpha[-3]), np.ones(3)
+    lanes = Lanes(3e-3 * each, 0.03 * each, np.array([top, top, lower]), m=np.array([0.06, 0.09, 0.06]))
+    found = FlowSource(land).read(lanes, metric="loss", threshold=0.5)
+    assert [LOOSE in told for told in found.remarks] == [True, False, False]
