@@ -102,8 +102,8 @@ def _integrated(size: Size, file: Path, found: Found, one: Release) -> Runs:
 
 
 def _at(taus: Floats, tau: Floats, values: Floats) -> Floats:
-    """A curve at these places, NaN beyond its end."""
-    return np.where(taus <= tau[-1] * (1 + 1e-9), np.interp(taus, tau, values), np.nan)
+    """A curve at these places, NaN beyond its end, which is a whole step."""
+    return np.where(taus <= tau[-1] * (1 + 1e-3), np.interp(taus, tau, values), np.nan)
 
 
 def on_path(size: Size, out: Path, found: Found, one: Release, limits: Floats) -> Rung:
@@ -183,16 +183,18 @@ def run(
 
 def draw(shown: Mapping[str, Mapping[int, Mapping[str, Rung]]], file: Path) -> None:
     """A panel a size: m over ηγt on every rung at the larger γ, medians over the seeds."""
-    figure = new_figure(5.2 * len(shown), 4.4)
+    figure = new_figure(max(6.5, 5.2 * len(shown)), 4.8)
     axes = np.atleast_1d(figure.subplots(1, len(shown), sharey=True))
     for ax, (name, runs) in zip(axes, shown.items(), strict=True):
         size = SIZES[name]
         for label, rung in runs[RUNS[0]].items():
             style = "o-" if label == TRAINED else "-"
             ax.plot(size.taus, np.median(rung.m, 0), style, color=COLOURS[label], label=label, markersize=3)
-        ax.set(xlabel=r"$\eta\gamma t$", title=f"{name}, {named(size.runs[RUNS[0]])}")
+        ax.set(xlabel=r"$\eta\gamma t$", title=f"{name}, N = {size.n}: γ = {size.runs[RUNS[0]].gamma:g}")
         ax.grid(alpha=0.25)
     axes[0].set_ylabel("$m/m_0$")
     drawn = labelled(axes)
-    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(
+        drawn.values(), drawn, loc="outside lower center", ncols=2 + (len(shown) > 1), frameon=False
+    )
     save(figure, file, overwrite=True)
