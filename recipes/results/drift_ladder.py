@@ -174,7 +174,9 @@ def run(
         shown[name] = {k: climbed(size, where, found, k) for k in RUNS}
         print(f"\n## {name}: m over m at the start at ηγt =, medians; ηγt to a test loss, by seed")
         head = ["network", "rung", *(f"{t:g}" for t in SHOWN), "mean distance from restricted", "to the loss"]
-        table(head, [row for k, rungs in shown[name].items() for row in rows(size, k, rungs)], name)
+        table(
+            head, [row for k, rungs in shown[name].items() for row in rows(size, k, rungs)], f"rungs-{name}"
+        )
         files += [*sorted(where.glob("*.nc")), *sorted(where.glob("*.npz"))]
     took(*files)
     draw(shown, out / "drift-ladder.png")
