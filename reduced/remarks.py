@@ -103,6 +103,7 @@ def of_landscape(
     NaN where it does not; `turning` [seed, lane]: the time with a turning direction over that of Eq. 6. A
     remark is of half of the seeds or more."""
     start = np.log(lanes.alpha * np.array([[s.w0] for s in chosen]))
+    loose = [_loose(s, lanes, u) for s, u in zip(chosen, start, strict=True)]
     each = [_cells(s, u, v) for s, u, v in zip(chosen, start, end, strict=True)]
     coarse, open_cells = (np.mean([part[k] for part in each], axis=0) >= _MOST for k in (0, 1))
     settings = json.loads(str(attrs["configuration"]))
@@ -119,7 +120,7 @@ def of_landscape(
             ),
             (lanes.gamma > _from_above(settings, chosen[0]) if above else False, FAST),
             (False if turning is None else np.mean(turning > 1 + LOST, axis=0) >= _MOST, CLOCK),
-            (np.mean([*map(_loose, chosen, [lanes] * len(chosen), start)], axis=0) >= _MOST, LOOSE),
+            (np.mean(loose, axis=0) >= _MOST, LOOSE),
         ],
     )
 
