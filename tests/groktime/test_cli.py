@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import inspect
 import json
-import math
-import os
 import shlex
 import subprocess
 import sys
@@ -35,8 +33,6 @@ from groktime.fullnet.runs import open_runs
 from groktime.networks import task_settings
 from groktime.option import Command, given, shown_default
 from groktime.options import WHICH
-from groktime.ranges import values
-from groktime.reduced.errors import InputError
 from groktime.reduced.landscape import Landscape
 from groktime.reduced.law import Schedule
 
@@ -62,22 +58,6 @@ def slope(tmp_path_factory: pytest.TempPathFactory) -> Path:
         delta_norm=2.0,
     )
     return land.save(tmp_path_factory.mktemp("slope") / "slope.nc")
-
-
-def loaded_by(code: str) -> set[str]:
-    """The modules that a fresh interpreter holds after the code."""
-    tail = "\nimport sys; print('LOADED', *sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    return set(done.stdout.rsplit("LOADED ", 1)[1].split())
-
-
-def run_in_process(arguments: list[str]) -> str:
-    return (
-        "import contextlib, io, sys\nfrom groktime.cli import main\n"
-        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
-        f"    assert main({arguments!r}) == 0"
-    )
 
 
 def only_object(text: str) -> Any:
@@ -109,101 +89,6 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command() -> None:
     text = parser().format_help()
     assert all(command in text for command in COMMANDS)
-
-
-def test_help_imports_nothing_heavy() -> None:
-    asked = [["--help"], *([command, "--help"] for command in COMMANDS)]
-    loaded = loaded_by("\n".join(run_in_process(arguments) for arguments in asked))
-    assert not loaded & {"torch", "numpy", "scipy", "matplotlib", "xarray", "pandas", "h5netcdf", "sympy"}
-
-
-def test_predict_imports_only_what_it_needs() -> None:
-    loaded = loaded_by(run_in_process(["predict", *ONE, *START]))
-    assert {"numpy", "h5py", "groktime.reduced.flow"} <= loaded
-    slow = {"xarray", "pandas", "h5netcdf", "dask", "scipy.sparse", "scipy.optimize", "sympy"}
-    assert not loaded & {*slow, "torch", "matplotlib", "groktime.fullnet"}
-
-
-def test_the_package_is_lazy() -> None:
-    loaded = loaded_by("import groktime; groktime.__version__; dir(groktime)")
-    assert not loaded & {"torch", "numpy", "xarray", "groktime.reduced", "groktime.fullnet"}
-    loaded = loaded_by("import groktime as gt; gt.predict; gt.open_landscape('teacher-student')")
-    assert "groktime.reduced.prediction" in loaded
-    assert not loaded & {"torch", "matplotlib", "groktime.fullnet"}
-
-
-def test_every_public_name_is_there() -> None:
-    import groktime as gt
-
-    for name in gt.__all__:
-        assert getattr(gt, name) is not None
-    assert set(dir(gt)) == set(gt.__all__)
-    with pytest.raises(AttributeError, match="grokk"):
-        _ = gt.grokk
-
-
-_NO_TORCH = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-        return None
-
-sys.meta_path.insert(0, Blocked())
-"""
-
-
-@pytest.fixture
-def without_torch(tmp_path: Path) -> dict[str, str]:
-    """An environment in which every Python starts with torch blocked."""
-    (tmp_path / "sitecustomize.py").write_text(_NO_TORCH)
-    root = str(Path(__file__).parents[2])
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), root])}
-
-
-@pytest.mark.parametrize(
-    "words", ["sample addition --alpha 2:4:5", "train x:y --gamma 0 --alpha 1 --steps 9"]
-)
-def test_sample_and_train_without_torch(words: str, without_torch: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "groktime", *words.split()]
-    done = subprocess.run(
-        [*command, "-o", "x.nc"], env=without_torch, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert "pip install 'groktime[train]'" in done.stderr
-    assert not (tmp_path / "x.nc").exists()
-
-
-def test_tasks_without_torch(without_torch: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "groktime", "tasks", "--json"]
-    done = subprocess.run(command, env=without_torch, capture_output=True, text=True, check=True)
-    assert set(json.loads(done.stdout)["tasks"]) == set(BUILT_IN)
-
-
-def test_predict_without_torch(without_torch: dict[str, str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "groktime", "predict", *ONE, *START],
-        env=without_torch,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "generalizes" in done.stdout
-    assert done.stderr == ""
-
-
-@pytest.mark.parametrize("name", ["sample", "train", "check_task", "ladder"])
-def test_the_public_names_without_torch(name: str, without_torch: dict[str, str]) -> None:
-    code = f"import groktime as gt\ntry: gt.{name}\nexcept ImportError as e: print(e)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=without_torch, capture_output=True, text=True, check=True
-    )
-    assert "groktime[train]" in done.stdout
 
 
 def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
@@ -290,51 +175,6 @@ def test_only_what_is_given_is_handed_on() -> None:
     assert given(
         parser().parse_args(["sample", "x", "--alpha", "1", "--refine", "0", "-o", "x.nc"]), sample.SPHERES
     ) == {"refine": 0}
-
-
-def completed(line: str, tmp_path: Path) -> set[str]:
-    """What argcomplete offers at the end of a line, as a shell asks for it."""
-    out = tmp_path / "offered"
-    environment = {
-        "_ARGCOMPLETE": "1",
-        "_ARGCOMPLETE_IFS": "\n",
-        "_ARGCOMPLETE_STDOUT_FILENAME": str(out),
-        "COMP_LINE": line,
-        "COMP_POINT": str(len(line)),
-        "COMP_TYPE": "63",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    code = "import sys; sys.argv[0] = 'groktime'; from groktime.cli import main; main()"
-    subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | environment,
-        cwd=tmp_path,
-        capture_output=True,
-        check=True,
-    )
-    return {word.strip() for word in out.read_text().split("\n")}
-
-
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("groktime ", set(COMMANDS)),
-        ("groktime sample-path ", set(BUILT_IN)),
-        ("groktime predict teacher-student --metric ", {"accuracy", "loss"}),
-        ("groktime predict ", {"teacher-student", "addition", "mine.nc"}),
-        ("groktime measure ", {"mine.nc"}),
-        ("groktime train mnist --preset ", {"small", "fig12"}),
-        ("groktime train mnist --opt", {"--optimizer"}),
-        ("groktime figure fig1", {"fig10a", "fig10b"}),
-    ],
-)
-def test_a_shell_completes(line: str, offered: set[str], tmp_path: Path) -> None:
-    pytest.importorskip("argcomplete")
-    for name in ("mine.nc", "notes.txt"):
-        (tmp_path / name).touch()
-    found = completed(line, tmp_path)
-    assert offered <= found
-    assert not any("notes" in word for word in found)
 
 
 # --- JSON and text ----------------------------------------------------------------------------
@@ -576,33 +416,6 @@ def test_a_diverged_run_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 # --- ranges -----------------------------------------------------------------------------------
-
-
-def test_ranges() -> None:
-    assert values("gamma", ["0.03", "0.1"]) == [0.03, 0.1]
-    np.testing.assert_allclose(values("gamma", ["1e-3:1:4"]), [1e-3, 1e-2, 1e-1, 1], rtol=1e-14)
-    np.testing.assert_allclose(values("gamma", ["1:1e-3:4"]), [1, 1e-1, 1e-2, 1e-3], rtol=1e-14)
-    np.testing.assert_allclose(values("m", ["0:0.1:3"]), [0, 0.05, 0.1], rtol=1e-14)
-    np.testing.assert_allclose(values("alpha", ["2:4:3:lin"]), [2, 3, 4], rtol=1e-14)
-    assert values("gamma", ["0", "1:4:3"]) == [0, 1, 2, 4]
-
-
-@pytest.mark.parametrize(
-    "text", ["1:2", "1:2:1", "1:2:x", "1:2:3:log", "1:2:3:4:5", ":2:3", "nan:1:3", "1:inf:3", "-1:1:3", ""]
-)
-def test_bad_ranges(text: str) -> None:
-    with pytest.raises(InputError, match=f"--gamma {text}"):
-        values("gamma", [text])
-
-
-def test_a_range_ends_where_it_says() -> None:
-    """The last point of a grid may not fall outside the sampled range by rounding."""
-    for first, last, count in ((0.1, 10, 25), (2.5, 4.0, 16), (1e-3, 1e-1, 7)):
-        for suffix in ("", ":lin"):
-            ends = values("alpha", [f"{first}:{last}:{count}{suffix}"])
-            assert ends[0] == first
-            assert math.isclose(ends[-1], last, rel_tol=1e-15)
-            assert ends[-1] <= last
 
 
 def test_sample_path_and_predict_from_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
