@@ -24,6 +24,7 @@ class Option:
     ----------
     default : what holds where it is not given, for help alone: the function has the same default.
     many : takes one or more values. `ranges` : these are numbers and ranges, see `groktime.ranges`.
+    bare : may stand without a value, which is then True.
     positional : an argument without a flag; not `required`, it may be left out.
     short : a second flag. `completer` : of shell completion, where there are no choices.
     """
@@ -35,6 +36,7 @@ class Option:
     choices: tuple[str, ...] = ()
     many: bool = False
     ranges: bool = False
+    bare: bool = False
     required: bool = False
     positional: bool = False
     metavar: str | None = None
@@ -61,7 +63,7 @@ class Option:
         if self.choices:
             words["choices"] = self.choices
         if self.many or self.ranges:
-            words["nargs"] = "+"
+            words["nargs"] = "*" if self.bare else "+"
         flags = [self.short, self.flag] if self.short else [self.flag]
         if self.positional:
             words |= {} if self.required else {"nargs": "*" if self.many else "?"}
@@ -114,10 +116,12 @@ class Command:
 
 def given(namespace: argparse.Namespace, *groups: Iterable[Option]) -> dict[str, Any]:
     """Those options that were given, as keyword arguments; numbers and ranges as lists of numbers."""
-    found = {}
+    found: dict[str, Any] = {}
     for option in (option for group in groups for option in group):
         value = getattr(namespace, option.name)
-        if value is not None and value is not False:  # 0 is given
+        if option.bare and value == []:
+            found[option.name] = True
+        elif value is not None and value is not False:  # 0 is given
             found[option.name] = values(option.flag.removeprefix("--"), value) if option.ranges else value
     return found
 

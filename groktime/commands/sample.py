@@ -32,7 +32,13 @@ SPHERES = (
         choices=("fresh", "above"),
     ),
     Option("refine", "rounds in which the foot of the wall is bisected", int, default=0, metavar="ROUNDS"),
-    Option("drift", "measure in every cell how decay moves norm and messiness", bool),
+    Option(
+        "drift",
+        "measure in every cell how decay moves norm and messiness, at these weight decays",
+        default=(1e-4, 1e-3, 1e-2),
+        ranges=True,
+        bare=True,
+    ),
     Option("fit_steps", "with --drift and --start above: steps of the fit", int, default="the task's"),
     Option(
         "along_m", "with --drift and --start above: fit at the largest m, and go along m from there", bool

@@ -177,6 +177,22 @@ def test_only_what_is_given_is_handed_on() -> None:
     ) == {"refine": 0}
 
 
+def test_the_drift_is_measured_at_the_decays_that_are_asked_for() -> None:
+    from groktime.reduced.drift import CUTOFFS
+
+    def asked(*words: str) -> dict[str, object]:
+        return given(
+            parser().parse_args(["sample", "x", "--alpha", "1", *words, "-o", "x.nc"]), sample.SPHERES
+        )
+
+    assert asked() == {}
+    assert asked("--drift") == {"drift": True}
+    assert asked("--drift", "--refine", "1") == {"drift": True, "refine": 1}
+    assert asked("--drift", "0.3", "1") == {"drift": [0.3, 1.0]}
+    (option,) = (each for each in sample.SPHERES if each.name == "drift")
+    assert option.default == CUTOFFS
+
+
 # --- JSON and text ----------------------------------------------------------------------------
 
 
