@@ -185,13 +185,14 @@ def test_stopped_and_resumed_it_gives_the_same_numbers(
 
 
 def test_it_is_a_source_between_its_settings_and_not_beyond() -> None:
-    found = forecasted(gamma=[1e-3, GAMMA], eta_d=[0.05, 0.1])
+    weak = GAMMA / 2
+    found = forecasted(gamma=[weak, GAMMA], eta_d=[0.05, 0.1], steps=40_000)
     times = found.times().t_grok[0]
     own = predict(found, gamma=GAMMA, eta_d=0.05, alpha=10.0, seed=0)
     assert own.t_grok == pytest.approx(times[1, 0, 0])
-    between = predict(found, gamma=(1e-3 * GAMMA) ** 0.5, eta_d=0.1, alpha=10.0, seed=0)
+    between = predict(found, gamma=(weak * GAMMA) ** 0.5, eta_d=0.1, alpha=10.0, seed=0)
     assert between.t_grok == pytest.approx(np.sqrt(times[0, 1, 0] * times[1, 1, 0]))
-    table = what_if(found, gamma=[1e-3, GAMMA, 4e-3], eta_d=0.1, alpha=10.0)
+    table = what_if(found, gamma=[weak, GAMMA, 4e-3], eta_d=0.1, alpha=10.0)
     assert list(table["status"].values) == ["generalizes", "generalizes", "outside"]
     assert "nothing is extrapolated" in str(table["remark"].values[2])
     assert predict(found, gamma=GAMMA, eta_d=0.1, alpha=2.0).status == Status.OUTSIDE
