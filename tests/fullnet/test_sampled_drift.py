@@ -131,7 +131,7 @@ def test_it_goes_on_where_it_was_stopped(land: Landscape, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("drift", [[1e-3], [1e-2, 1e-3], [0.0, 1e-3]])
 def test_bad_cutoffs_are_told(drift: list[float]) -> None:
-    with pytest.raises(InputError, match="drift: expected True, False, or two or more ascending"):
+    with pytest.raises(InputError, match="drift: expected two or more weight decays, ascending and above 0"):
         sampled(drift=drift)
 
 
