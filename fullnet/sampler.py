@@ -119,7 +119,9 @@ def _cutoffs(drift: bool | Sequence[float]) -> tuple[float, ...]:
         return CUTOFFS if drift else ()
     values = numbers("drift", drift, *SETTINGS["gamma"])
     if len(values) < 2 or np.any(np.diff(values) <= 0) or values[0] <= 0:
-        raise InputError("drift: expected two or more weight decays, ascending and above 0 (or none: the usual ones)")
+        raise InputError(
+            "drift: expected two or more weight decays, ascending and above 0 (or none: the usual ones)"
+        )
     return tuple(values.tolist())
 
 
