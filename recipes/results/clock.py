@@ -1,12 +1,17 @@
-"""How fast the norm falls where the direction turns: `python -m groktime.recipes clock`.
+"""How fast the norm falls, told by three clocks: `python -m groktime.recipes clock`.
 
-Systems of `decays`, sampled on spheres from the start down, which record how much the direction of the
-weights turns. Beside the ηγt at which trained networks first have a norm: ln(w0/w), Eq. 6 in the valley,
-and ∫(1 + |dŵ/du|²) du. Then the time to generalize: Eq. 6, with the turning, and measured.
+Systems of w alone, trained by AdamW, and a landscape of the same seeds from their start down, which records
+how much the direction of the weights turns, κ = |dŵ/du|², and on each of whose spheres the optimizer of the
+runs goes on with and without decay (`sample(probe=...)`). The ηγt at which trained networks first have a norm
+beside ln(w0/w) of Eq. 6, ∫(1 + κ) du of the turning and ∫ du/a of the probe; then the time to generalize by
+the same, and by a decay path of the same seeds, which has no clock to keep. Nothing is fitted; how long a
+probe takes was chosen on the decoder's seed 50. MNIST and IMDb need their files (docs/data.md). Stopped, it
+goes on when called again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +21,16 @@ from numpy.typing import NDArray
 from groktime.fullnet.runs import Runs
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import SYSTEMS, System
-from groktime.recipes.shared.common import check_systems, from_above, took, trained
-from groktime.recipes.shared.tables import table
+from groktime.recipes.shared.common import check_systems, pathed, predicted, sampled, took, trained
+from groktime.recipes.shared.tables import number, table
+from groktime.reduced.drift import Drift
 from groktime.reduced.landscape import Landscape
 from groktime.validation.compare import compare
 from groktime.validation.comparison import Comparison
 
 Floats = NDArray[np.float64]
 
+SEED = 70
 # Of each system the decays that are trained, and where its norm is looked at, over that at the start.
 DECAYS = {
     "teacher-student": (0.3, 1.0),
@@ -33,49 +40,74 @@ DECAYS = {
     "imdb": (1.0, 2.0),
 }
 SHARES = (0.8, 0.7, 0.6, 0.5, 0.45)
+PREDICTORS = {
+    "Eq. 6": "flow",
+    "its closed form": "printed",
+    "turning": "turning",
+    "probe": "drift",
+    "closed form with it": "drift_closed",
+    "decay path": "path",
+}
+# The steps to refit of `decays` at which γ_eff encloses the decays that are trained, or comes next to them.
+REFITS = {
+    "teacher-student": (100, 200, 400),
+    "four-operations": (25, 50),
+    "transformer": (25, 50),
+    "mnist": (50, 100, 200),
+    "imdb": (25, 50),
+}
+HALF = 0.5  # a test accuracy that networks pass before their norm stands still, and of two classes chance
+_FINE = 400  # of the integral over u
+_STILL = 20.0  # ηγt beyond which a norm is taken to stand still
+_FAR = 1000  # %: where the probe has the norm stand still
 
 
-def sampled_above(one: System, out: Path, seeds: list[int]) -> Landscape:
-    """The landscape of a system, from its start down."""
+def probed(one: System, file: Path, seeds: Sequence[int], gammas: Sequence[float]) -> Landscape:
+    """The landscape of a system from its start down, as in `decays`, with the drift at these decays."""
     assert one.lowest is not None
-    sphere = {**one.sphere, "budgets": [one.sphere["steps"]]}
-    (land,) = from_above(
-        out / "above-{:g}.nc", one.task(), alpha=[one.alpha], lowest=one.lowest, seeds=seeds, **sphere
-    )
-    return land
+    sphere = dict(one.sphere)
+    spheres = round(np.log(one.alpha / one.lowest) / sphere.pop("step")) + 1
+    steps = sphere["steps"]
+    return sampled(
+        file, one.task(), alpha=np.geomspace(one.lowest, one.alpha, spheres), seeds=seeds, budgets=[steps],
+        start="above", drift=gammas, fit_steps=steps, probe="adamw", **sphere,
+    )  # fmt: skip
 
 
-def spheres(name: str, land: Landscape) -> list[list[str]]:
-    """|dŵ/du|² and its cosine, over the seeds, down to each share of the start's norm."""
-    alpha, rows = land.alpha, []
-    turning, cosine = (land[k].values for k in ("turning", "turning_cosine"))
-    edges = [1.0, *(x for x in SHARES if x * alpha[-1] > alpha[0]), alpha[0] / alpha[-1]]
-    for high, low in zip(edges[:-1], edges[1:], strict=True):
-        inside = (alpha[1:] <= high * alpha[-1] * 1.001) & (alpha[1:] > low * alpha[-1])
-        mine = turning[..., :-1][..., inside]
-        if not inside.any():
-            continue
-        lined = cosine[..., :-1][..., inside]
-        row = [name, f"{high:.2f} – {low:.2f}", f"{mine.min():.3g} – {mine.max():.3g}", f"{mine.mean():.3g}"]
-        rows.append([*row, f"{np.nanmean(lined):.2f}" if np.isfinite(lined).any() else "–"])
+def speeds(name: str, land: Landscape) -> list[list[str]]:
+    """κ, the cosine of successive turns, 1/(1 + κ) and a by the probe at each γ, by the norm; means over
+    the seeds."""
+    share = land.alpha / land.alpha[-1]
+    a = 1 - land["drift_normal"].values[:, 0, :, 0].mean(0)  # [cutoff, sphere]
+    kappa = land["turning"].values[:, 0, -1, 0].mean(0)
+    cosine = land["turning_cosine"].values[:, 0, 0].mean(0)
+    rows = []
+    for k in sorted({int(np.argmin(np.abs(np.log(share / x)))) for x in (1.0, *SHARES)}, reverse=True):
+        turned = [number(x) for x in (kappa[k], cosine[k], 1 / (1 + kappa[k]))]
+        each = (f"{x:.2f} (γ = {g:g})" for x, g in zip(a[:, k], land["cutoff"].values, strict=True))
+        rows.append([name, f"{share[k]:.2f}", *turned, ", ".join(each)])
     return rows
 
 
 def clocks(name: str, land: Landscape, runs: Runs) -> list[list[str]]:
-    """ηγt at shares of the start's norm: Eq. 6's in the valley, with the turning, and of each γ; means over
-    the seeds whose networks come so far."""
-    ds, u, rows = runs.dataset, np.log(land.alpha), []
-    turning = land["turning"].values[:, 0, -1, 0, :-1]
-    passed = np.concatenate([np.zeros((len(turning), 1)), np.cumsum((1 + turning) * np.diff(u), 1)], 1)
-    gammas = np.unique(ds["gamma"].values)
+    """ηγt at shares of the start's norm, means over the seeds."""
+    u, rows = np.log(land.alpha), []
+    gammas = np.unique(runs.dataset["gamma"].values)
     for share in SHARES:
         at = u[-1] + np.log(share)
         if at < u[0]:
             break
-        told = np.array([each[-1] - np.interp(at, u, each) for each in passed])
-        row = [name, f"{share:g}", f"{-np.log(share):.2f}", f"{told.mean():.2f}"]
-        measured = [first_at(runs, gamma, share) for gamma in gammas]
-        rows.append([*row, ", ".join(f"{t} (γ = {g:g})" for g, t in zip(gammas, measured, strict=True))])
+        fine = np.linspace(at, u[-1], _FINE + 1)
+        middle, du = (fine[1:] + fine[:-1]) / 2, np.diff(fine)
+        kappa = np.mean(
+            [np.interp(middle, (u[1:] + u[:-1]) / 2, k) for k in land["turning"].values[:, 0, -1, 0, :-1]], 0
+        )
+        row = [name, f"{share:g}", f"{-np.log(share):.2f}", f"{np.sum((1 + kappa) * du):.2f}"]
+        for gamma in gammas:
+            each = [float(np.sum(du / _speed(land, k, middle, gamma))) for k in range(len(land.seeds))]
+            told = float(np.mean(each))
+            row.append(f"{_told(told)} / {first_at(runs, gamma, share)} (γ = {gamma:g})")
+        rows.append(row)
     return rows
 
 
@@ -91,26 +123,37 @@ def first_at(runs: Runs, gamma: float, share: float) -> str:
     return f"{np.mean(found):.2f}" if found else "–"
 
 
-def errors(name: str, made: Comparison) -> list[list[str]]:
-    """By γ: measured t_grok, and what is said of it by Eq. 6, with and without the turning; means."""
+def _told(tau: float) -> str:
+    return f"{tau:.2f}" if tau < _STILL else "∞"
+
+
+def _speed(land: Landscape, k: int, u: Floats, gamma: float) -> Floats:
+    """a of the k-th seed along u = ln α."""
+    drift = Drift.read(land.layer(land.seeds[k]), np.log(land.alpha), land.m)
+    assert drift is not None
+    each = np.ones_like(u)
+    return np.asarray(drift.terms(u, each * land.m[0], gamma * each, each)[0, 0])
+
+
+def errors(name: str, made: Comparison, threshold: float) -> list[list[str]]:
+    """By γ: t_grok as trained, and by how much each clock is off, %, seed by seed."""
     t, rows = made.table, []
+    measured = np.asarray(t["measured_t_grok"].values, float)
     for gamma in np.unique(t["gamma"].values):
-        mine = t.isel(run=np.flatnonzero(t["gamma"].values == gamma))
-        measured = np.asarray(mine["measured_t_grok"].values, float)
-        row = [name, f"{gamma:g}", f"{np.isfinite(measured).sum()}", f"{np.nanmean(measured):,.0f}"]
-        for which in ("flow", "turning"):
-            said = np.asarray(mine["predicted"].sel(predictor=which).values, float)
-            error = said / measured - 1
-            error = error[np.isfinite(error)]
-            told = (
-                f"{np.nanmean(said):,.0f} ({100 * error.mean():+.0f} %, {len(error)})" if len(error) else "–"
-            )
-            row.append(told)
+        mine = np.flatnonzero(t["gamma"].values == gamma)
+        row = [name, f"{threshold:g}", f"{gamma:g}", ", ".join(number(x) for x in measured[mine])]
+        for predictor in PREDICTORS.values():
+            off = 100 * (predicted(t, predictor) / measured - 1)[mine]
+            row.append(", ".join(_percent(x) for x in off))
         rows.append(row)
     return rows
 
 
-@recipe("clock", "how fast the norm falls where the direction of the weights turns", seeds=2)
+def _percent(x: float) -> str:
+    return "–" if np.isnan(x) else f"{x:+.0f}" if x < _FAR else f"> {_FAR:,}"
+
+
+@recipe("clock", "how fast the norm falls, told by three clocks", seeds=2, minutes=15)
 def run(
     out: Path,
     seeds: int,
@@ -121,20 +164,30 @@ def run(
     ),
 ) -> None:
     check_systems(systems, DECAYS)
-    turns, passed, times, files = [], [], [], []
+    spheres, passed, times, files = [], [], [], []
     for key in systems:
-        one, where, some = SYSTEMS[key], out / key, list(range(seeds))
+        one, where, some = SYSTEMS[key], out / key, list(range(SEED, SEED + seeds))
         where.mkdir(parents=True, exist_ok=True)
-        land = sampled_above(one, where, some)
+        land = probed(one, where / "probed.nc", some, DECAYS[key])
         runs = trained(
             where / "runs.nc", one.task(), alpha=one.alpha, seeds=some, gamma=DECAYS[key], steps=one.steps,
             **one.start, **one.run,
         )  # fmt: skip
-        turns += spheres(one.name, land)
+        lumps = {**one.start, **one.path, "refit": REFITS[key]}
+        path = pathed(where / "path.nc", one.task(), alpha=one.alpha, seeds=some, **lumps)
+        spheres += speeds(one.name, land)
         passed += clocks(one.name, land, runs)
-        times += errors(one.name, compare([land], runs, threshold=one.threshold))
-        files += [Path(land.source), where / "runs.nc"]
-    table(["system", "w over its start", "|dŵ/du|²", "mean", "cosine of successive turns"], turns, "turning")
-    table(["system", "w over its start", "Eq. 6: ln", "with the turning", "trained: ηγt"], passed, "clock")
-    table(["system", "γ", "runs", "measured", "Eq. 6", "with the turning"], times, "times")
+        own = one.threshold if one.threshold is not None else one.task().threshold
+        for limit in (HALF, own) if key != "imdb" else (own,):
+            times += errors(one.name, compare([land, path], runs, threshold=limit), limit)
+        files += [where / "probed.nc", where / "path.nc", where / "runs.nc"]
+    print("\n## -du/dτ of decay")
+    head = ["system", "w over its start", "κ", "cosine of successive turns", "1/(1 + κ)", "a by the probe"]
+    table(head, spheres, "speed")
+    print("\n## ηγt at a share of the norm: by the probe / trained")
+    table(
+        ["system", "w over its start", "ln", "turning", "at the smaller γ", "at the larger"], passed, "clock"
+    )
+    print("\n## Time to a test accuracy, steps, by seed; errors in %")
+    table(["system", "test accuracy", "γ", "trained", *PREDICTORS], times, "times")
     took(*files)
