@@ -83,9 +83,9 @@ def of_forecasts(data: DataSet) -> Claim:
 
     return Claim(
         "a forecast of {:.0f} teacher–student networks is off by {:.1f} %, of {:.0f} of MNIST by {:.1f} %, "
-        "of {:.0f} with cross-entropy by {:.1f} %, of {:.0f} with an interpolated representation by {:.1f} %, "
-        "of {:.0f} small transformers by {:.1f} %, and of {:.0f} decoders by {:.1f} %, where the law 1/γ, "
-        "fitted on one of each, is off by {:.1f}, {:.1f}, {:.1f}, {:.1f}, {:.1f} and {:.1f} %",
+        "of {:.0f} with cross-entropy by {:.1f} %, of {:.0f} with an interpolated representation by "
+        "{:.1f} %, of {:.0f} small transformers by {:.1f} %, and of {:.0f} decoders by {:.1f} %, where the "
+        "law 1/γ, fitted on one of each, is off by {:.1f}, {:.1f}, {:.1f}, {:.1f}, {:.1f} and {:.1f} %",
         told,
     )
 
