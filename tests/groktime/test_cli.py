@@ -431,9 +431,6 @@ def test_a_diverged_run_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.endswith(": teacher-student, 2 runs, 1 diverged\n")
 
 
-# --- ranges -----------------------------------------------------------------------------------
-
-
 def test_sample_path_and_predict_from_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "path.nc")
     few = ["--alpha", "0.5", "--seeds", "1", "--refit", "2", "4", "--tau", "0.06", "--device", "cpu"]
