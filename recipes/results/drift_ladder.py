@@ -168,7 +168,7 @@ def run(
     *,
     sizes: Annotated[tuple[str, ...], f"which of {', '.join(SIZES)} (all)"] = tuple(SIZES),
 ) -> None:
-    check_systems(sizes, SIZES)
+    check_systems(sizes, SIZES, "--sizes")
     shown, files = {}, []
     for name in sizes:
         size, where = SIZES[name], out / name

@@ -40,11 +40,11 @@ def there(path: Path, maker: str) -> Path:
     return path
 
 
-def check_systems(asked: Sequence[str], known: Collection[str]) -> None:
-    """Refuse a system that the recipe does not have."""
+def check_systems(asked: Sequence[str], known: Collection[str], option: str = "--systems") -> None:
+    """Refuse a system, or what else the option is of, that the recipe does not have."""
     for name in asked:
         if name not in known:
-            raise InputError(f"--systems {name}: expected some of {', '.join(known)}")
+            raise InputError(f"{option} {name}: expected some of {', '.join(known)}")
 
 
 def trained(path: Path, task: Task, **settings: Any) -> Runs:

@@ -17,6 +17,7 @@ from groktime.recipes.results.drift_ladder import COLOURS, TRAINED, climbed
 from groktime.recipes.results.drift_sizes import SIZES, Size
 from groktime.recipes.results.drift_tables import Found
 from groktime.recipes.results.released import Release, Start, released
+from groktime.reduced.errors import InputError
 
 TAUS = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.4])
 ONE = Release(0.05, 0.05, 0.1, 0.4)
@@ -69,3 +70,8 @@ def test_every_rung_is_climbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name, rung in rungs.items():
         np.testing.assert_array_equal(again[name].m, rung.m)
     drift_ladder.draw({"tiny": {0: rungs}}, tmp_path / "ladder.png")
+
+
+def test_an_unknown_size_is_refused_by_the_name_of_its_option(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^--sizes p50: expected some of official, p30$"):
+        drift_ladder.run(tmp_path, 1, sizes=("p50",))
