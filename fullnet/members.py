@@ -261,16 +261,18 @@ class Members:
             self.slow_optimizer.step(slow, slow_factor)
         self.step += 1
 
-    def measured(self) -> tuple[Floats, Bools]:
-        """The values of the curves now, [curve, row], and which rows have diverged."""
+    def measured(self, due: Bools | None = None) -> tuple[Floats, Bools]:
+        """The values of the curves now, [curve, row], and which rows have diverged; of rows that are not
+        `due` (all are) neither counts, and they cost nothing where members are run one by one."""
         data = [self.train, self.test]
+        asked = None if due is None else np.flatnonzero(due).tolist()
         of_m = self.representation.messiness(self.slow, [self.problems[k] for k in self.rows.tolist()])
         further = [weight_norm(self.flat, self.decays)[None], of_m.to(self.flat)[None]]
         if self.setup.task.parts:
             further.append(self.ensemble.part_norms())
         if self.decays is not None:
             further.append(weight_norm(self.flat)[None])
-        values = read(torch.cat([*map(self.ensemble.evaluated, data), *further]), data)
+        values = read(torch.cat([*(self.ensemble.evaluated(one, asked) for one in data), *further]), data)
         train_loss, train_accuracy, test_loss, test_accuracy, norm, m, *_ = values
         record = np.concatenate([[train_loss, test_loss, train_accuracy, test_accuracy], values[4:]])
         watched = [train_loss, norm]  # every number that a runs file takes to be finite

@@ -128,20 +128,19 @@ class Ensemble:
         with unfused():
             return mapped(views, self._own, slow, samples.inputs, samples.targets, samples.common)
 
-    def _of_each(self, samples: Samples, of_one: OfOne) -> Tensor:
-        """The same, one after the other where they cannot be mapped; without gradients."""
+    def _of_each(self, samples: Samples, of_one: OfOne, asked: Sequence[int]) -> Tensor:
+        """The same, one after the other where they cannot be mapped, where NaN stands for those that are not
+        `asked`; without gradients."""
         reason = ""
         if not (self.alone or self._singly):
             try:
                 return self.mapped(samples, of_one)
             except Exception as error:
                 reason = _reason(error)
-        each = []
-        for k in range(len(self.flat)):
-            out, targets = self._output(k, self._slow[k], samples)
-            each.append(of_one(out, targets))
+        found = {k: of_one(*self._output(k, self._slow[k], samples)) for k in asked}
         self._tell(reason)
-        return torch.stack(each)
+        unasked = torch.full_like(next(iter(found.values())), torch.nan)
+        return torch.stack([found.get(k, unasked) for k in range(len(self.flat))])
 
     def _output(self, k: int, slow: Tensor, samples: Samples) -> tuple[Tensor, Named]:
         """What member k's plain module makes of its samples, and the targets of these."""
@@ -298,13 +297,13 @@ class Ensemble:
         return torch.from_numpy(loss).to(self.flat.dtype), torch.from_numpy(accuracy)
 
     @torch.no_grad()
-    def evaluated(self, data: Data) -> Tensor:
+    def evaluated(self, data: Data, asked: Sequence[int] | None = None) -> Tensor:
         """Mean loss and how many samples are right, [2, member], on the device of the members: `read` makes
-        numbers of both. NaN where there are no samples."""
+        numbers of both. NaN where there are no samples, and perhaps of members not `asked` for (all are)."""
         if data.empty:
             return self.flat.new_full((2, len(self.flat)), torch.nan)
         self.network.eval()
-        samples = data.samples()
+        samples, those = data.samples(), range(len(self.flat)) if asked is None else asked
         sums = torch.zeros(len(self.flat), 2, dtype=self.flat.dtype, device=self.flat.device)
 
         def loss_and_right(out: Tensor, targets: Named) -> Tensor:
@@ -312,7 +311,7 @@ class Ensemble:
             return torch.stack([loss, self.task.right(out, targets).sum().to(loss.dtype)])
 
         for first, last in slices(len(samples), len(self.flat)):
-            sums += self._of_each(samples.slice(first, last), loss_and_right)
+            sums += self._of_each(samples.slice(first, last), loss_and_right, those)
         loss, right = sums.unbind(1)
         return torch.stack([loss / len(samples), right])
 

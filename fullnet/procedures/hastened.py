@@ -232,7 +232,7 @@ class Hastening:
         due = last | ((time >= state.due[rows]) & ready)
         if not due.any():
             return
-        record, lost = some.measured()
+        record, lost = some.measured(due)
         kept = due & ~lost
         columns = state.records[rows[kept]]
         state.curves[:, rows[kept], columns] = record[: len(CURVES), kept]

@@ -164,7 +164,7 @@ class Following:
     def _keep(self, state: PathState, due: Bools) -> None:
         """Record the rows that are due, and retire those that are done or have diverged."""
         some = state.members
-        record, lost = some.measured()
+        record, lost = some.measured(due)
         rows = some.rows.numpy()
         lost &= due
         kept = due & ~lost

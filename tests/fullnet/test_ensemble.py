@@ -90,6 +90,17 @@ def test_adopting_some_members_leaves_them_as_they_are() -> None:
     torch.testing.assert_close(gradient_of_fewer, gradient[rows], rtol=1e-5, atol=1e-7)
 
 
+def test_of_members_that_are_run_one_by_one_only_those_asked_for_are() -> None:
+    task = teacher_student(n_train=10)
+    flat, splits = members(task)
+    data = Data.of(splits)
+    singly = Ensemble(task, flat, mapped=False)
+    every, one = singly.evaluated(data), singly.evaluated(data, [1])
+    assert torch.equal(one[:, 1], every[:, 1])
+    assert bool(one[:, [0, 2]].isnan().all())
+    torch.testing.assert_close(every, Ensemble(task, flat).evaluated(data), rtol=1e-5, atol=0)
+
+
 def test_metrics_without_samples_are_nan() -> None:
     task = addition(n_train=55)
     flat, _ = members(task)

@@ -121,6 +121,23 @@ def test_a_member_does_not_depend_on_its_company() -> None:
     torch.testing.assert_close(mine.members.flat[0], theirs.members.flat[0], rtol=1e-12, atol=0)
 
 
+def test_records_are_the_same_where_members_are_run_one_by_one() -> None:
+    """Which are then evaluated where a record of theirs is due, and not where one of another's is."""
+    found = []
+    for mapped in (True, False):
+        procedure, _ = ready(bowl(), "adamw", mapped=mapped)
+        members = [
+            Hastened(gamma=g, eta_d=ETA, eta_r=ETA, alpha=5, m=1, n_train=4, seed=0, efold=40, horizon=4000)
+            for g in (GAMMA, 20 * GAMMA)
+        ]
+        found.append(drive(replace(procedure, horizon=4000), members))
+    together, singly = found
+    assert (np.isfinite(singly["t"]).sum(1) > 100).all()
+    assert len(set(singly["real_steps"])) == 2
+    for name, values in together.items():
+        np.testing.assert_allclose(singly[name], values, rtol=1e-10, err_msg=name)
+
+
 def test_driven_to_its_end() -> None:
     procedure, _ = ready(bowl(), "adamw")
     member = Hastened(
