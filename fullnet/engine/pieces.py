@@ -53,7 +53,7 @@ def run(
         known = parts.load(piece.name)
         if known is not None:
             done[piece.name] = known
-            bar.add(piece.steps)
+            bar.skip(piece.steps)
     open_ones = [piece for piece in pieces if piece.name not in done]
     finished = _elsewhere(open_ones, parts, executor) if executor else _here(open_ones, parts, bar, workers)
     with closing(finished):  # an error here stops the pieces there
@@ -82,8 +82,9 @@ def _here(
             nonlocal reported
             if stop.is_set():
                 raise _Stopped
+            # what it tells first may be what it did before it was stopped
+            (bar.add if reported else bar.skip)(steps)
             reported += steps
-            bar.add(steps)
 
         if stop.is_set():
             raise _Stopped
@@ -92,7 +93,7 @@ def _here(
         except BaseException:
             stop.set()  # the pieces beside this one stop at their next step, none is begun
             raise
-        bar.add(piece.steps - reported)  # steps saved by members that finished
+        bar.skip(piece.steps - reported)  # steps saved by members that finished
         return arrays
 
     keep_freed_memory()

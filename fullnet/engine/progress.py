@@ -14,7 +14,7 @@ class Progress:
     """Member-steps done, their rate and the time left; silent for work under two seconds."""
 
     def __init__(self, total: int, label: str, show: bool = True) -> None:
-        self._total, self._label, self._done = total, label, 0
+        self._total, self._label, self._done, self._skipped = total, label, 0, 0
         terminal = sys.stderr.isatty()
         self._lines = show and not terminal
         self._start = self._last = time.monotonic()
@@ -28,6 +28,13 @@ class Progress:
             disable=not (show and terminal),
         )
 
+    def skip(self, steps: int) -> None:
+        """Steps that are not done now, which the rate leaves out: done before, or never needed."""
+        self._skipped += steps
+        if not self._bar.disable:
+            self._bar.initial += steps
+        self.add(steps)
+
     def add(self, done: int) -> None:
         self._bar.update(done)
         self._done += done
@@ -37,10 +44,11 @@ class Progress:
             print(self._line(now - self._start), file=sys.stderr, flush=True)
 
     def _line(self, seconds: float) -> str:
-        left = tqdm.format_interval(seconds * (self._total - self._done) / max(self._done, 1))
+        rate = max(self._done - self._skipped, 1) / seconds
+        left = tqdm.format_interval((self._total - self._done) / rate)
         return (
             f"{self._label}: {self._done / max(self._total, 1):.0%} of {self._total:,} steps, "
-            f"{self._done / seconds:,.0f} a second, {left} left"
+            f"{rate:,.0f} a second, {left} left"
         )
 
     def __enter__(self) -> Progress:
