@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import `scripts` and `logged`; one thread."""
+"""Lets the tests of this folder import its modules that hold none; one thread."""
 
 from __future__ import annotations
 
