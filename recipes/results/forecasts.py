@@ -157,10 +157,32 @@ def line(name: str, made: Scored) -> list[str]:
     ]
 
 
+def short(name: str, made: Scored) -> list[str]:
+    """Of these what README shows."""
+    reached = np.isfinite(made.t_grok)
+    error, law = (
+        float(np.abs(_errors(told, made.t_grok)).mean()) for told in (made.told, claimed(name, made))
+    )
+    return [
+        SYSTEMS[name].name,
+        spread(made.gamma),
+        f"{(reached & np.isfinite(made.told)).sum()} of {reached.sum()}",
+        _percent(error),
+        _percent(100 * floor(made.twins)),
+        _percent(law),
+        f"{needed(made).sum() / made.spent.sum():.1f}",
+    ]
+
+
+def _errors(told: Floats, measured: Floats) -> Floats:
+    """In %, of the networks of which there is one."""
+    errors: Floats = 100 * (told / measured - 1)
+    return errors[np.isfinite(errors)]
+
+
 def _error(told: Floats, measured: Floats) -> str:
     """Mean absolute error in %, and in brackets the mean of its sign."""
-    error = 100 * (told / measured - 1)
-    known = error[np.isfinite(error)]
+    known = _errors(told, measured)
     return f"{np.mean(np.abs(known)):.1f} % ({np.mean(known):+.1f})" if len(known) else "–"
 
 
@@ -219,6 +241,10 @@ def run(
     ]
     head += ["steps a network", "training's steps over these"]
     table(head, [line(k, x) for k, x in found.items()], "errors")
+    print("\n## In short, of systems of which some network got there")
+    head = ["system", "γ", "told of those that got there", "forecast", "noise floor"]
+    rows = [short(k, x) for k, x in found.items() if np.isfinite(x.told / x.t_grok).any()]
+    table([*head, "1/γ, fitted on one run", "training's steps over ours"], rows, "systems")
     print("\n## By γ")
     head = [
         "system",

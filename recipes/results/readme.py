@@ -16,14 +16,14 @@ from typing import Annotated
 
 from groktime.fullnet.built_in import BUILT_IN
 from groktime.recipes.registry import recipe
-from groktime.recipes.results import external
+from groktime.recipes.results import external, forecasts
 from groktime.recipes.shared.claims import Claim, Verdict, judged, left_over, plain
 from groktime.recipes.shared.dataset import FOLDER, ROOT, DataSet
 from groktime.reduced.errors import InputError
 from groktime.reduced.files import replacing
 
 NO_CLAIMS = (  # names, settings, rules and times of a clock, but no results
-    "ICLR 2023", "arXiv 2210.01117", "Python 3.11", "Eq. 6", "gamma eta_d alpha t_grok 90 % t_mem",
+    "ICLR 2023", "arXiv 2210.01117", "Python 3.11", "Eq. 6", "1/γ", "gamma eta_d alpha t_grok 90 % t_mem",
     "by 20,000 steps", "in nine of ten cases", "(two minutes;", "inside 90 %", "The 90 % intervals",
     "ten minutes", "--gamma 0.1 --eta-d 3e-4 --alpha 3", "--gamma 0.03 0.1", "--step 12000 --gamma 0.1",
     "--budget 20000",
@@ -55,39 +55,13 @@ def claims(data: DataSet) -> Iterator[Claim]:
     )
     scores = "{:.0f} | {:.1f} % | {:.1f} % | {:.1f} % | {:.1f} % | {:.0f} % of {:.0f} | {:.1f}"
     for name in external.TASKS:
-        yield Claim(
-            f"| {name} | {scores} |",
-            partial(of_external, data, name),
-        )
-    yield of_forecasts(data)
+        yield Claim(f"| {name} | {scores} |", partial(of_external, data, name))
+    scores = "{:g} – {:g} | {:.0f} of {:.0f} | {:.1f} % | {:.1f} % | {:.1f} % | {:.1f}"
+    for name, made in data.forecasts.items():
+        title, *rest = forecasts.short(name, made)
+        yield Claim(f"| {title} | {scores} |", partial(numbers, " ".join(rest)))
     yield Claim("one of {:word}", lambda: [len(BUILT_IN)])
     yield Claim("the {:word} systems", lambda: [len(BUILT_IN)])
-
-
-def of_forecasts(data: DataSet) -> Claim:
-    """The systems of `forecasts`, and the law beside them."""
-
-    def told() -> list[float]:
-        (count, *errors), *others = (
-            data.forecasts(system)
-            for system in (
-                "teacher-student",
-                "mnist",
-                "mnist-ce",
-                "mnist-representation",
-                "transformer",
-                "four-operations",
-            )
-        )
-        return [count, errors[0], *(x for one in others for x in one[:2]), errors[1], *(o[2] for o in others)]
-
-    return Claim(
-        "a forecast of {:.0f} teacher–student networks is off by {:.1f} %, of {:.0f} of MNIST by {:.1f} %, "
-        "of {:.0f} with cross-entropy by {:.1f} %, of {:.0f} with an interpolated representation by "
-        "{:.1f} %, of {:.0f} small transformers by {:.1f} %, and of {:.0f} decoders by {:.1f} %, where the "
-        "law 1/γ, fitted on one of each, is off by {:.1f}, {:.1f}, {:.1f}, {:.1f}, {:.1f} and {:.1f} %",
-        told,
-    )
 
 
 def line(data: DataSet, gamma: float) -> list[float]:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from groktime.recipes.results import external
-from groktime.recipes.results.forecasts import Scored, claimed
+from groktime.recipes.results.forecasts import Scored
 from groktime.recipes.shared.common import predicted
 from groktime.reduced.errors import InputError
 from groktime.reduced.forecast import open_forecast
@@ -56,13 +56,11 @@ class DataSet:
         table = compare(["teacher-student", "teacher-student-path", forecast], runs).table
         return {"runs": table.sizes["run"], **{k: error(table, k) for k in ("flow", "path", "forecast")}}
 
-    def forecasts(self, system: str) -> tuple[int, float, float]:
-        """A system of the recipe `forecasts`: networks that a time was told of, and the mean error in %, of
-        the forecast and of the law 1/γ, where it is claimed."""
-        made = Scored.read(self.folder / "forecasts" / f"{system}.csv")
-        errors = [np.abs(told / made.t_grok - 1) for told in (made.told, claimed(system, made))]
-        forecast, law = (float(100 * np.mean(e[np.isfinite(e)])) for e in errors)
-        return int(np.isfinite(errors[0]).sum()), forecast, law
+    @cached_property
+    def forecasts(self) -> dict[str, Scored]:
+        """The networks of the recipe `forecasts`, by system."""
+        files = [self.folder / name for name in self.files if name.startswith("forecasts/")]
+        return {file.stem: Scored.read(file) for file in files}
 
     @cached_property
     def external(self) -> list[tuple[external.Cell, external.Told]]:
