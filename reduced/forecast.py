@@ -241,7 +241,8 @@ class Forecast(Gridded):
         if not np.isnan(t_grok):
             late = not np.isnan(t_mem) and t_grok > self.start_step
             return (Status.GENERALIZES if late else Status.ALREADY), t_grok, t_mem, limit
-        if np.isnan(t_mem):
+        # it goes fast from the first record at which it has fitted on, of which t_mem needs several in a row
+        if not (train >= MEMORIZED).any():
             return Status.UNFITTED, t_grok, t_mem, limit
         lost = self["diverged"].values[run] or train[-1] < MEMORIZED
         return (Status.COLLAPSES if lost else Status.OUTSIDE), t_grok, t_mem, limit

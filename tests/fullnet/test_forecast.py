@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
@@ -131,6 +132,7 @@ GOES, LOST, FAR = Status.GENERALIZES, Status.COLLAPSES, Status.OUTSIDE
         ([Ran(100, GOES, 900.0, 300.0, 500)], 50_000),  # 700 steps: training is cheaper
         ([Ran(100, GOES, 1100.0, 300.0, 500)], 200),
         ([Ran(100, LOST, np.nan, 300.0, 500)], 400),
+        ([Ran(100, LOST, np.nan, np.nan, 500)], 400),  # it lost what it had just fitted
         ([Ran(100, LOST, np.nan, 300.0, 500), Ran(400, GOES, 9000.0, 300.0, 1500)], 800),
         ([Ran(100, LOST, np.nan, 300.0, 500), Ran(400, LOST, np.nan, 300.0, 500)], 1600),
         (
@@ -210,6 +212,18 @@ def test_what_does_not_generalize_is_not_told_to() -> None:
     early = forecasted(steps=500)
     assert set(early.times().status.ravel()) == {Status.OUTSIDE}
     assert np.isnan(early.times().t_grok).all()
+
+
+@pytest.mark.parametrize(("best", "status"), [(0.94, Status.UNFITTED), (0.96, Status.COLLAPSES)])
+def test_a_training_set_that_is_lost_at_once_was_fitted(best: float, status: Status) -> None:
+    """One record at 95 % is where it goes fast from, and too few for a t_mem."""
+    made = forecasted().dataset.copy(deep=True)
+    there = np.isfinite(made["t"])
+    made["test_accuracy"] = xr.zeros_like(made["t"]).where(there)
+    made["train_accuracy"] = xr.where(made["record"] == 5, best, 0.5).broadcast_like(made["t"]).where(there)
+    times = Forecast(made, "made").times()
+    assert np.isnan(times.t_mem).all()
+    assert set(times.status.ravel()) == {status}
 
 
 @pytest.mark.parametrize(
