@@ -76,7 +76,7 @@ SYSTEMS = {
         "decoder of two blocks, x + y", four_operations, (0.5, 1.0), (50, 51, 52), 12_000
     ),
     "mnist": System(
-        "MNIST", lambda: mnist(n_train=1000), (0.03, 0.1, 0.3), (60, 61, 62), 20_000, alpha=9.0,
+        "MNIST", lambda: mnist(n_train=1000, n_test=1000), (0.03, 0.1, 0.3), (60, 61, 62), 20_000, alpha=9.0,
         threshold=0.7,
     ),
     "modular-mlp-full": System(
