@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
+from groktime.fullnet.procedures.hastened import Hastening
 from groktime.recipes.registry import recipe
 from groktime.recipes.results.decay_systems import SYSTEMS
 from groktime.recipes.shared.common import check_systems, forecasted, predicted, took, trained
@@ -94,6 +95,8 @@ def scored(name: str, out: Path, seeds: int, twins: int) -> Scored:
         out / "forecast.nc", task, **asked, seeds=chosen, gamma=s.gamma, steps=s.steps, threshold=limit
     )
     run: dict[str, Any] = {"stop_at": limit, **s.run}  # of what comes after t_grok nothing is asked here
+    if "resolution" in run:  # who is looked at less often than the forecast is seen to generalize later
+        run["resolution"] = min(run["resolution"], Hastening.resolution)
     runs = trained(out / "runs.nc", task, **start, seeds=chosen, gamma=s.gamma, steps=s.steps, **run)
     own = measure(runs, limit)
     times = [own["t_grok"].values[own["seed"].values == first]]
