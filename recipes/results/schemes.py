@@ -190,11 +190,13 @@ def made(name: str, out: Path, efold: Sequence[int]) -> Results:
 
 
 def _scores(made: Tried, trained: Tried) -> tuple[float, int, float]:
-    """Mean absolute error of those that got there, how many did not, and the cost."""
-    error = np.abs(made.t_grok / trained.t_grok - 1)[np.isfinite(trained.t_grok)]
+    """Mean absolute error of those that got there, how many did not, and the cost, of networks that training
+    got there."""
+    reached = np.isfinite(trained.t_grok)
+    error = np.abs(made.t_grok / trained.t_grok - 1)[reached]
     known = error[np.isfinite(error)]
     mean = float(known.mean()) if len(known) else float("nan")
-    return mean, len(error) - len(known), float(made.steps.sum() / np.nansum(trained.t_grok))
+    return mean, len(error) - len(known), float(made.steps[reached].sum() / trained.t_grok[reached].sum())
 
 
 def _told(found: Results, scheme: str, efold: int) -> str:
@@ -210,8 +212,9 @@ def draw(found: Mapping[str, Results], file: Path) -> None:
     across = min(3, len(found))
     down = -(-len(found) // across)
     figure, axes = plt.subplots(
-        down, across, figsize=(3.9 * across, 3.4 * down), squeeze=False, layout="constrained", sharey=True
-    )
+        down, across, figsize=(3.9 * across, 3.4 * down), squeeze=False, layout="constrained", sharex=True,
+        sharey=True,
+    )  # fmt: skip
     for ax, (name, results) in zip(axes.flat, found.items(), strict=False):
         for k, scheme in enumerate(SCHEMES):
             scores = [
@@ -222,8 +225,10 @@ def draw(found: Mapping[str, Results], file: Path) -> None:
                 continue
             x, y = zip(*shown, strict=True)
             colour = BLACK if not k else PALETTE[k - 1]
-            ax.plot(x, y, "o-", color=colour, linewidth=2 if not k else 1, markersize=4, label=scheme)
+            # the forecast's own is the broadest: another that does the same shows on top of it
+            ax.plot(x, y, "o-", color=colour, linewidth=1 if k else 3, markersize=4 if k else 8, label=scheme)
         ax.set(xscale="log", yscale="log", xlabel="steps over those of training", title=SYSTEMS[name].name)
+        ax.tick_params(labelbottom=True)
         in_plain(ax.yaxis)
         in_plain(ax.xaxis)
     for ax in axes.flat[len(found) :]:
