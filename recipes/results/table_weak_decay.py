@@ -34,7 +34,9 @@ from groktime.validation.measure import measure
 FIRST, ALPHA, ETA = 3, 8.0, 1e-3  # as table_mnist
 GAMMA = (3e-4, 1e-3, 3e-3, 0.01, 0.03)
 THRESHOLDS = (0.5, 0.7, 0.8)
+STRETCHES = ((12_000, 25_000), (25_000, 35_000), (35_000, 45_000), (45_000, 60_000))  # of steps
 HEADS = ("path", "path, γ0 from the start", "path, γ0 from its onset")
+_POINTS = 4  # of a run in a stretch, or its slope is not told
 
 
 def told(
@@ -94,6 +96,25 @@ def drifts(found: ImplicitDecay) -> list[list[str]]:
     ]  # fmt: skip
 
 
+def fading(path: DecayPath, runs: Runs, gamma: float) -> list[list[str]]:
+    """One row a run: its γ0 in each of the stretches, the slope of τ - ηγt over ηt along its path, and in
+    brackets its training loss there, the geometric mean."""
+    out = []
+    for k, seed in enumerate(runs.dataset["seed"].values):
+        t, tau = places(path, runs, k)
+        cells = [number(gamma), str(seed)]
+        for first, last in STRETCHES:
+            own = (first <= t) & (t < last)
+            if own.sum() < _POINTS:
+                cells.append("–")
+                continue
+            slope = np.polyfit(ETA * t[own], tau[own] - ETA * gamma * t[own], 1)[0]
+            loss = runs.dataset["train_loss"].values[k, (first <= runs.step) & (runs.step < last)]
+            cells.append(f"{slope:.3f} ({np.exp(np.nanmean(np.log(loss))):.0e})")
+        out.append(cells)
+    return out
+
+
 @recipe("table_weak_decay", "MNIST at weak decay, with its implicit decay", seeds=3, data="MNIST")
 def run(
     out: Path,
@@ -120,6 +141,10 @@ def run(
     table(head, [line for one in each for line in drifts(one)], "implicit")
     for remark in drift.remarks:
         print(f"\n{remark}")
+    print("\n## How the drift fades: γ0 in a stretch of steps, and the training loss there")
+    head = ["γ of the runs", "seed", *(f"{a:,} – {b:,}" for a, b in STRETCHES)]
+    faded = [fading(path, one, g) for g, one in zip((0.0, *gamma), (unmoved, *runs), strict=True)]
+    table(head, [line for one in faded for line in one if set(line[2:]) != {"–"}], "fading")
     for threshold in THRESHOLDS:
         print(f"\n## {threshold:.0%} of the test images")
         delays = xr.concat([measure(one, threshold=threshold) for one in runs], "run")

@@ -10,6 +10,7 @@ import pytest
 from planted import NAN, planted_path
 
 from groktime.fullnet.runs import Runs
+from groktime.recipes.results.table_weak_decay import fading
 from groktime.reduced.decay_path import DecayPath
 from groktime.reduced.errors import InputError
 from groktime.validation.drift import implicit_decay
@@ -157,3 +158,12 @@ def test_what_does_not_belong_is_told_by_name() -> None:
         implicit_decay(path(), Runs(other))
     batches = implicit_decay(path(configuration={"batch": 10, "settings": {}}), runs())
     assert any("noise" in remark for remark in batches.remarks)
+
+
+def test_a_drift_is_told_by_stretches_of_the_steps() -> None:
+    """Beside the decay that the runs have; not where they, or their paths, do not go."""
+    still_refits = path(gamma0=0.0)
+    told = fading(still_refits, runs(gamma=(0.01, 0.01)), 0.01)
+    assert told == [["0.01", str(seed), "0.020 (1e-03)", "–", "–", "–"] for seed in SEEDS]
+    none = fading(still_refits, runs(gamma0=0.0, gamma=(0.01, 0.01)), 0.01)
+    assert none[0][2] in ("0.000 (1e-03)", "-0.000 (1e-03)")
