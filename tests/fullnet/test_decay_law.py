@@ -12,9 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import vector_to_parameters
-from torch.optim import lr_scheduler
+from plain_groups import (
+    ALONE,
+    ALPHA,
+    NO_DECAY,
+    SCHEDULES,
+    STEPS,
+    TASK,
+    WHOLE,
+    Plain,
+    against,
+    network,
+    trained,
+)
+from torch import nn
 
 from groktime.fullnet.decay_path import sample_path
 from groktime.fullnet.engine.fresh import initial_parameters
@@ -22,143 +33,13 @@ from groktime.fullnet.engine.norms import decayed_columns, decaying
 from groktime.fullnet.engine.optimizer import Optimizer, Setting
 from groktime.fullnet.eq6 import integrate_networks
 from groktime.fullnet.forecast import forecast
-from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Setup
 from groktime.fullnet.procedures.sphere import Cell, Spheres
-from groktime.fullnet.runs import Runs, open_runs
+from groktime.fullnet.runs import open_runs
 from groktime.fullnet.sampler import sample
-from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
-from groktime.fullnet.tasks import teacher_student
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
-from groktime.reduced.law import CONSTANT, DecayLaw, Schedule
-from groktime.reduced.prediction import predict
-from groktime.validation.compare import compare
-from groktime.validation.measure import measure
-
-ALONE: dict[str, Any] = {"machine": Machine("cpu", workers=1, progress=False)}
-STEPS = 80
-ALPHA = 1.7
-
-
-def problem(seed: int, n_train: int) -> Problem:
-    x = torch.randn(n_train + 10, 3, generator=torch.Generator().manual_seed(seed))
-    train, test = (Split(x[k], {"y": x[k].sin().sum(1)}) for k in (slice(0, n_train), slice(n_train, None)))
-    return Problem(train, test)
-
-
-def squared(output: Tensor, targets: Targets) -> Tensor:
-    return (output - targets["y"]).square()
-
-
-def network() -> nn.Module:
-    layers = [nn.Linear(3, 8), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(-2)]
-    return nn.Sequential(*layers)
-
-
-NO_DECAY = ("0.bias", "1.", "3.bias")
-WHOLE = Task(
-    name="groups",
-    network=network,
-    problem=problem,
-    loss=squared,
-    right=lambda output, targets: squared(output, targets) < 0.1,
-    loss_name="mse",
-    n_train=16,
-    optimizer=Adam(1e-2, betas=(0.9, 0.98)),
-    steps=30,
-)
-TASK = replace(WHOLE, no_decay=NO_DECAY)
-
-
-class Plain:
-    """One network, an optimizer with two groups, and a scheduler, as anybody writes them."""
-
-    def __init__(self, task: Task, seed: int, rule: str, gamma: float, rate: float, momentum: float = 0.9):
-        data = task.problem(seed, task.n_train)
-        self.task, self.network = task, network().double()
-        vector_to_parameters(initial_parameters(task, seed).double(), self.network.parameters())
-        decays: list[Tensor] = []
-        others: list[Tensor] = []
-        for name, p in self.network.named_parameters():
-            free = bool(task.no_decay) and (name.endswith("bias") or name.startswith("1."))
-            (others if free else decays).append(p)
-        self.decays = decays
-        with torch.no_grad():
-            for p in decays:
-                p *= ALPHA
-        groups = [{"params": decays, "weight_decay": gamma}, {"params": others, "weight_decay": 0.0}]
-        groups = groups[: 2 if others else 1]
-        if rule in ("adamw", "adam"):
-            betas = task.optimizer.betas
-            self.optimizer: Any = torch.optim.AdamW(groups, lr=rate, betas=betas, foreach=False)
-        else:
-            share = momentum if rule == "momentum" else 0.0
-            self.optimizer = torch.optim.SGD(groups, lr=rate, momentum=share, foreach=False)
-        self.scheduler: Any = None
-        self.splits = [(s.inputs.double(), {"y": s.targets["y"].double()}) for s in (data.train, data.test)]
-
-    def norm(self, whole: bool = False) -> float:
-        each = list(self.network.parameters()) if whole else self.decays
-        return math.sqrt(sum(float(p.detach().square().sum()) for p in each))
-
-    def rescale(self, factor: float) -> None:
-        with torch.no_grad():
-            for p in self.decays:
-                p *= factor
-
-    def backward(self) -> None:
-        inputs, targets = self.splits[0]
-        self.optimizer.zero_grad()
-        self.task.loss(self.network(inputs), targets).mean().backward()
-
-    def step(self) -> None:
-        self.backward()
-        self.optimizer.step()
-        if self.scheduler is not None:
-            self.scheduler.step()
-
-    def record(self) -> list[float]:
-        with torch.no_grad():
-            losses = [float(self.task.loss(self.network(x), y).mean()) for x, y in self.splits]
-        return [*losses, self.norm(), self.norm(whole=True)]
-
-
-CURVES = ("train_loss", "test_loss", "weight_norm", "norm_all")
-SCHEDULES: dict[str, tuple[Schedule, Any]] = {
-    "constant": (CONSTANT, None),
-    "step": (Schedule("step", 25, 0.3), lambda o: lr_scheduler.StepLR(o, 25, 0.3)),
-    "linear": (Schedule("linear", 40, 0.2), lambda o: lr_scheduler.LinearLR(o, 1.0, 0.2, 40)),
-    "cosine": (Schedule("cosine", STEPS, 0.0), lambda o: lr_scheduler.CosineAnnealingLR(o, STEPS)),
-    "warm-up": (
-        Schedule(warmup=20),
-        lambda o: lr_scheduler.LinearLR(o, start_factor=1 / 20, total_iters=19),
-    ),
-    "warm-up and steps": (
-        Schedule("step", 15, 0.5, warmup=12),
-        lambda o: lr_scheduler.LambdaLR(o, lambda k: (k + 1) / 12 if k < 12 else 0.5 ** ((k - 12) // 15)),
-    ),
-}
-
-
-def trained(task: Task, rule: str, **more: Any) -> Runs:
-    usual: dict[str, Any] = {"gamma": [0.0, 0.8], "alpha": ALPHA, "seeds": [3], "steps": STEPS, **ALONE}
-    return train(task, **(usual | {"optimizer": rule, "dtype": "float64", "resolution": 0.3} | more))
-
-
-def against(runs: Runs, task: Task, rule: str, make: Any, momentum: float = 0.9) -> None:
-    """Every curve of every run is that of the plain loop, to rounding."""
-    for k, gamma in enumerate(runs["gamma"].values):
-        plain = Plain(task, 3, rule, float(gamma), task.optimizer.rate, momentum)
-        plain.scheduler = None if make is None else make(plain.optimizer)
-        records = {0: plain.record()}
-        for step in range(1, STEPS + 1):
-            plain.step()
-            records[step] = plain.record()
-        for column, name in enumerate(CURVES):
-            if name in runs.dataset:
-                expected = [records[int(s)][column] for s in runs.step]
-                np.testing.assert_allclose(runs[name].values[k], expected, rtol=1e-9, err_msg=name)
+from groktime.reduced.law import CONSTANT, DecayLaw
 
 
 @pytest.mark.parametrize(
@@ -401,66 +282,3 @@ def test_eq6_and_landscapes_are_of_what_decays() -> None:
     assert flow["weight_norm"].values[0, 0] == pytest.approx(ALPHA * w0)
     assert flow["norm_all"].values[0, 0] > flow["weight_norm"].values[0, 0]
     assert np.isfinite(flow["weight_norm"].values[0, :3]).all()
-
-
-# --- schedules --------------------------------------------------------------------------------
-
-
-def test_sampling_and_training_have_schedules_of_their_own() -> None:
-    drops = replace(WHOLE, optimizer=replace(WHOLE.optimizer, sampling=Schedule("step", 5, 0.1)))
-    for name in ("train_loss", "weight_norm"):
-        same = [trained(task, "adamw", steps=20)[name].values for task in (WHOLE, drops)]
-        np.testing.assert_array_equal(*same)
-    made = json.loads(trained(drops, "adamw", steps=2).attrs["configuration"])
-    assert "schedule" not in made
-    falls = replace(WHOLE, optimizer=replace(WHOLE.optimizer, schedule=Schedule("cosine", 20)))
-    grid: dict[str, Any] = {"alpha": [0.5, 1, 2, 4], "seeds": [0], "steps": 12, **ALONE}
-    lands = [sample(task, **grid) for task in (WHOLE, falls, drops)]
-    losses = [land["train_loss"].values for land in lands]
-    np.testing.assert_array_equal(losses[0], losses[1])
-    assert not np.array_equal(losses[0], losses[2])
-    sampled = [json.loads(land.attrs["configuration"])["optimizer"] for land in lands]
-    assert sampled[0] == sampled[1] == {
-        "name": "Adam", "rate": 1e-2, "betas": [0.9, 0.98], "factor": 1.0, "every": 0
-    }  # fmt: skip
-    assert sampled[2] == sampled[0] | {"factor": 0.1, "every": 5}
-    assert lands[1].law.schedule == Schedule("cosine", 20)
-
-
-def test_the_rate_of_a_representation_falls_but_does_not_warm_up() -> None:
-    schedule = Schedule("step", 10, 0.5, warmup=4)
-    assert [schedule.settled(k) for k in (0, 3, 4, 13, 14)] == [1, 1, 1, 1, 0.5]
-    assert [schedule.at(k) for k in (0, 3, 4, 13, 14)] == [0.25, 1, 1, 1, 0.5]
-
-
-def test_a_warm_up_is_said_once() -> None:
-    twice = replace(WHOLE, optimizer=Adam(1e-2, warmup=5, schedule=Schedule(warmup=9)))
-    with pytest.raises(InputError, match="a warm-up of its own and one of its schedule"):
-        trained(twice, "adamw")
-    ways = [Adam(1e-2, warmup=9), Adam(1e-2, schedule=Schedule(warmup=9))]
-    one, other = (trained(replace(WHOLE, optimizer=adam), "adamw", steps=20) for adam in ways)
-    np.testing.assert_array_equal(one["train_loss"].values, other["train_loss"].values)
-    assert one.attrs["configuration"] == other.attrs["configuration"]
-
-
-@pytest.mark.slow
-def test_a_path_tells_when_runs_under_a_schedule_generalize() -> None:
-    """Teacher-student at γ = 0.3: a rate that falls to a half, and one that falls to 0 too soon."""
-    task = teacher_student()
-    start: dict[str, Any] = {"alpha": 2.0, "seeds": [1], **ALONE}
-    path = sample_path(task, dtau=0.02, refit=[50, 100], tau=0.3, stop_at=0.95, **start)
-    naive = predict(path, gamma=0.3, eta_d=3e-4, alpha=2.0).t_grok
-
-    def run(schedule: Schedule, steps: int) -> tuple[float, float]:
-        adam = replace(task.optimizer, schedule=schedule)
-        runs = train(
-            replace(task, optimizer=adam), gamma=0.3, steps=steps, stop_at=0.95, resolution=0.05, **start
-        )
-        table = compare(path, runs).table
-        told = float(table["predicted"].sel(predictor="path")[0])
-        return told, float(measure(runs)["t_grok"][0])
-
-    told, measured = run(Schedule("linear", 700, 0.5), 4000)
-    assert told == pytest.approx(measured, rel=0.15)
-    assert measured > 1.4 * naive  # as if the rate stayed
-    assert all(math.isnan(t) for t in run(Schedule("cosine", 800), 800))  # 400 steps in all
