@@ -56,7 +56,8 @@ REFITS = {
     "mnist": (50, 100, 200),
     "imdb": (25, 50),
 }
-HALF = 0.5  # a test accuracy that networks pass before their norm stands still, and of two classes chance
+HALF = 0.5  # a test accuracy that networks pass before their norm stands still
+TWO_CLASSES = ("imdb",)  # of which it is chance
 _FINE = 400  # of the integral over u
 _STILL = 20.0  # ηγt beyond which a norm is taken to stand still
 _FAR = 1000  # %: where the probe has the norm stand still
@@ -178,7 +179,7 @@ def run(
         spheres += speeds(one.name, land)
         passed += clocks(one.name, land, runs)
         own = one.threshold if one.threshold is not None else one.task().threshold
-        for limit in (HALF, own) if key != "imdb" else (own,):
+        for limit in (own,) if key in TWO_CLASSES else (HALF, own):
             times += errors(one.name, compare([land, path], runs, threshold=limit), limit)
         files += [where / "probed.nc", where / "path.nc", where / "runs.nc"]
     print("\n## -du/dτ of decay")
