@@ -60,6 +60,11 @@ class Scored:
     numerical: Floats
     twins: Floats
 
+    @property
+    def scored(self) -> bool:
+        """Whether some network got there that is told."""
+        return bool(np.isfinite(self.told / self.t_grok).any())
+
     def write(self, file: Path) -> None:
         """As CSV: a line a network, and its twins in columns of their own."""
         columns = {name: getattr(self, name) for name in COLUMNS}
@@ -246,7 +251,7 @@ def run(
     table(head, [line(k, x) for k, x in found.items()], "errors")
     print("\n## In short, of systems of which some network got there")
     head = ["system", "γ", "told of those that got there", "forecast", "noise floor"]
-    rows = [short(k, x) for k, x in found.items() if np.isfinite(x.told / x.t_grok).any()]
+    rows = [short(k, x) for k, x in found.items() if x.scored]
     table([*head, "1/γ, fitted on one run", "training's steps over ours"], rows, "systems")
     print("\n## By γ")
     head = [
@@ -294,7 +299,8 @@ def draw(found: Mapping[str, Scored], file: Path) -> None:
         ax.set(xscale="log", yscale="log", ylim=(0.9 * least, 1.1 * most), xlabel="weight decay γ")
         ax.set(title=SYSTEMS[name].name, yticks=[t for t in (0.2, 0.3, 0.5, 0.7, 1, 1.4, 2, 3) if t > least])
         in_plain(ax.yaxis)
-        in_plain(ax.xaxis)
+        ax.set_xticks(gammas := np.unique(made.gamma), [number(float(g)) for g in gammas])
+        ax.minorticks_off()
     for ax in axes.flat[len(shown) :]:
         ax.set_axis_off()
     axes.flat[0].set_ylabel("predicted over measured t_grok")

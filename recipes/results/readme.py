@@ -58,6 +58,8 @@ def claims(data: DataSet) -> Iterator[Claim]:
         yield Claim(f"| {name} | {scores} |", partial(of_external, data, name))
     scores = "{:g} – {:g} | {:.0f} of {:.0f} | {:.1f} % | {:.1f} % | {:.1f} % | {:.1f}"
     for name, made in data.forecasts.items():
+        if not made.scored:
+            continue
         title, *rest = forecasts.short(name, made)
         yield Claim(f"| {title} | {scores} |", partial(numbers, " ".join(rest)))
     yield Claim("one of {:word}", lambda: [len(BUILT_IN)])

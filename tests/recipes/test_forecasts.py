@@ -64,6 +64,13 @@ def test_the_line_of_a_system() -> None:
     ]
 
 
+def test_a_system_of_which_no_network_gets_there_has_its_line_and_no_score() -> None:
+    made = replace(MADE, t_grok=np.full(4, NAN), told=np.full(4, NAN), twins=np.full((2, 2), NAN))
+    assert MADE.scored and not made.scored
+    assert line("addition", made)[2:6] == ["0 of 4", "0", "–", "–"]
+    assert line("addition", made)[7:10] == ["–", "0", "–"]
+
+
 def test_the_law_is_scored_where_it_is_claimed() -> None:
     made = replace(MADE, gamma=np.array([0.1, 1.0, 3.0, 3.0]), law=np.array([1.0, 2, 3, 4]))
     np.testing.assert_array_equal(claimed("mnist", made), [1, 2, NAN, NAN])
