@@ -43,13 +43,15 @@ _BACK = 4  # times as many steps to an e-fold where hastening made a network col
 
 
 class Ran(NamedTuple):
-    """One resolution of a network: times NaN where there are none, and optimizer steps."""
+    """One resolution of a network: times NaN where there are none, optimizer steps, and whether one of them
+    was hastened."""
 
     efold: int
     status: Status
     t_grok: float
     t_mem: float
     steps: int
+    hastened: bool = True
 
 
 @dataclass
@@ -72,8 +74,8 @@ class Cell:
         there is nothing to know, or where the budget does not allow for another."""
         if not self.ran:
             return min(FIRST, self.horizon)
-        efold, status, t_grok, t_mem, steps = self.ran[-1]
-        if efold >= self.horizon or status == Status.UNFITTED:
+        efold, status, t_grok, t_mem, steps, hastened = self.ran[-1]
+        if not hastened or status == Status.UNFITTED:  # a finer one would be the same training again
             return None
         if len(self.ran) > 1 and self._settled(precision):
             return None
@@ -219,11 +221,12 @@ def _refined(
         )  # fmt: skip
         members, found = [*members, *some], _joined(found, new)
         so_far = _assembled(procedure, some, new, cells, made, began)
-        times = so_far.times(procedure.stop_at)
+        times, hastened = so_far.times(procedure.stop_at), so_far.hastened
         for (cell, efold), c, steps in zip(wanted, some, new["real_steps"], strict=True):
             at = tuple(so_far.place(name, getattr(c, name)) for name in CELLS)
             t_grok, t_mem = float(times.t_grok[at]), float(times.t_mem[at])
-            cell.ran.append(Ran(efold, Status(times.status[at]), t_grok, t_mem, int(steps)))
+            fast = bool(hastened[at][so_far.efold.index(efold)])
+            cell.ran.append(Ran(efold, Status(times.status[at]), t_grok, t_mem, int(steps), fast))
 
 
 def _blank(procedure: Hastening, members: Sequence[Hastened]) -> Arrays:

@@ -127,8 +127,8 @@ class Times:
 
     `t_grok`, `t_mem` : at the finest resolution; NaN where there is none.
     `error` : the numerical error of ln t_grok, counted from the start: how far the two finest are apart; 0
-        where no step is hastened, infinite where there is one resolution, or where one passes and the
-        other does not.
+        where no step of the finest was hastened, infinite where there is one resolution, or where one passes
+        and the other does not.
     """
 
     status: NDArray[np.object_]
@@ -178,6 +178,17 @@ class Forecast(Gridded):
         return np.asarray(self["real_steps"].values.sum(-1))
 
     @property
+    def hastened(self) -> NDArray[np.bool_]:
+        """Whether some step of a run was hastened, [seed, gamma, eta_d, alpha, efold]; one of which none was
+        is the training, step by step."""
+        t = np.asarray(self["t"].values, float)
+        elapsed = np.where(np.isnan(t), -np.inf, t).max(-1) - self.start_step
+        # of one that diverged the last times are not known; at the horizon no step is hastened
+        unknown = self["diverged"].values.astype(bool)
+        unknown &= np.array(self.efold) < self["horizon"].values[:, :, None, None]
+        return np.asarray((self["real_steps"].values < elapsed) | unknown)
+
+    @property
     def start(self) -> dict[str, Any]:
         """The checkpoint that its networks start from: its step, and whether it had moments; {} of none."""
         return dict(json.loads(self.attrs["start"]))
@@ -206,7 +217,7 @@ class Forecast(Gridded):
     def times(self, threshold: float | None = None, metric: str = "accuracy") -> Times:
         """When the networks pass the threshold (default: the file's, of which a relative one is a share of
         the accuracy at the end)."""
-        run = self["real_steps"].values > 0
+        run, hastened = self["real_steps"].values > 0, self.hastened
         shape = run.shape[:-1]
         t_grok, t_mem, error = (np.full(shape, np.nan) for _ in range(3))
         status = np.full(shape, Status.OUTSIDE, object)
@@ -218,7 +229,7 @@ class Forecast(Gridded):
             found = [self._passes((*cell, int(k)), threshold, metric) for k in ran]
             status[cell], t_grok[cell], t_mem[cell], limit = found[-1]
             ends = [np.inf if np.isnan(each[1]) else each[1] for each in found]
-            error[cell] = self._error(cell, int(ran[-1]), ends)
+            error[cell] = self._error(ends) if hastened[cell][ran[-1]] else 0.0
         return Times(status, t_grok, t_mem, error, limit)
 
     def _passes(
@@ -247,9 +258,7 @@ class Forecast(Gridded):
         lost = self["diverged"].values[run] or train[-1] < MEMORIZED
         return (Status.COLLAPSES if lost else Status.OUTSIDE), t_grok, t_mem, limit
 
-    def _error(self, cell: tuple[int, ...], finest: int, ends: list[float]) -> float:
-        if self.efold[finest] >= self["horizon"].values[cell[1], cell[2]]:
-            return 0.0
+    def _error(self, ends: list[float]) -> float:
         if len(ends) < 2:
             return np.inf
         before, last = (end - self.start_step for end in ends[-2:])

@@ -141,11 +141,29 @@ GOES, LOST, FAR = Status.GENERALIZES, Status.COLLAPSES, Status.OUTSIDE
         ),  # they agree that it does not
         ([Ran(100, GOES, 9000.0, 300.0, 700), Ran(200, FAR, np.nan, 300.0, 1500)], 400),
         ([Ran(100, Status.UNFITTED, np.nan, 300.0, 700)], None),
-        ([Ran(50_000, GOES, 900.0, 300.0, 900)], None),  # training itself
+        ([Ran(50_000, GOES, 900.0, 300.0, 900, hastened=False)], None),  # training itself
+        (
+            [Ran(100, GOES, 900.0, 300.0, 900, hastened=False)],
+            None,
+        ),  # and so was this one, from its first step
+        ([Ran(100, LOST, np.nan, 300.0, 900), Ran(400, LOST, np.nan, 300.0, 50_000, hastened=False)], None),
     ],
 )
 def test_which_resolution_comes_next(ran: list[Ran], then: int | None) -> None:
     assert Cell(CELL, 50_000, ran).next(precision=0.1, budget=np.inf) == then
+
+
+def test_where_decay_is_as_fast_as_a_resolution_the_training_is_run_once() -> None:
+    """1/(ηγ) = 100 steps: there is nothing to hasten at 100 steps to an e-fold."""
+    found = forecasted(gamma=0.1)
+    assert found.efold == [FIRST] and not found.hastened.any()
+    times = found.times()
+    runs = train(
+        regression(), gamma=0.1, alpha=10.0, seeds=[0, 1], steps=1_000, optimizer="sgd", machine=ALONE
+    )
+    np.testing.assert_allclose(times.t_grok[:, 0, 0, 0], measure(runs)["t_grok"].values, rtol=0.03)
+    np.testing.assert_array_equal(times.error, 0)
+    assert forecasted().hastened[0, 0, 0, 0, 0]
 
 
 def test_a_budget_is_kept_and_what_is_not_known_by_then_is_said() -> None:
