@@ -311,6 +311,8 @@ class Members:
 
     def restore(self, state: Arrays) -> None:
         """Go on from a checkpoint, if these are the members as they started."""
+        # how gradients are made is decided by the first ones; by later, smaller ones it could be another way
+        self.gradient()
         self.keep(torch.from_numpy(state["rows"]))
         self.step = int(state["step"])
         with torch.no_grad():

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 import groktime.fullnet.forecast as module
 from groktime.cli import main
 from groktime.fullnet.forecast import FIRST, Cell, Ran, forecast
-from groktime.fullnet.job import drive, run
+from groktime.fullnet.job import _kept, _restore, drive, run
 from groktime.fullnet.machine import Machine
 from groktime.fullnet.members import Member, Setup
 from groktime.fullnet.procedures.hastened import Hastened, Hastening
 from groktime.fullnet.task import Adam, Problem, Split, Targets, Task
+from groktime.fullnet.tasks import teacher_student
 from groktime.fullnet.trainer import train
 from groktime.reduced.errors import InputError
 from groktime.reduced.figures import plot
@@ -116,6 +117,22 @@ def test_the_clock() -> None:
     exact = fit + 100 * (1 + np.log(unit / 100)) + 100 * (t[-1] - fit - unit) / unit
     assert t[-1] >= 20_000
     assert found["real_steps"][0] == pytest.approx(exact, rel=0.08)
+
+
+def test_what_goes_on_has_the_gradients_that_it_had() -> None:
+    """To the last bit, long after the fit, where they are small beside rounding."""
+    task = teacher_student()
+    member = Member(gamma=0.3, eta_d=1e-3, eta_r=1e-3, alpha=3.0, m=1.0, n_train=task.n_train, seed=0)
+    each = [replace(member, seed=seed, gamma=gamma) for gamma in (0.3, 0.1, 0.03) for seed in range(4)]
+    some = [Hastened(**asdict(one), efold=100, horizon=300_000) for one in each]
+    procedure = Hastening(Setup(task), fit_steps=task.steps, horizon=300_000, stop_at=task.threshold)
+    state, again = procedure.init(some), procedure.init(some)
+    for _ in range(600):
+        procedure.step(state)
+        procedure.record(state)
+    _restore(again, {name: np.array(value) for name, value in _kept(state, 0).items()})
+    assert torch.equal(again.members.flat, state.members.flat)
+    assert torch.equal(again.members.gradient()[1], state.members.gradient()[1])
 
 
 CELL = Member(gamma=0.1, eta_d=1e-3, eta_r=1e-3, alpha=1.0, m=1.0, n_train=10, seed=0)
